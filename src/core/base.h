@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* core/base: the few things every room uses: units, text to numbers, cleanup. libc only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define USEC_PER_MSEC UINT64_C(1000)
+#define USEC_PER_SEC UINT64_C(1000000)
+#define USEC_INFINITY UINT64_MAX
+#define SIZE_INFINITY UINT64_MAX /* a size without limit; the kernel's "max" */
+
+#define ELEMENTSOF(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define CLEANUP(f) __attribute__((cleanup(f)))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+
+static inline void freep(void *p) {
+        free(*(void **) p);
+}
+
+/* Read a size: an unsigned decimal number, perhaps with a fraction ("1.5G"), then K, M, G or T (1024, "KiB" and "KB"
+ * are taken too), or "%" of @ram_bytes (100% at most), or "infinity". Surrounding blanks are ignored.
+ * Returns 0, -EINVAL for other text (also a sign, and "%" when @ram_bytes is 0), or -ERANGE for more than 2^63 - 1
+ * bytes; then *@ret_bytes is untouched. */
+int size_parse(const char *text, uint64_t ram_bytes, uint64_t *ret_bytes);
+
+/* Read a time span the systemd way: "90", "1min 30s", "100ms", "2h", "infinity"; a bare number is in seconds.
+ * Returns 0, -EINVAL or -ERANGE; then *@ret_usec is untouched. */
+int duration_parse(const char *text, uint64_t *ret_usec);
+
+/* Read "yes", "no" and their synonyms (1 0 true false on off). Returns 0 or -EINVAL. */
+int bool_parse(const char *text, bool *ret);
+
+/* Read an unsigned decimal number, nothing else; "infinity" gives UINT64_MAX. Returns 0, -EINVAL or -ERANGE. */
+int u64_parse(const char *text, uint64_t *ret);
+
+#define SIZE_TEXT_MAX 32
+/* Write @bytes as people read it ("64.0M", "1.5G", "infinity") into @buf; returns @buf. */
+const char *size_format(uint64_t bytes, char buf[static SIZE_TEXT_MAX]);
+
+/* A growing list of strings; owns them. Zero-initialise. */
+typedef struct StrList {
+        char **v; /* NULL-terminated once anything was added, so that it serves as an argv */
+        size_t n;
+} StrList;
+
+/* Append a copy of @s. Returns 0 or -ENOMEM; then the list is unchanged. */
+int strlist_add(StrList *l, const char *s);
+void strlist_done(StrList *l);
+bool strlist_has(const StrList *l, const char *s);
+
+typedef struct StrPair {
+        char *key, *value;
+} StrPair;
+
+/* A growing list of key and value; owns them. Zero-initialise. Keys are unique: a later one replaces. */
+typedef struct PairList {
+        StrPair *v;
+        size_t n;
+} PairList;
+
+int pairlist_set(PairList *l, const char *key, const char *value);
+const char *pairlist_get(const PairList *l, const char *key); /* NULL when absent */
+void pairlist_done(PairList *l);
+
+/* True if @s is valid UTF-8 (no surrogates, no overlong forms). */
+bool utf8_is_valid(const char *s, size_t len);

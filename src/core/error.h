@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* core/error: the stable names of what can go wrong with a query (org.penstock1.Error.*). libc only. */
+#pragma once
+
+#include "core/base.h"
+
+typedef enum ErrorCode {
+        ERROR_NONE,
+        ERROR_INVALID_ARGUMENT,
+        ERROR_UNKNOWN_LANGUAGE,
+        ERROR_COMPILATION_FAILED,
+        ERROR_QUEUE_LENGTH_EXCEEDED,
+        ERROR_QUEUE_TIMEOUT,
+        ERROR_SHUTTING_DOWN,
+        ERROR_MEMORY_LIMIT_EXCEEDED,    /* the query's own maximum was reached */
+        ERROR_MEMORY_BUDGET_EXHAUSTED,  /* the budget was */
+        ERROR_TIMEOUT,
+        ERROR_CANCELED,
+        ERROR_EXECUTION_FAILED,
+        ERROR_NO_SUCH_QUERY,
+        ERROR_PERMISSION_DENIED,
+        ERROR_INTERNAL,
+        _ERROR_MAX,
+} ErrorCode;
+
+#define ERROR_PREFIX "org.penstock1.Error."
+#define ERROR_MESSAGE_MAX 512
+
+/* What happened, the numbers, and which setting changes it: our own words, never the engine's or the query's text. */
+typedef struct Error {
+        ErrorCode code;
+        char message[ERROR_MESSAGE_MAX];
+} Error;
+
+/* Set @e (which may be NULL) from a format; a longer text is cut at a character's edge. Returns the matching -errno,
+ * so that a check can end with `return error_set(…)`. The first error stays: a set @e is not written over. */
+int error_set(Error *e, ErrorCode code, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* The short name ("QueueTimeout"); NULL for ERROR_NONE. */
+const char *error_name(ErrorCode code);
+/* The D-Bus name ("org.penstock1.Error.QueueTimeout"); NULL for ERROR_NONE. */
+const char *error_dbus_name(ErrorCode code);
+int error_errno(ErrorCode code);
