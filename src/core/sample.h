@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* core/sample: what the kernel says of one query's engine/ group, as plain numbers; and its text, parsed. libc only. */
+#pragma once
+
+#include "core/base.h"
+
+/* One consistent reading. A file that is not there leaves zeros and its has_ flag false. */
+typedef struct Sample {
+        /* memory.stat */
+        uint64_t anon_bytes, file_bytes, kernel_bytes, shmem_bytes, file_dirty_bytes, file_writeback_bytes;
+        uint64_t inactive_anon_bytes, active_anon_bytes, inactive_file_bytes, active_file_bytes, unevictable_bytes;
+        uint64_t workingset_refault_file, workingset_refault_anon; /* pages, rising */
+        /* memory.current, and the limits in force as read back */
+        uint64_t current_bytes, max_bytes, high_bytes; /* SIZE_INFINITY: "max" */
+        /* memory.events.local: rising counts */
+        uint64_t events_high, events_max, events_oom, events_oom_kill, events_oom_group_kill;
+        /* memory.pressure: rising stall time */
+        uint64_t stall_some_usec, stall_full_usec;
+        uint64_t pids; /* pids.current counts threads too */
+        bool has_psi, frozen, populated;
+} Sample;
+
+/* What is known when engine/ is empty for good. */
+typedef struct FinalNumbers {
+        uint64_t memory_peak_bytes, cpu_usec, io_read_bytes, io_write_bytes, stall_usec;
+        uint64_t events_high, events_max, events_oom, events_oom_kill, pids_max_events;
+        uint64_t residual_bytes; /* still charged and not page cache: what tmpfs and shared memory hold on to */
+} FinalNumbers;
+
+/* Parse the text of a kernel file into @s (fields not named in the text keep their value).
+ * Each takes @text NUL-terminated, ignores unknown keys and over-long lines, and returns 0, or -EBADMSG when nothing
+ * could be read from it. */
+int sample_parse_memory_stat(const char *text, Sample *s);
+int sample_parse_memory_events(const char *text, Sample *s);
+int sample_parse_pressure(const char *text, Sample *s);
+/* One number or "max". */
+int sample_parse_value(const char *text, uint64_t *ret);
+/* usage_usec of cpu.stat; the sum of rbytes= and wbytes= of io.stat. */
+int sample_parse_cpu_stat(const char *text, uint64_t *ret_usage_usec);
+int sample_parse_io_stat(const char *text, uint64_t *ret_read_bytes, uint64_t *ret_write_bytes);
+/* populated and frozen of cgroup.events. */
+int sample_parse_cgroup_events(const char *text, bool *ret_populated, bool *ret_frozen);

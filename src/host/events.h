@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* host/events: turns the kernel's notifications of one engine/ group into callbacks on an sd-event loop.
+ * memory.events wakes poll(POLLPRI), at most once in 10 ms; a PSI trigger wakes on stall. Neither is trusted as a
+ * fact: the callback takes a fresh sample. */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "host/cgroup.h"
+
+typedef struct EventsWatch EventsWatch;
+
+/* @now_usec is CLOCK_MONOTONIC as the loop stamped the wake-up. */
+typedef int (*EventsCallback)(uint64_t query_id, uint64_t now_usec, void *userdata);
+
+/* Watch @g (borrowed; must outlive the watch). Works without PSI: then only memory.events is watched and
+ * @ret_no_psi (may be NULL) is set so that the caller can say so once. Returns 0 or -errno. */
+int events_watch_new(sd_event *loop, QueryGroups *g, uint64_t query_id, EventsCallback on_pressure, void *userdata,
+                     bool *ret_no_psi, EventsWatch **ret);
+EventsWatch *events_watch_free(EventsWatch *w); /* takes NULL, returns NULL */
