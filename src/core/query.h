@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* core/query: one query's record: states and their legal moves, time booked per state, statistics. libc only.
+ * Invariant: a state changes by query_move() alone, so that every microsecond since creation is booked exactly once. */
+#pragma once
+
+#include "core/budget.h"
+#include "core/error.h"
+#include "core/governor.h"
+
+typedef enum QueryState {
+        QUERY_CREATED,
+        QUERY_COMPILING,
+        QUERY_QUEUEING,
+        QUERY_EXECUTING,
+        QUERY_ERRORED,
+        QUERY_FINISHED,
+        QUERY_CANCELED,
+        _QUERY_STATE_MAX,
+} QueryState;
+
+const char *query_state_name(QueryState s); /* lower case */
+bool query_state_is_end(QueryState s);
+/* The table of design: forward only; any live state may end in errored or canceled; an end is for good. */
+bool query_state_may_move(QueryState from, QueryState to);
+
+/* Whose limit or hand ended it. */
+typedef enum Verdict {
+        VERDICT_NONE,      /* alive, or ended as it wished */
+        VERDICT_EXIT,      /* the engine's own non-zero exit */
+        VERDICT_SIGNAL,    /* a signal that is not ours */
+        VERDICT_MAXIMUM,   /* its own maximum */
+        VERDICT_QUOTA,     /* the kernel killed it at a quota below its maximum */
+        VERDICT_BUDGET,    /* the budget was exhausted */
+        VERDICT_SLICE,     /* the limit of the slice or unit, or an administrator's */
+        VERDICT_TASKS,     /* the task limit */
+        VERDICT_TIMEOUT,
+        VERDICT_CANCEL,
+        VERDICT_READER,    /* nobody reads the results any more */
+        VERDICT_STOPPED,   /* its unit was stopped */
+        VERDICT_RESULTS,   /* the cap on detached results */
+        VERDICT_START,     /* it could not be started */
+        VERDICT_WORKER,    /* its worker was lost */
+        VERDICT_SHUTDOWN,
+        VERDICT_COMPILE,
+        VERDICT_QUEUE,     /* waited too long */
+        _VERDICT_MAX,
+} Verdict;
+
+const char *verdict_name(Verdict v);
+
+/* What the engine needs to know of a request; the rest stays with whoever performs the actions. */
+typedef struct QuerySpec {
+        char language[64];
+        uint32_t uid;
+        int32_t priority;
+        uint64_t initial_bytes, max_bytes;                /* 0: as configured */
+        uint64_t timeout_usec, queue_timeout_usec;        /* USEC_INFINITY: as configured; 0: none */
+        bool detached, has_compile;
+        bool allow_priority;                              /* the caller may ask for a priority above 0 */
+} QuerySpec;
+
+typedef struct Raise {
+        uint64_t at_usec; /* since it began to execute */
+        uint64_t old_bytes, new_bytes, latency_usec;
+        RaiseCause cause;
+} Raise;
+
+#define QUERY_RAISES_KEPT 64 /* the first ones; the count goes on */
+
+typedef enum UnitPhase {
+        UNIT_NONE,
+        UNIT_STARTING,
+        UNIT_READY,   /* its worker waits for a command */
+        UNIT_LEAVING, /* told to end */
+        UNIT_GONE,
+} UnitPhase;
+
+typedef enum RunPhase {
+        RUN_NONE,
+        RUN_COMPILING, /* a compile command runs in compile/ */
+        RUN_HANDED,    /* the engine was handed over: engine/ may hold processes */
+        RUN_ENDED,     /* engine/ is empty for good */
+} RunPhase;
+
+typedef struct Query {
+        uint64_t id;
+        QuerySpec spec;
+        QueryState state;
+        Error error;
+        Verdict verdict;
+        uint64_t created_usec, state_since_usec, ended_usec;
+        uint64_t booked_usec[_QUERY_STATE_MAX];
+
+        uint64_t initial_bytes, max_bytes; /* effective */
+        uint64_t timeout_usec, queue_timeout_usec;
+        Lease lease;
+        uint64_t quota_bytes; /* memory.max in force, as read back; 0 while it waits */
+        uint64_t current_bytes, peak_bytes, need_bytes;
+        GovernorState governor;
+        Raise raises[QUERY_RAISES_KEPT];
+        uint64_t n_raises, n_denied;
+
+        UnitPhase unit;
+        RunPhase run;
+        bool has_slot, has_compile_slot;
+
+        /* Frozen while it waits for the pool; in the order of waits_since. */
+        bool frozen;
+        uint64_t frozen_since_usec, frozen_usec, frozen_deadline_usec, wanted_bytes;
+
+        /* Its end was asked for: what it will say, and when the next, harder step is due. */
+        bool ending, ending_killed;
+        QueryState ending_state;
+        Error ending_error;
+        Verdict ending_verdict;
+        uint64_t ending_deadline_usec;
+
+        uint64_t compile_deadline_usec, sample_due_usec, forget_usec;
+        bool done; /* released by its owner: leaves as soon as it has ended */
+
+        int exit_status, exit_signal; /* of the engine; -1 and 0 while not known */
+        FinalNumbers final;
+} Query;
+
+/* Move to @to, booking the time spent. The move must be legal (asserted: input never asks for a state). */
+void query_move(Query *q, QueryState to, uint64_t now_usec);
+
+/* Time in @s so far, the present state included; frozen time is part of it. */
+uint64_t query_time_in(const Query *q, QueryState s, uint64_t now_usec);
+uint64_t query_total_usec(const Query *q, uint64_t now_usec);
+uint64_t query_frozen_usec(const Query *q, uint64_t now_usec);
