@@ -95,7 +95,10 @@ typedef struct Query {
         uint64_t timeout_usec, queue_timeout_usec;
         Lease lease;
         uint64_t quota_bytes; /* memory.max in force, as read back; 0 while it waits */
-        uint64_t current_bytes, peak_bytes, need_bytes;
+        uint64_t high_bytes;  /* memory.high as last asked for */
+        uint64_t current_bytes, peak_bytes, need_bytes, pids; /* as last sampled */
+        bool denied;       /* the pool could not pay for its last need */
+        bool headroom_off; /* denied for good (`fail`): memory.high is out of the way, the kernel decides */
         GovernorState governor;
         Raise raises[QUERY_RAISES_KEPT];
         uint64_t n_raises, n_denied;
@@ -107,6 +110,7 @@ typedef struct Query {
         /* Frozen while it waits for the pool; in the order of waits_since. */
         bool frozen;
         uint64_t frozen_since_usec, frozen_usec, frozen_deadline_usec, wanted_bytes;
+        RaiseCause wanted_cause;
 
         /* Its end was asked for: what it will say, and when the next, harder step is due. */
         bool ending, ending_killed;
@@ -120,6 +124,7 @@ typedef struct Query {
 
         int exit_status, exit_signal; /* of the engine; -1 and 0 while not known */
         FinalNumbers final;
+        uint64_t residual_bytes; /* still charged to the slice until its unit is gone */
 } Query;
 
 /* Move to @to, booking the time spent. The move must be legal (asserted: input never asks for a state). */

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/engine_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* No step asks for more than this of one query, so that one reservation up front makes emitting infallible. */
+#define ACTIONS_PER_QUERY_MAX 12
+#define ACTIONS_BASE 16
+
+uint64_t usec_add(uint64_t a, uint64_t b) {
+        return a > USEC_INFINITY - b ? USEC_INFINITY : a + b;
+}
+
+static int actions_reserve(ActionList *l, size_t n) {
+        Action *v;
+
+        if (n <= l->allocated)
+                return 0;
+        v = realloc(l->v, n * sizeof(*v));
+        if (!v)
+                return -ENOMEM;
+        l->v = v;
+        l->allocated = n;
+        return 0;
+}
+
+void actions_done(ActionList *l) {
+        free(l->v);
+        *l = (ActionList) {};
+}
+
+Action *engine_emit(Engine *e, ActionType type, const Query *q) {
+        Action *a;
+
+        assert(e->out->n < e->out->allocated);
+        a = &e->out->v[e->out->n++];
+        a->type = type;
+        a->query_id = q ? q->id : 0;
+        a->limits.max_bytes = a->limits.high_bytes = 0;
+        a->error.code = ERROR_NONE;
+        a->error.message[0] = 0;
+        return a;
+}
+
+void engine_note(Engine *e, const Query *q, NoteType note, const char *format, ...) {
+        Action *a = engine_emit(e, ACTION_NOTE, q);
+        va_list ap;
+
+        a->note = note;
+        va_start(ap, format);
+        vsnprintf(a->error.message, sizeof(a->error.message), format, ap);
+        va_end(ap);
+}
+
+static void config_copy_numbers(Config *to, const Config *from) {
+        *to = *from;
+        to->metric_label_keys = (StrList) {};
+        to->executor_dependencies = (StrList) {};
+        memset(to->origin, 0, sizeof(to->origin));
+}
+
+int engine_new(const Config *config, uint64_t first_id, Engine **ret) {
+        Engine *e = calloc(1, sizeof(*e));
+
+        if (!e)
+                return -ENOMEM;
+        config_copy_numbers(&e->config, config);
+        budget_init(&e->budget, config->max_memory_bytes, config->concurrency_quota, config->initial_bytes);
+        e->next_id = MAX(first_id, 1u);
+        e->shutdown_deadline_usec = USEC_INFINITY;
+        *ret = e;
+        return 0;
+}
+
+Engine *engine_free(Engine *e) {
+        if (!e)
+                return NULL;
+        for (size_t i = 0; i < e->n_active; i++) {
+                lease_done(&e->active[i]->lease);
+                free(e->active[i]);
+        }
+        for (size_t i = 0; i < e->n_tombstones; i++)
+                free(e->tombstones[i]);
+        free(e->active);
+        free(e);
+        return NULL;
+}
+
+Query *engine_lookup(const Engine *e, uint64_t id) {
+        size_t low = 0, high = e->n_active; /* active is sorted by ID */
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (e->active[middle]->id < id)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        if (low < e->n_active && e->active[low]->id == id)
+                return e->active[low];
+        for (size_t i = 0; i < e->n_tombstones; i++)
+                if (e->tombstones[i]->id == id)
+                        return e->tombstones[i];
+        return NULL;
+}
+
+static void on_config(Engine *e, const Config *c) {
+        config_copy_numbers(&e->config, c);
+        budget_configure(&e->budget, c->max_memory_bytes, c->concurrency_quota, c->initial_bytes);
+}
+
+static void on_query_event(Engine *e, const Event *ev) {
+        Query *q = engine_lookup(e, ev->query_id);
+
+        if (!q)
+                return;
+        switch (ev->type) {
+        case EVENT_UNIT_READY:
+                admit_unit_ready(e, q);
+                break;
+        case EVENT_UNIT_FAILED:
+                q->unit = UNIT_GONE;
+                end_compile_slot(e, q);
+                if (query_is_live(q))
+                        end_query(e, q, QUERY_ERRORED, VERDICT_START, false, ev->error->code, "%s",
+                                  ev->error->message);
+                break;
+        case EVENT_UNIT_GONE:
+                end_unit_gone(e, q);
+                break;
+        case EVENT_COMPILED:
+                admit_compiled(e, q, &ev->ended.report, ev->ended.error);
+                break;
+        case EVENT_SAMPLE:
+                run_sample(e, q, &ev->sample);
+                break;
+        case EVENT_LIMITS:
+                run_limits(e, q, ev->limits.r, ev->limits.max_bytes, ev->limits.latency_usec);
+                break;
+        case EVENT_ENDED:
+                end_report(e, q, &ev->ended.report, ev->ended.error);
+                break;
+        case EVENT_READER_GONE:
+                end_query(e, q, QUERY_CANCELED, VERDICT_READER, true, ERROR_CANCELED,
+                          "nobody reads its results any more");
+                break;
+        case EVENT_HOLD_DROPPED:
+                if (!q->spec.detached)
+                        end_release(e, q);
+                break;
+        case EVENT_CANCEL:
+                end_query(e, q, QUERY_CANCELED, VERDICT_CANCEL, true, ERROR_CANCELED, "canceled on request");
+                break;
+        case EVENT_DONE:
+                end_release(e, q);
+                break;
+        default:
+                assert(false);
+        }
+}
+
+int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actions) {
+        int r = actions_reserve(actions, ACTIONS_BASE + ACTIONS_PER_QUERY_MAX * (e->n_active + 1));
+
+        if (r < 0)
+                return r;
+        actions->n = 0;
+        e->out = actions;
+        e->now_usec = MAX(e->now_usec, now_usec);
+
+        switch (ev->type) {
+        case EVENT_REQUEST:
+                r = admit_request(e, ev->request.spec);
+                break;
+        case EVENT_TICK:
+                break;
+        case EVENT_PAUSE:
+                e->paused = true;
+                break;
+        case EVENT_RESUME:
+                e->paused = false;
+                break;
+        case EVENT_CONFIG:
+                on_config(e, ev->config);
+                break;
+        case EVENT_SHUTDOWN:
+                end_shutdown(e, ev->shutdown_usec);
+                break;
+        default:
+                on_query_event(e, ev);
+        }
+        if (r < 0)
+                return r;
+
+        /* Backwards, since a query that is forgotten leaves the array. */
+        for (size_t i = e->n_active; i > 0; i--)
+                end_deadlines(e, e->active[i - 1]);
+        run_settle(e);
+        admit_settle(e);
+        end_shutdown_settle(e);
+        return 0;
+}
+
+static uint64_t query_deadline(const Engine *e, const Query *q) {
+        uint64_t d = q->forget_usec ? q->forget_usec : USEC_INFINITY;
+
+        if (!query_is_live(q))
+                return d;
+        d = USEC_INFINITY;
+        if (q->ending)
+                return q->ending_killed ? d : q->ending_deadline_usec;
+        if (q->run == RUN_COMPILING)
+                d = MIN(d, q->compile_deadline_usec);
+        if (q->sample_due_usec)
+                d = MIN(d, q->sample_due_usec);
+        if (q->frozen)
+                d = MIN(d, q->frozen_deadline_usec);
+        (void) e;
+        return MIN(d, MIN(admit_query_timeout(q), admit_queue_timeout(q)));
+}
+
+uint64_t engine_deadline(const Engine *e) {
+        uint64_t d = e->shutdown_pending ? e->shutdown_deadline_usec : USEC_INFINITY;
+
+        for (size_t i = 0; i < e->n_active; i++)
+                d = MIN(d, query_deadline(e, e->active[i]));
+        return d;
+}
+
+const Query *engine_find(const Engine *e, uint64_t id) {
+        return engine_lookup(e, id);
+}
+
+bool engine_is_tombstone(const Engine *e, uint64_t id) {
+        const Query *q = engine_lookup(e, id);
+
+        if (!q)
+                return false;
+        for (size_t i = 0; i < e->n_tombstones; i++)
+                if (e->tombstones[i] == q)
+                        return true;
+        return false;
+}
+
+const Query *engine_next(const Engine *e, const Query *previous) {
+        for (size_t i = 0; i < e->n_active; i++)
+                if (!previous || e->active[i]->id > previous->id)
+                        return e->active[i];
+        return NULL;
+}
+
+const Budget *engine_budget(const Engine *e) {
+        return &e->budget;
+}
+
+uint64_t engine_count(const Engine *e, QueryState s) {
+        uint64_t n = 0;
+
+        for (size_t i = 0; i < e->n_active; i++)
+                n += e->active[i]->state == s;
+        return n;
+}
+
+bool engine_is_paused(const Engine *e) {
+        return e->paused;
+}
+
+bool engine_is_shut_down(const Engine *e) {
+        return e->shut_down;
+}
+
+uint64_t engine_units_max(const Engine *e) {
+        /* Those that run, those that compile, those made ahead; and as many again that are just leaving. */
+        uint64_t n = usec_add(e->config.concurrency_quota, e->config.compile_concurrency);
+        uint64_t known = usec_add(e->config.concurrency_quota, e->config.queue_size);
+
+        n = MIN(usec_add(n, e->config.warm_units), known);
+        return n > UINT64_MAX / 2 ? UINT64_MAX : 2 * n;
+}

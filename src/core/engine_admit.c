@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/engine_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int refuse(Engine *e, const Error *error) {
+        engine_emit(e, ACTION_REFUSED, NULL)->error = *error;
+        return 0;
+}
+
+static uint64_t round_down(uint64_t bytes) {
+        return bytes == SIZE_INFINITY ? bytes : bytes / ENGINE_PAGE_BYTES * ENGINE_PAGE_BYTES;
+}
+
+/* The memory a request asks for, against what it may have. Fills in both numbers, or sets @error. */
+static bool effective_memory(const Engine *e, const QuerySpec *spec, uint64_t *ret_initial, uint64_t *ret_max,
+                             Error *error) {
+        const Config *c = &e->config;
+        char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
+        uint64_t max = spec->max_bytes ? round_down(spec->max_bytes) : c->per_query_bytes;
+        uint64_t initial = spec->initial_bytes ? round_down(spec->initial_bytes) : MIN(c->initial_bytes, max);
+
+        if (max > c->per_query_bytes)
+                error_set(error, ERROR_INVALID_ARGUMENT,
+                          "memory_max_bytes %s is more than one query may have (%s); MemoryBytesQuotaPerQuery sets that",
+                          size_format(max, a), size_format(c->per_query_bytes, b));
+        else if (max < ENGINE_QUERY_BYTES_MIN || initial < ENGINE_QUERY_BYTES_MIN)
+                error_set(error, ERROR_INVALID_ARGUMENT, "%s %s is less than the least quota of %s",
+                          max < ENGINE_QUERY_BYTES_MIN ? "memory_max_bytes" : "memory_initial_bytes",
+                          size_format(max < ENGINE_QUERY_BYTES_MIN ? max : initial, a),
+                          size_format(ENGINE_QUERY_BYTES_MIN, b));
+        else if (initial > max)
+                error_set(error, ERROR_INVALID_ARGUMENT,
+                          "memory_initial_bytes %s is more than the query's maximum of %s; lower it or raise "
+                          "memory_max_bytes",
+                          size_format(initial, a), size_format(max, b));
+        else if (c->max_memory_bytes != SIZE_INFINITY && initial > c->initial_bytes &&
+                 initial - c->initial_bytes > c->max_memory_bytes - c->concurrency_quota * c->initial_bytes)
+                error_set(error, ERROR_INVALID_ARGUMENT,
+                          "memory_initial_bytes %s can never be granted: beside the reserved slots MaxMemoryBytes leaves "
+                          "%s; lower it or raise MaxMemoryBytes",
+                          size_format(initial, a),
+                          size_format(c->max_memory_bytes - c->concurrency_quota * c->initial_bytes, b));
+        *ret_initial = initial;
+        *ret_max = max;
+        return error->code == ERROR_NONE;
+}
+
+/* Is there a place? Sets @error when not. */
+static bool has_room(const Engine *e, const QuerySpec *spec, Error *error) {
+        uint64_t live = 0, of_user = 0, room = usec_add(e->config.concurrency_quota, e->config.queue_size);
+
+        for (size_t i = 0; i < e->n_active; i++)
+                if (query_is_live(e->active[i])) {
+                        live++;
+                        of_user += e->active[i]->spec.uid == spec->uid;
+                }
+        if (live >= room)
+                error_set(error, ERROR_QUEUE_LENGTH_EXCEEDED,
+                          "%llu queries are known already: %llu may execute (ConcurrencyQuota) and %llu wait (QueueSize); "
+                          "try again later or raise one of them",
+                          (unsigned long long) live, (unsigned long long) e->config.concurrency_quota,
+                          (unsigned long long) e->config.queue_size);
+        else if (of_user >= e->config.max_queries_per_user)
+                error_set(error, ERROR_QUEUE_LENGTH_EXCEEDED,
+                          "this user has %llu queries already; MaxQueriesPerUser=%llu sets that",
+                          (unsigned long long) of_user, (unsigned long long) e->config.max_queries_per_user);
+        return error->code == ERROR_NONE;
+}
+
+/* Ended queries that nobody released are bounded too, a user: the oldest goes. */
+static void bound_ended(Engine *e, uint32_t uid) {
+        Query *oldest = NULL;
+        uint64_t n = 0;
+
+        for (size_t i = 0; i < e->n_active; i++) {
+                Query *q = e->active[i];
+
+                if (query_is_live(q) || q->spec.uid != uid)
+                        continue;
+                n++;
+                if (!oldest)
+                        oldest = q;
+        }
+        if (oldest && n >= MAX(e->config.max_queries_per_user, 16u))
+                end_forget(e, oldest);
+}
+
+static int add_query(Engine *e, const QuerySpec *spec, uint64_t initial, uint64_t max) {
+        Query *q, **v;
+
+        if (e->n_active == e->allocated) {
+                size_t n = MAX(2 * e->allocated, 16u);
+
+                v = realloc(e->active, n * sizeof(*v));
+                if (!v)
+                        return -ENOMEM;
+                e->active = v;
+                e->allocated = n;
+        }
+        q = calloc(1, sizeof(*q));
+        if (!q)
+                return -ENOMEM;
+        q->id = e->next_id++;
+        q->spec = *spec;
+        q->created_usec = q->state_since_usec = e->now_usec;
+        q->initial_bytes = initial;
+        q->max_bytes = max;
+        q->timeout_usec = spec->timeout_usec == USEC_INFINITY ? e->config.query_timeout_usec : spec->timeout_usec;
+        q->queue_timeout_usec = spec->queue_timeout_usec == USEC_INFINITY ? e->config.queue_timeout_usec
+                                                                          : spec->queue_timeout_usec;
+        q->exit_status = -1;
+        e->active[e->n_active++] = q;
+
+        engine_emit(e, ACTION_ADMITTED, q);
+        if (!spec->has_compile)
+                query_move(q, QUERY_QUEUEING, e->now_usec);
+        return 0;
+}
+
+int admit_request(Engine *e, const QuerySpec *spec) {
+        Error error = {};
+        uint64_t initial, max;
+
+        if (e->shut_down)
+                error_set(&error, ERROR_SHUTTING_DOWN,
+                          "penstockd accepts no more queries since Shutdown; restart penstockd.service to open it again");
+        else if (spec->priority > 0 && !spec->allow_priority)
+                error_set(&error, ERROR_PERMISSION_DENIED,
+                          "priority %d: only root may ask for a priority above 0", spec->priority);
+        else if (effective_memory(e, spec, &initial, &max, &error) && has_room(e, spec, &error)) {
+                bound_ended(e, spec->uid);
+                return add_query(e, spec, initial, max);
+        }
+        return refuse(e, &error);
+}
+
+uint64_t admit_query_timeout(const Query *q) {
+        if (q->state != QUERY_EXECUTING || q->frozen || q->timeout_usec == 0)
+                return USEC_INFINITY;
+        return usec_add(usec_add(q->state_since_usec, q->timeout_usec), q->frozen_usec);
+}
+
+uint64_t admit_queue_timeout(const Query *q) {
+        if ((q->state != QUERY_QUEUEING && q->state != QUERY_CREATED) || q->queue_timeout_usec == 0)
+                return USEC_INFINITY;
+        /* Waiting only: what the compile took does not count. */
+        return usec_add(usec_add(q->created_usec, q->queue_timeout_usec), q->booked_usec[QUERY_COMPILING]);
+}
+
+static bool before(const Query *a, const Query *b) {
+        return a->spec.priority != b->spec.priority ? a->spec.priority > b->spec.priority : a->id < b->id;
+}
+
+Query *admit_next(const Engine *e, const Query *after) {
+        Query *best = NULL;
+
+        for (size_t i = 0; i < e->n_active; i++) {
+                Query *q = e->active[i];
+
+                if (q->state != QUERY_QUEUEING || q->ending)
+                        continue;
+                if ((!after || before(after, q)) && (!best || before(q, best)))
+                        best = q;
+        }
+        return best;
+}
+
+static void start_unit(Engine *e, Query *q) {
+        if (q->unit != UNIT_NONE)
+                return;
+        q->unit = UNIT_STARTING;
+        engine_emit(e, ACTION_START_UNIT, q);
+}
+
+static void begin_compile(Engine *e, Query *q) {
+        q->run = RUN_COMPILING;
+        q->compile_deadline_usec = e->config.compile_timeout_usec
+                                                   ? usec_add(e->now_usec, e->config.compile_timeout_usec)
+                                                   : USEC_INFINITY;
+        engine_emit(e, ACTION_COMPILE, q);
+}
+
+void admit_unit_ready(Engine *e, Query *q) {
+        if (q->unit != UNIT_STARTING)
+                return;
+        q->unit = UNIT_READY;
+        if (q->state == QUERY_COMPILING && q->run == RUN_NONE)
+                begin_compile(e, q);
+        else if (q->state == QUERY_EXECUTING && q->run == RUN_NONE)
+                run_hand_over(e, q);
+}
+
+void admit_compiled(Engine *e, Query *q, const EndedReport *r, const Error *error) {
+        if (q->run != RUN_COMPILING)
+                return;
+        q->run = RUN_NONE;
+        end_compile_slot(e, q);
+        if (q->state != QUERY_COMPILING)
+                return;
+        if (r->start_failed)
+                end_query(e, q, QUERY_ERRORED, VERDICT_COMPILE, false, error->code, "%s", error->message);
+        else if (r->exit_signal)
+                end_query(e, q, QUERY_ERRORED, VERDICT_COMPILE, false, ERROR_COMPILATION_FAILED,
+                          "the compile check of language %s was ended by signal %d; its memory is limited by "
+                          "CompileMemoryBytes",
+                          q->spec.language, r->exit_signal);
+        else if (r->exit_status != 0)
+                end_query(e, q, QUERY_ERRORED, VERDICT_COMPILE, false, ERROR_COMPILATION_FAILED,
+                          "the compile check of language %s ended with status %d", q->spec.language, r->exit_status);
+        else {
+                query_move(q, QUERY_QUEUEING, e->now_usec);
+                engine_emit(e, ACTION_STATE, q);
+        }
+}
+
+static void settle_compiles(Engine *e) {
+        for (size_t i = 0; i < e->n_active && e->n_compile_slots < e->config.compile_concurrency; i++) {
+                Query *q = e->active[i];
+
+                if (q->state != QUERY_CREATED)
+                        continue;
+                query_move(q, QUERY_COMPILING, e->now_usec);
+                q->has_compile_slot = true;
+                e->n_compile_slots++;
+                engine_emit(e, ACTION_STATE, q);
+                start_unit(e, q);
+        }
+}
+
+static void settle_slots(Engine *e) {
+        Query *q;
+
+        while (!e->paused && e->n_executing < e->config.concurrency_quota && (q = admit_next(e, NULL))) {
+                /* Who waits frozen comes first where the pool is asked; a plain initial quota is reserved anyhow. */
+                if (q->initial_bytes > e->config.initial_bytes && e->n_waiters > 0)
+                        return;
+                if (lease_open(&e->budget, &q->lease, q->initial_bytes) < 0)
+                        return; /* it stays at the head: nothing overtakes it */
+                query_move(q, QUERY_EXECUTING, e->now_usec);
+                q->has_slot = true;
+                e->n_executing++;
+                engine_emit(e, ACTION_STATE, q);
+                if (q->unit == UNIT_READY)
+                        run_hand_over(e, q);
+                else
+                        start_unit(e, q);
+        }
+}
+
+static void settle_warm(Engine *e) {
+        const Query *q = NULL;
+
+        for (uint64_t n = 0; n < e->config.warm_units; n++) {
+                q = admit_next(e, q);
+                if (!q)
+                        return;
+                start_unit(e, engine_lookup(e, q->id));
+        }
+}
+
+void admit_settle(Engine *e) {
+        settle_compiles(e);
+        settle_slots(e);
+        settle_warm(e);
+}
+
+uint64_t engine_queue_position(const Engine *e, const Query *q) {
+        uint64_t n = 1;
+
+        if (q->state != QUERY_QUEUEING)
+                return 0;
+        for (size_t i = 0; i < e->n_active; i++)
+                n += e->active[i]->state == QUERY_QUEUEING && before(e->active[i], q);
+        return n;
+}
+
+const char *engine_wait_reason(const Engine *e, const Query *q, char *buf, size_t len) {
+        char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
+
+        buf[0] = 0;
+        if (q->state == QUERY_CREATED)
+                snprintf(buf, len, "a compile slot (CompileConcurrency=%llu)",
+                         (unsigned long long) e->config.compile_concurrency);
+        else if (q->state == QUERY_QUEUEING && e->paused)
+                snprintf(buf, len, "admission is paused (penstockctl resume)");
+        else if (q->state == QUERY_QUEUEING && e->n_executing >= e->config.concurrency_quota)
+                snprintf(buf, len, "a free slot (ConcurrencyQuota=%llu, %llu ahead of it)",
+                         (unsigned long long) e->config.concurrency_quota,
+                         (unsigned long long) engine_queue_position(e, q) - 1);
+        else if (q->state == QUERY_QUEUEING)
+                snprintf(buf, len, "memory for an initial quota of %s (%s unused; MaxMemoryBytes)",
+                         size_format(q->initial_bytes, a), size_format(budget_unused_bytes(&e->budget), b));
+        else if (q->state == QUERY_EXECUTING && q->frozen)
+                snprintf(buf, len, "memory: frozen at %s, wants %s (%s unused; MaxMemoryBytes)",
+                         size_format(q->lease.bytes, a), size_format(q->wanted_bytes, b),
+                         budget_unused_bytes(&e->budget) ? "too little" : "nothing");
+        else if ((q->state == QUERY_EXECUTING || q->state == QUERY_COMPILING) && q->unit == UNIT_STARTING)
+                snprintf(buf, len, "its unit to start");
+        return buf;
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/engine_private.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ULL(x) ((unsigned long long) (x))
+
+void end_compile_slot(Engine *e, Query *q) {
+        if (!q->has_compile_slot)
+                return;
+        q->has_compile_slot = false;
+        e->n_compile_slots--;
+}
+
+static void leftover_set(Engine *e, Query *q, uint64_t bytes) {
+        e->leftover_bytes = e->leftover_bytes - q->residual_bytes + bytes;
+        q->residual_bytes = bytes;
+        budget_set_leftover(&e->budget, e->leftover_bytes);
+}
+
+/* It has ended: book, free what it held, say so. engine/ is empty, or never held a process. */
+static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, const Error *error) {
+        run_unfreeze_book(e, q);
+        query_move(q, state, e->now_usec);
+        q->verdict = verdict;
+        q->error = *error;
+        q->quota_bytes = q->current_bytes = 0;
+        q->sample_due_usec = 0;
+        q->peak_bytes = MAX(q->peak_bytes, q->final.memory_peak_bytes);
+        lease_done(&q->lease);
+        if (q->has_slot) {
+                q->has_slot = false;
+                e->n_executing--;
+        }
+        run_progress(e);
+        engine_emit(e, ACTION_STATE, q);
+        engine_note(e, q, NOTE_END, "%s%s%s", query_state_name(state), error->code ? ": " : "",
+                    error->code ? error->message : "");
+        if (q->unit == UNIT_STARTING || q->unit == UNIT_READY) {
+                q->unit = UNIT_LEAVING;
+                engine_emit(e, ACTION_RELEASE_UNIT, q);
+        }
+        q->forget_usec = e->config.results_keep_usec ? usec_add(e->now_usec, e->config.results_keep_usec) : 0;
+        if (q->done)
+                end_forget(e, q);
+}
+
+void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool gracefully, ErrorCode code,
+               const char *format, ...) {
+        Error error = { .code = code };
+        va_list ap;
+
+        if (!query_is_live(q))
+                return;
+        va_start(ap, format);
+        vsnprintf(error.message, sizeof(error.message), format, ap);
+        va_end(ap);
+
+        if (q->run != RUN_HANDED) {
+                if (q->run == RUN_COMPILING) {
+                        engine_emit(e, ACTION_KILL_COMPILE, q);
+                        q->run = RUN_NONE; /* its slot is free when compile/ is: with the unit */
+                }
+                conclude(e, q, state, verdict, &error);
+                return;
+        }
+
+        if (!q->ending) {
+                q->ending = true;
+                q->ending_state = state;
+                q->ending_verdict = verdict;
+                q->ending_error = error;
+        } else if (q->ending_killed || gracefully)
+                return; /* the first cause stays; a second, harder one only hurries */
+        if (gracefully && !q->frozen && e->config.cancel_grace_usec > 0) {
+                q->ending_deadline_usec = usec_add(e->now_usec, e->config.cancel_grace_usec);
+                engine_emit(e, ACTION_TERMINATE, q);
+        } else {
+                q->ending_killed = true;
+                engine_emit(e, ACTION_KILL, q);
+        }
+}
+
+/* Killed by the kernel for memory: whose limit was it? `oom` of its own events counts its own limit; a kill without
+ * one came from above, or from the host. */
+static Verdict memory_verdict(const Query *q, const FinalNumbers *n) {
+        if (n->events_oom == 0)
+                return VERDICT_SLICE;
+        if (q->lease.bytes >= q->max_bytes)
+                return VERDICT_MAXIMUM;
+        return q->denied || q->headroom_off ? VERDICT_BUDGET : VERDICT_QUOTA;
+}
+
+static Verdict describe_memory(const Engine *e, const Query *q, const FinalNumbers *n, Error *error) {
+        char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
+        Verdict v = memory_verdict(q, n);
+
+        size_format(q->lease.bytes, a);
+        size_format(q->max_bytes, b);
+        size_format(n->memory_peak_bytes, c);
+        if (v == VERDICT_MAXIMUM)
+                error_set(error, ERROR_MEMORY_LIMIT_EXCEEDED,
+                          "it needed more than its maximum of %s (peak %s, %llu raises); %s sets that", b, c,
+                          ULL(q->n_raises),
+                          q->max_bytes < e->config.per_query_bytes ? "memory_max_bytes of the request"
+                                                                   : "MemoryBytesQuotaPerQuery");
+        else if (v == VERDICT_BUDGET)
+                error_set(error, ERROR_MEMORY_BUDGET_EXHAUSTED,
+                          "it needed more than its quota of %s (maximum %s, peak %s), and the budget had no more to give; "
+                          "MaxMemoryBytes sets that",
+                          a, b, c);
+        else if (v == VERDICT_QUOTA)
+                error_set(error, ERROR_MEMORY_LIMIT_EXCEEDED,
+                          "it grew faster than its quota of %s could be raised (maximum %s, peak %s); a larger "
+                          "memory_initial_bytes helps",
+                          a, b, c);
+        else
+                error_set(error, ERROR_MEMORY_BUDGET_EXHAUSTED,
+                          "the kernel ended it for a limit above its own quota of %s (peak %s): that of its unit, of "
+                          "penstock.slice, or the host's memory",
+                          a, c);
+        return v;
+}
+
+/* What the report alone says, when nobody here asked for the end. */
+static void judge_report(const Engine *e, const Query *q, const EndedReport *r, const Error *error,
+                         QueryState *ret_state, Verdict *ret_verdict, Error *ret_error) {
+        *ret_state = QUERY_ERRORED;
+        if (r->start_failed) {
+                *ret_error = *error;
+                *ret_verdict = VERDICT_START;
+        } else if (r->numbers.events_oom_kill > 0 && r->exit_signal == SIGKILL)
+                *ret_verdict = describe_memory(e, q, &r->numbers, ret_error);
+        else if (r->unit_stopped) {
+                *ret_state = QUERY_CANCELED;
+                *ret_verdict = VERDICT_STOPPED;
+                error_set(ret_error, ERROR_CANCELED, "its unit was stopped");
+        } else if (r->results_truncated) {
+                *ret_verdict = VERDICT_RESULTS;
+                error_set(ret_error, ERROR_EXECUTION_FAILED,
+                          "its results were more than %llu bytes, or the disk is full; ResultsMaxBytes sets that",
+                          ULL(e->config.results_max_bytes));
+        } else if (r->reader_gone && (r->exit_signal == SIGPIPE || r->exit_status != 0)) {
+                *ret_state = QUERY_CANCELED;
+                *ret_verdict = VERDICT_READER;
+                error_set(ret_error, ERROR_CANCELED, "nobody reads its results any more");
+        } else if (r->exit_signal) {
+                *ret_verdict = VERDICT_SIGNAL;
+                error_set(ret_error, ERROR_EXECUTION_FAILED, "its engine was ended by signal %d", r->exit_signal);
+        } else if (r->exit_status != 0) {
+                *ret_verdict = r->numbers.pids_max_events > 0 ? VERDICT_TASKS : VERDICT_EXIT;
+                error_set(ret_error, ERROR_EXECUTION_FAILED, "its engine ended with exit status %d%s", r->exit_status,
+                          r->numbers.pids_max_events > 0 ? "; it met its task limit (TasksMaxPerQuery)" : "");
+        } else {
+                *ret_state = QUERY_FINISHED;
+                *ret_verdict = VERDICT_NONE;
+        }
+}
+
+void end_report(Engine *e, Query *q, const EndedReport *r, const Error *error) {
+        QueryState state;
+        Verdict verdict;
+        Error said = {};
+
+        if (q->run != RUN_HANDED)
+                return;
+        q->run = RUN_ENDED;
+        q->final = r->numbers;
+        q->exit_status = r->start_failed ? -1 : r->exit_status;
+        q->exit_signal = r->start_failed ? 0 : r->exit_signal;
+        leftover_set(e, q, r->numbers.residual_bytes);
+        if (!query_is_live(q))
+                return;
+        if (q->ending) {
+                state = q->ending_state;
+                verdict = q->ending_verdict;
+                said = q->ending_error;
+        } else
+                judge_report(e, q, r, error, &state, &verdict, &said);
+        conclude(e, q, state, verdict, &said);
+}
+
+void end_unit_gone(Engine *e, Query *q) {
+        Error error = {};
+
+        q->unit = UNIT_GONE;
+        end_compile_slot(e, q);
+        if (query_is_live(q) && q->run == RUN_HANDED) {
+                q->run = RUN_ENDED; /* the cgroup is gone, so it is empty */
+                if (q->ending)
+                        conclude(e, q, q->ending_state, q->ending_verdict, &q->ending_error);
+                else {
+                        error_set(&error, ERROR_EXECUTION_FAILED,
+                                  "its unit ended before its worker could report; see the journal of the unit");
+                        conclude(e, q, QUERY_ERRORED, VERDICT_WORKER, &error);
+                }
+        } else if (query_is_live(q))
+                end_query(e, q, QUERY_ERRORED, VERDICT_WORKER, false, ERROR_EXECUTION_FAILED,
+                          "its unit ended before it could run; see the journal of the unit");
+        leftover_set(e, q, 0);
+}
+
+void end_forget(Engine *e, Query *q) {
+        Query *oldest;
+        size_t i = 0;
+
+        while (e->active[i] != q)
+                i++;
+        memmove(&e->active[i], &e->active[i + 1], (e->n_active - i - 1) * sizeof(*e->active));
+        e->n_active--;
+        engine_emit(e, ACTION_FORGET, q);
+
+        if (e->n_tombstones < ENGINE_TOMBSTONES) {
+                e->tombstones[e->n_tombstones++] = q;
+                return;
+        }
+        /* The oldest falls out; one whose unit lingers gives back what it has booked. */
+        oldest = e->tombstones[e->tombstone_next];
+        e->tombstones[e->tombstone_next] = q;
+        e->tombstone_next = (e->tombstone_next + 1) % ENGINE_TOMBSTONES;
+        end_compile_slot(e, oldest);
+        leftover_set(e, oldest, 0);
+        free(oldest);
+}
+
+void end_release(Engine *e, Query *q) {
+        if (q->done)
+                return;
+        q->done = true;
+        if (query_is_live(q))
+                end_query(e, q, QUERY_CANCELED, VERDICT_CANCEL, true, ERROR_CANCELED,
+                          "released before it had ended");
+        else
+                end_forget(e, q);
+}
+
+void end_deadlines(Engine *e, Query *q) {
+        uint64_t now = e->now_usec;
+
+        if (!query_is_live(q)) {
+                if (q->forget_usec && now >= q->forget_usec) {
+                        q->done = true;
+                        end_forget(e, q);
+                }
+                return;
+        }
+        if (q->ending) {
+                if (!q->ending_killed && now >= q->ending_deadline_usec) {
+                        q->ending_killed = true;
+                        engine_emit(e, ACTION_KILL, q);
+                }
+                return;
+        }
+        if (q->run == RUN_COMPILING && now >= q->compile_deadline_usec)
+                end_query(e, q, QUERY_ERRORED, VERDICT_COMPILE, false, ERROR_COMPILATION_FAILED,
+                          "the compile check of language %s took longer than CompileTimeoutSec (%llu s)",
+                          q->spec.language, ULL(e->config.compile_timeout_usec / USEC_PER_SEC));
+        else if (now >= admit_queue_timeout(q))
+                end_query(e, q, QUERY_ERRORED, VERDICT_QUEUE, false, ERROR_QUEUE_TIMEOUT,
+                          "it waited longer than its queue timeout of %llu s; QueueTimeoutSec or queue_timeout_usec sets that",
+                          ULL(q->queue_timeout_usec / USEC_PER_SEC));
+        else if (now >= admit_query_timeout(q))
+                end_query(e, q, QUERY_ERRORED, VERDICT_TIMEOUT, true, ERROR_TIMEOUT,
+                          "it ran longer than its timeout of %llu ms; QueryTimeoutSec or timeout_usec sets that",
+                          ULL(q->timeout_usec / USEC_PER_MSEC));
+        else if (q->sample_due_usec && now >= q->sample_due_usec) {
+                q->sample_due_usec = 0;
+                engine_emit(e, ACTION_SAMPLE, q);
+        }
+}
+
+static bool anyone_live(const Engine *e) {
+        for (size_t i = 0; i < e->n_active; i++)
+                if (query_is_live(e->active[i]))
+                        return true;
+        return false;
+}
+
+static void cancel_for_shutdown(Engine *e, bool executing) {
+        for (size_t i = e->n_active; i > 0; i--) {
+                Query *q = e->active[i - 1];
+
+                if (query_is_live(q) && (q->state == QUERY_EXECUTING) == executing)
+                        end_query(e, q, QUERY_CANCELED, VERDICT_SHUTDOWN, true, ERROR_SHUTTING_DOWN,
+                                  "penstockd shuts down");
+        }
+}
+
+void end_shutdown(Engine *e, uint64_t usec) {
+        e->shut_down = e->shutdown_pending = true;
+        e->shutdown_deadline_usec = usec_add(e->now_usec, usec);
+        cancel_for_shutdown(e, false);
+        if (usec == 0) {
+                cancel_for_shutdown(e, true);
+                e->shutdown_deadline_usec = USEC_INFINITY; /* they are on their way: wait for them */
+        }
+}
+
+void end_shutdown_settle(Engine *e) {
+        Action *a;
+        size_t len = 0, n = 0;
+
+        if (!e->shutdown_pending)
+                return;
+        if (!anyone_live(e)) {
+                e->shutdown_pending = false;
+                engine_emit(e, ACTION_SHUTDOWN_DONE, NULL);
+                return;
+        }
+        if (e->now_usec < e->shutdown_deadline_usec)
+                return;
+        a = engine_emit(e, ACTION_SHUTDOWN_DONE, NULL);
+        error_set(&a->error, ERROR_TIMEOUT, "still running at the deadline, now canceled: queries");
+        for (size_t i = 0; i < e->n_active && n < 32; i++)
+                if (query_is_live(e->active[i])) {
+                        len = strlen(a->error.message);
+                        snprintf(a->error.message + len, sizeof(a->error.message) - len, " %llu", ULL(e->active[i]->id));
+                        n++;
+                }
+        e->shutdown_pending = false;
+        cancel_for_shutdown(e, true);
+}
