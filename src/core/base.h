@@ -28,7 +28,7 @@ static inline void freep(void *p) {
 /* Read a size: an unsigned decimal number, perhaps with a fraction ("1.5G"), then K, M, G or T (1024, "KiB" and "KB"
  * are taken too), or "%" of @ram_bytes (100% at most), or "infinity". Surrounding blanks are ignored.
  * Returns 0, -EINVAL for other text (also a sign, and "%" when @ram_bytes is 0), or -ERANGE for more than 2^63 - 1
- * bytes; then *@ret_bytes is untouched. */
+ * bytes or of 100%; then *@ret_bytes is untouched. */
 int size_parse(const char *text, uint64_t ram_bytes, uint64_t *ret_bytes);
 
 /* Read a time span the systemd way: "90", "1min 30s", "100ms", "2h", "infinity"; a bare number is in seconds.
@@ -44,6 +44,14 @@ int u64_parse(const char *text, uint64_t *ret);
 #define SIZE_TEXT_MAX 32
 /* Write @bytes as people read it ("64.0M", "1.5G", "infinity") into @buf; returns @buf. */
 const char *size_format(uint64_t bytes, char buf[static SIZE_TEXT_MAX]);
+/* Write @bytes exactly, as short as size_parse() can read it back ("64M", "1536M", "4097"); returns @buf. */
+const char *size_format_exact(uint64_t bytes, char buf[static SIZE_TEXT_MAX]);
+/* Write @usec exactly, as duration_parse() can read it back ("1min 30s", "0", "infinity"); returns @buf. */
+#define DURATION_TEXT_MAX 96
+const char *duration_format(uint64_t usec, char buf[static DURATION_TEXT_MAX]);
+
+/* @a × @b, or UINT64_MAX when that does not fit (infinity times anything but 0 stays infinity). */
+uint64_t multiply_saturating(uint64_t a, uint64_t b);
 
 /* A growing list of strings; owns them. Zero-initialise. */
 typedef struct StrList {
@@ -53,7 +61,8 @@ typedef struct StrList {
 
 /* Append a copy of @s. Returns 0 or -ENOMEM; then the list is unchanged. */
 int strlist_add(StrList *l, const char *s);
-void strlist_done(StrList *l);
+int strlist_copy(const StrList *l, StrList *ret); /* @ret must be empty; 0 or -ENOMEM */
+void strlist_done(StrList *l);                    /* leaves an empty list */
 bool strlist_has(const StrList *l, const char *s);
 
 typedef struct StrPair {
@@ -66,9 +75,16 @@ typedef struct PairList {
         size_t n;
 } PairList;
 
-int pairlist_set(PairList *l, const char *key, const char *value);
-const char *pairlist_get(const PairList *l, const char *key); /* NULL when absent */
+int pairlist_set(PairList *l, const char *key, const char *value); /* 0 or -ENOMEM; then unchanged */
+const char *pairlist_get(const PairList *l, const char *key);      /* NULL when absent */
+void pairlist_remove(PairList *l, const char *key);                /* does nothing when absent */
 void pairlist_done(PairList *l);
 
 /* True if @s is valid UTF-8 (no surrogates, no overlong forms). */
 bool utf8_is_valid(const char *s, size_t len);
+
+/* True if @path is absolute and has neither "//" nor "." nor ".." nor a slash at its end (but for "/" itself). */
+bool path_is_clean(const char *path);
+
+/* True if @s can name an environment variable, a label or a parameter: [A-Za-z_][A-Za-z0-9_]*. */
+bool identifier_is_valid(const char *s);

@@ -12,8 +12,8 @@ typedef enum ErrorCode {
         ERROR_QUEUE_LENGTH_EXCEEDED,
         ERROR_QUEUE_TIMEOUT,
         ERROR_SHUTTING_DOWN,
-        ERROR_MEMORY_LIMIT_EXCEEDED,    /* the query's own maximum was reached */
-        ERROR_MEMORY_BUDGET_EXHAUSTED,  /* the budget was */
+        ERROR_MEMORY_LIMIT_EXCEEDED,   /* the query's own maximum was reached */
+        ERROR_MEMORY_BUDGET_EXHAUSTED, /* the budget was */
         ERROR_TIMEOUT,
         ERROR_CANCELED,
         ERROR_EXECUTION_FAILED,
@@ -33,11 +33,15 @@ typedef struct Error {
 } Error;
 
 /* Set @e (which may be NULL) from a format; a longer text is cut at a character's edge. Returns the matching -errno,
- * so that a check can end with `return error_set(…)`. The first error stays: a set @e is not written over. */
+ * so that a check can end with `return error_set(…)` (that of @code, also when an earlier error stays: a set @e is
+ * not written over). */
 int error_set(Error *e, ErrorCode code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* The short name ("QueueTimeout"); NULL for ERROR_NONE. */
 const char *error_name(ErrorCode code);
 /* The D-Bus name ("org.penstock1.Error.QueueTimeout"); NULL for ERROR_NONE. */
 const char *error_dbus_name(ErrorCode code);
+/* The code of a short or a D-Bus name; ERROR_NONE when unknown or NULL. */
+ErrorCode error_from_name(const char *name);
+/* The matching errno, positive (EINVAL); 0 for ERROR_NONE. Each code has its own. */
 int error_errno(ErrorCode code);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The string half of core/base.h: lists that own their strings, and UTF-8. */
+#include "core/base.h"
+
+#include <errno.h>
+#include <string.h>
+
+int strlist_add(StrList *l, const char *s) {
+        char *copy = strdup(s), **v;
+
+        if (!copy)
+                return -ENOMEM;
+        v = realloc(l->v, (l->n + 2) * sizeof(*v));
+        if (!v) {
+                free(copy);
+                return -ENOMEM;
+        }
+        v[l->n++] = copy;
+        v[l->n] = NULL;
+        l->v = v;
+        return 0;
+}
+
+int strlist_copy(const StrList *l, StrList *ret) {
+        StrList copy = {};
+
+        for (size_t i = 0; i < l->n; i++)
+                if (strlist_add(&copy, l->v[i]) < 0) {
+                        strlist_done(&copy);
+                        return -ENOMEM;
+                }
+        *ret = copy;
+        return 0;
+}
+
+void strlist_done(StrList *l) {
+        for (size_t i = 0; i < l->n; i++)
+                free(l->v[i]);
+        free(l->v);
+        *l = (StrList) {};
+}
+
+bool strlist_has(const StrList *l, const char *s) {
+        for (size_t i = 0; i < l->n; i++)
+                if (strcmp(l->v[i], s) == 0)
+                        return true;
+        return false;
+}
+
+static StrPair *pairlist_find(const PairList *l, const char *key) {
+        for (size_t i = 0; i < l->n; i++)
+                if (strcmp(l->v[i].key, key) == 0)
+                        return &l->v[i];
+        return NULL;
+}
+
+int pairlist_set(PairList *l, const char *key, const char *value) {
+        StrPair *old = pairlist_find(l, key), *v;
+        char *k, *copy = strdup(value);
+
+        if (!copy)
+                return -ENOMEM;
+        if (old) {
+                free(old->value);
+                old->value = copy;
+                return 0;
+        }
+        k = strdup(key);
+        v = k ? realloc(l->v, (l->n + 1) * sizeof(*v)) : NULL;
+        if (!v) {
+                free(k);
+                free(copy);
+                return -ENOMEM;
+        }
+        v[l->n++] = (StrPair) { .key = k, .value = copy };
+        l->v = v;
+        return 0;
+}
+
+const char *pairlist_get(const PairList *l, const char *key) {
+        const StrPair *p = pairlist_find(l, key);
+
+        return p ? p->value : NULL;
+}
+
+void pairlist_remove(PairList *l, const char *key) {
+        StrPair *p = pairlist_find(l, key);
+
+        if (!p)
+                return;
+        free(p->key);
+        free(p->value);
+        l->n--;
+        memmove(p, p + 1, (size_t) (l->v + l->n - p) * sizeof(*p));
+}
+
+void pairlist_done(PairList *l) {
+        for (size_t i = 0; i < l->n; i++) {
+                free(l->v[i].key);
+                free(l->v[i].value);
+        }
+        free(l->v);
+        *l = (PairList) {};
+}
+
+/* The length of the character at @s, or 0 when it is none (RFC 3629, table 3-7 of Unicode). */
+static size_t utf8_char_len(const unsigned char *s, size_t len) {
+        unsigned char low = 0x80, high = 0xbf;
+        size_t n;
+
+        if (s[0] < 0x80)
+                return 1;
+        if (s[0] >= 0xc2 && s[0] <= 0xdf)
+                n = 2;
+        else if (s[0] >= 0xe0 && s[0] <= 0xef)
+                n = 3;
+        else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+                n = 4;
+        else
+                return 0;
+        if (len < n)
+                return 0;
+        if (s[0] == 0xe0)
+                low = 0xa0; /* overlong below */
+        else if (s[0] == 0xed)
+                high = 0x9f; /* surrogates above */
+        else if (s[0] == 0xf0)
+                low = 0x90; /* overlong below */
+        else if (s[0] == 0xf4)
+                high = 0x8f; /* beyond U+10FFFF above */
+        if (s[1] < low || s[1] > high)
+                return 0;
+        for (size_t i = 2; i < n; i++)
+                if (s[i] < 0x80 || s[i] > 0xbf)
+                        return 0;
+        return n;
+}
+
+bool utf8_is_valid(const char *s, size_t len) {
+        const unsigned char *p = (const unsigned char *) s;
+
+        while (len > 0) {
+                size_t n = utf8_char_len(p, len);
+
+                if (n == 0)
+                        return false;
+                p += n;
+                len -= n;
+        }
+        return true;
+}
