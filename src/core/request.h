@@ -12,11 +12,14 @@
 #define REQUEST_PAIRS_MAX 256u
 #define REQUEST_NAME_BYTES_MAX 255u
 #define REQUEST_VALUE_BYTES_MAX (32 * KIB)
+#define REQUEST_PAIRS_BYTES_MAX (512 * KIB) /* names and values of one list; exec takes 2 MiB with argv */
 #define REQUEST_LABELS_MAX 32u
 #define REQUEST_LABEL_BYTES_MAX 255u
 #define REQUEST_PATH_BYTES_MAX 4095u
 #define REQUEST_GROUPS_MAX 65536u
 #define REQUEST_PRIORITY_MAX 1000
+/* Less than this and no process starts in the group. A rule of the configuration too. */
+#define MEMORY_QUOTA_BYTES_MIN (1 * MIB)
 
 typedef struct RequestLimit {
         int resource;        /* RLIMIT_* */
@@ -50,8 +53,9 @@ typedef struct Request {
 
 #define REQUEST_INIT { .timeout_usec = USEC_INFINITY, .queue_timeout_usec = USEC_INFINITY, .umask = 022 }
 
-/* Check every bound above and what can be said without a configuration: either a query or an argv or a file, absolute
- * clean paths, names of environment variables and labels, no NUL, UTF-8 where D-Bus needs it.
- * Returns 0, or -EINVAL with @ret_error naming the key, the value's size and the rule. */
+/* Check every bound above and what can be said without a configuration: a query, a file or an argv is there, and not
+ * both of the first two (an argv may follow either: arguments of a script), absolute clean paths (of the database
+ * only the language can say), names of environment variables, parameters and labels, no NUL, UTF-8 where D-Bus needs
+ * it. Returns 0, or -EINVAL with @ret_error naming the key, the value's size and the rule. */
 int request_validate(const Request *r, Error *ret_error);
-void request_done(Request *r);
+void request_done(Request *r); /* frees what it owns and leaves REQUEST_INIT */
