@@ -6,8 +6,9 @@
 #include "core/request.h"
 
 typedef enum QueryFrom { QUERY_FROM_NONE, QUERY_FROM_STDIN, QUERY_FROM_ARGUMENT, QUERY_FROM_FILE } QueryFrom;
-/* What the engine finds as descriptor 0. */
-typedef enum StdinFrom { STDIN_NULL, STDIN_QUERY, STDIN_CALLER } StdinFrom;
+/* What the engine finds as descriptor 0: nothing, the query's text, the caller's own stdin, or the request's `file`
+ * opened as the caller (a language that reads the query from stdin, and --file). */
+typedef enum StdinFrom { STDIN_NULL, STDIN_QUERY, STDIN_CALLER, STDIN_FILE } StdinFrom;
 typedef enum PathAccess { PATH_HIDDEN, PATH_READ_ONLY, PATH_READ_WRITE } PathAccess;
 /* What `--database` means: not taken; a file; a file that may be left out; a name that the engine resolves itself. */
 typedef enum DatabaseKind { DATABASE_NONE, DATABASE_FILE, DATABASE_OPTIONAL_FILE, DATABASE_NAME } DatabaseKind;
@@ -23,13 +24,13 @@ typedef struct Language {
         bool arguments;         /* appends the request's argv after Execute= */
         bool passes_stdin;      /* the caller's stdin reaches the engine without asking (exec) */
         bool transparent_huge_pages;
-        char *memory_note; /* one line: how the engine treats memory, for `penstockctl languages` */
-        PairList environment;
+        char *memory_note;    /* one line: how the engine treats memory, for `penstockctl languages` */
+        PairList environment; /* values are templates too; what the request says wins over them */
         StrList dependencies;
         PathAccess working_directory_access, database_access, home_access;
         bool network;
         TmpKind tmp;
-        PairList unit_properties; /* [Sandbox]: extra properties from the allowlist, still text */
+        PairList unit_properties; /* [Sandbox]: extra properties from the allowlist, checked, still text */
         char *origin_file;
 } Language;
 
@@ -37,13 +38,37 @@ typedef struct Language {
 #define LANGUAGE_QUERY_FD 3
 #define LANGUAGE_QUERY_PATH "/proc/self/fd/3"
 
+/* True for what may name a language, and so its file: [a-z0-9] first, then those, - and _, at most 64. */
+bool language_name_is_valid(const char *name);
+
+/* The allowlist of extra [Sandbox] properties, and the D-Bus type each has in StartTransientUnit. */
+typedef enum UnitPropertyType {
+        UNIT_PROPERTY_BOOL,   /* b */
+        UNIT_PROPERTY_U64,    /* t */
+        UNIT_PROPERTY_I32,    /* i */
+        UNIT_PROPERTY_PATHS,  /* as: clean absolute paths */
+        UNIT_PROPERTY_FILTER, /* (bas), true: what is named is allowed in addition */
+} UnitPropertyType;
+
+typedef struct UnitProperty {
+        const char *name;
+        UnitPropertyType type;
+        int64_t min, max; /* of a number */
+} UnitProperty;
+
+const UnitProperty *unit_property_find(const char *name); /* NULL: not allowed */
+/* 0, -EINVAL for text that is no value of @p, or -ENOMEM. Lists are split by words_split(). */
+int unit_property_check(const UnitProperty *p, const char *value);
+
+/* The defaults: nothing taken, nothing visible but the system, no network, tmp on disk. Returns 0 or -ENOMEM. */
 int language_new(const char *name, Language **ret);
 Language *language_free(Language *l); /* takes NULL, returns NULL */
 
-/* Set one key of [Language] or [Sandbox]. Returns as config_set() does. */
+/* Set one key of [Language] or [Sandbox]. Returns as config_set() does. An empty value means the default again. */
 int language_set(Language *l, const char *section, const char *key, const char *value, const char *file,
                  unsigned line, Error *ret_error);
-/* Check the whole: Execute= is there, only known placeholders, QueryFrom fits them. Returns 0 or -EINVAL. */
+/* Check the whole: Execute= is there (or the program comes with the request: QueryFrom=none and Arguments=yes), only
+ * known placeholders, QueryFrom= and Database= fit them. Returns 0 or -EINVAL. */
 int language_finish(const Language *l, Error *ret_error);
 
 /* What the placeholders stand for beside the request itself. */
@@ -53,7 +78,8 @@ typedef struct LanguageContext {
 } LanguageContext;
 
 typedef struct LanguageCommand {
-        StrList argv;
+        StrList argv;         /* argv[0] without a slash is looked up in the caller's PATH */
+        PairList environment; /* the language's, expanded */
         StdinFrom stdin_from;
         bool query_on_fd; /* LANGUAGE_QUERY_FD holds the query text */
 } LanguageCommand;
@@ -67,3 +93,28 @@ int language_compile_command(const Language *l, const Request *r, const Language
 int language_execute_command(const Language *l, const Request *r, const LanguageContext *x, LanguageCommand *ret,
                              Error *ret_error);
 void language_command_done(LanguageCommand *c);
+
+/* What a template may hold. "{{" and "}}" stand for braces. */
+typedef enum Placeholder {
+        PLACEHOLDER_QUERY,
+        PLACEHOLDER_QUERY_FILE,
+        PLACEHOLDER_DATABASE,
+        PLACEHOLDER_DATABASE_URI, /* file:/…?mode=rw, percent-encoded: SQLite then never creates the file */
+        PLACEHOLDER_MEMORY_MAX_BYTES,
+        PLACEHOLDER_MEMORY_MAX_MIB,
+        PLACEHOLDER_TMPDIR,
+        PLACEHOLDER_PARAM,
+        _PLACEHOLDER_MAX,
+} Placeholder;
+
+/* One piece of a template: literal text, or a placeholder (with the parameter's name as its text). */
+typedef struct TemplatePiece {
+        bool is_placeholder;
+        Placeholder placeholder;
+        const char *text;
+        size_t len;
+} TemplatePiece;
+
+/* Read the piece at *@s and move behind it. Returns 1, 0 at the end, or -EINVAL for a lone brace or an unknown name.
+ */
+int template_next(const char **s, TemplatePiece *ret);
