@@ -19,8 +19,8 @@ typedef struct WorkerConn WorkerConn;
  * message may be said again after a reconnection (worker/protocol.h), so each must be safe to hear twice. */
 typedef struct WorkerLinkCallbacks {
         /* Someone says it is the worker of query @m->header.id. @pid is the peer's, as the kernel tells it; use
-         * worker_conn_peer_cgroup() for where it lives. Return 0 to accept (WELCOME is sent), or -errno: the connection is
-         * closed, and lost is not called. */
+         * worker_conn_peer_cgroup() for where it lives. Return 0 to accept (WELCOME is sent), or -errno: the
+         * connection is closed, and lost is not called. */
         int (*hello)(WorkerConn *c, const WorkerHello *m, pid_t pid, void *userdata);
         void (*ready)(WorkerConn *c, void *userdata);
         void (*compiled)(WorkerConn *c, const WorkerCompiled *m, void *userdata);

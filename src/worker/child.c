@@ -24,7 +24,6 @@
 /* The worker never has more open; only walked where close_range(2) is filtered. */
 #define FD_FALLBACK_MAX 1024
 
-
 _Noreturn static void fail(const ChildFds *fds, WorkerStep step, int r, uint32_t detail) {
         ChildReport report = { .step = step, .error = -r, .detail = detail };
 
@@ -78,7 +77,8 @@ static int park(int *fd) {
         return 0;
 }
 
-/* A description of its own: the offset of the one that penstockd sent is shared by compile, stdin and descriptor 3. */
+/* A description of its own: the offset of the one that penstockd sent is shared by compile, stdin and descriptor 3.
+ */
 static int reopen_query(int query_fd, int target) {
         char path[32];
         int fd, r = 0;
@@ -156,8 +156,9 @@ static int check(const LaunchCheck *c) {
         return r;
 }
 
-/* The caller's limits as far as the unit allows. MEMLOCK is bounded by memory.max, CORE by the unit. Last of all, since
- * a caller may have a limit of three descriptors or of a few MiB of address space, which is the program's problem. */
+/* The caller's limits as far as the unit allows. MEMLOCK is bounded by memory.max, CORE by the unit. Last of all,
+ * since a caller may have a limit of three descriptors or of a few MiB of address space, which is the program's
+ * problem. */
 static int set_limits(const Launch *l) {
         for (size_t i = 0; i < l->n_limits; i++) {
                 const RequestLimit *x = &l->limits[i];
@@ -253,8 +254,9 @@ static bool receive_go(int status_fd, ChildFds *fds) {
                 char space[CMSG_SPACE(5 * sizeof(int))];
         } control = {};
         struct iovec iov = { .iov_base = &flags, .iov_len = sizeof(flags) };
-        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-                              .msg_controllen = sizeof(control) };
+        struct msghdr msg = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+        };
         struct cmsghdr *c;
         int list[5];
         size_t n = 1;

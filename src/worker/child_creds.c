@@ -21,8 +21,8 @@ int creds_become(const Launch *l) {
                 return -errno;
         if (ruid != l->uid || euid != l->uid || suid != l->uid || rgid != l->gid || egid != l->gid || sgid != l->gid)
                 return -EPERM;
-        /* The session keyring is the service's; possession gives rights whatever the uid. No keyrings in the kernel, or
-         * a full quota of the caller's, is no reason not to run. */
+        /* The session keyring is the service's; possession gives rights whatever the uid. No keyrings in the kernel,
+         * or a full quota of the caller's, is no reason not to run. */
         syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
         return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* worker/groups: the few things the worker does to a control group, on descriptors that penstockd opened. libc only. */
+/* worker/groups: the few things the worker does to a control group, on descriptors that penstockd opened. libc only.
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -148,7 +148,11 @@ static int measure_checks(const Launch *l, size_t *bytes) {
 
 /* Fill in the header, which holds all sizes. Returns 0, -EINVAL or -E2BIG. */
 static int measure(const Launch *l, RecordHeader *ret) {
-        RecordHeader h = { .magic = MAGIC, .version = VERSION, .uid = l->uid, .gid = l->gid, .umask = l->umask,
+        RecordHeader h = { .magic = MAGIC,
+                           .version = VERSION,
+                           .uid = l->uid,
+                           .gid = l->gid,
+                           .umask = l->umask,
                            .stdin_from = (uint32_t) l->stdin_from };
         size_t bytes = 0;
         int r;
@@ -197,7 +201,8 @@ static void put(char *data, const RecordHeader *h, const Launch *l) {
                 memcpy(p, l->gids, l->n_gids * sizeof(uint32_t));
         p += align8(l->n_gids * sizeof(uint32_t));
         for (size_t i = 0; i < l->n_limits; i++, p += sizeof(RecordLimit))
-                memcpy(p, &(RecordLimit) { (uint32_t) l->limits[i].resource, 0, l->limits[i].soft, l->limits[i].hard },
+                memcpy(p,
+                       &(RecordLimit) { (uint32_t) l->limits[i].resource, 0, l->limits[i].soft, l->limits[i].hard },
                        sizeof(RecordLimit));
         for (size_t i = 0; i < l->n_checks; i++, p += sizeof(RecordCheck))
                 memcpy(p, &(RecordCheck) { (uint32_t) l->checks[i].kind, 0, l->checks[i].dev, l->checks[i].ino },
@@ -330,13 +335,21 @@ static int decode(LaunchMap *m) {
                 return -EBADMSG;
         m->shell_argv = a.argv;
         m->launch = (Launch) {
-                .uid = h->uid, .gid = h->gid, .umask = h->umask, .cwd = cwd,
-                .gids = (const uint32_t *) ((const char *) m->data + sizeof(*h)), .n_gids = h->n_gids,
-                .limits = a.limits, .n_limits = h->n_limits,
-                .argv = a.argv + 1, .envp = a.envp,
+                .uid = h->uid,
+                .gid = h->gid,
+                .umask = h->umask,
+                .cwd = cwd,
+                .gids = (const uint32_t *) ((const char *) m->data + sizeof(*h)),
+                .n_gids = h->n_gids,
+                .limits = a.limits,
+                .n_limits = h->n_limits,
+                .argv = a.argv + 1,
+                .envp = a.envp,
                 .stdin_from = (StdinFrom) h->stdin_from,
-                .query_on_fd = h->flags & FLAG_QUERY_ON_FD, .thp_disable = h->flags & FLAG_THP_DISABLE,
-                .checks = a.checks, .n_checks = h->n_checks,
+                .query_on_fd = h->flags & FLAG_QUERY_ON_FD,
+                .thp_disable = h->flags & FLAG_THP_DISABLE,
+                .checks = a.checks,
+                .n_checks = h->n_checks,
         };
         return 0;
 }

@@ -34,9 +34,9 @@ typedef struct Launch {
         uint32_t umask;
         const RequestLimit *limits; /* clamped to the unit's hard limits; MEMLOCK and CORE are left alone */
         size_t n_limits;
-        const char *cwd;    /* absolute */
-        char *const *argv;  /* NULL-terminated, at least one element, the first not empty: looked up in envp's PATH */
-        char *const *envp;  /* NULL-terminated, NAME=VALUE; the whole environment. NULL: empty */
+        const char *cwd;   /* absolute */
+        char *const *argv; /* NULL-terminated, at least one element, the first not empty: looked up in envp's PATH */
+        char *const *envp; /* NULL-terminated, NAME=VALUE; the whole environment. NULL: empty */
         StdinFrom stdin_from; /* STDIN_CALLER without a caller's descriptor is /dev/null */
         bool query_on_fd;     /* the query memfd becomes LANGUAGE_QUERY_FD, opened anew, read-only, offset 0 */
         bool thp_disable;

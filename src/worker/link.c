@@ -84,8 +84,9 @@ int link_receive(int fd, uint64_t id, WorkerMessage *ret, int ret_fds[static WOR
                 char space[CMSG_SPACE(WORKER_FDS_MAX * sizeof(int))];
         } control;
         struct iovec iov = { .iov_base = ret, .iov_len = sizeof(*ret) };
-        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-                              .msg_controllen = sizeof(control) };
+        struct msghdr msg = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+        };
         size_t n_fds;
         ssize_t n;
 

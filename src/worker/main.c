@@ -191,15 +191,21 @@ static int parse_id(const char *text, uint64_t *ret) {
 
 int main(int argc, char *argv[]) {
         static Worker w = {
-                .socket_path = WORKER_SOCKET_PATH, .stop_at = MSEC_NEVER, .connection = -1,
-                .backoff_msec = WORKER_BACKOFF_MIN_MSEC, .compile = RUN_INIT,
-                .engine = RUN_INIT, .results_fd = -1, .mover = { .fd = -1, .file_fd = -1 },
+                .socket_path = WORKER_SOCKET_PATH,
+                .stop_at = MSEC_NEVER,
+                .connection = -1,
+                .backoff_msec = WORKER_BACKOFF_MIN_MSEC,
+                .compile = RUN_INIT,
+                .engine = RUN_INIT,
+                .results_fd = -1,
+                .mover = { .fd = -1, .file_fd = -1 },
         };
         int signal_fd, r;
 
         if (argc < 2 || argc > 3 || parse_id(argv[1], &w.id) < 0) {
                 fputs("Usage: penstock-worker ID [SOCKET]\n"
-                      "Started by penstockd in the unit of a query; of no use by hand.\n", stderr);
+                      "Started by penstockd in the unit of a query; of no use by hand.\n",
+                      stderr);
                 return 2;
         }
         if (argc == 3)

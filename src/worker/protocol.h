@@ -24,7 +24,8 @@
 
 typedef enum WorkerType {
         /* worker → penstockd. After each HELLO the worker says again all that its phase implies and nobody
-         * acknowledged, in the order of this list: READY; or READY, COMPILED; or STARTED, READER_GONE, EXITED; or FAILED. */
+         * acknowledged, in the order of this list: READY; or READY, COMPILED; or STARTED, READER_GONE, EXITED; or
+         * FAILED. */
         WORKER_HELLO = 1,
         WORKER_READY,       /* GROUPS arrived, the engine process is forked and waits */
         WORKER_COMPILED,    /* the compile step ended and compile/ is empty */
@@ -43,8 +44,8 @@ typedef enum WorkerType {
 } WorkerType;
 
 typedef enum WorkerPhase {
-        WORKER_PHASE_NEW,       /* has no groups yet */
-        WORKER_PHASE_IDLE,      /* READY */
+        WORKER_PHASE_NEW,  /* has no groups yet */
+        WORKER_PHASE_IDLE, /* READY */
         WORKER_PHASE_COMPILING,
         WORKER_PHASE_COMPILED,  /* COMPILED, waits for EXECUTE or RELEASE */
         WORKER_PHASE_EXECUTING, /* from EXECUTE on, also before STARTED */
@@ -139,7 +140,7 @@ typedef struct WorkerExited {
         WorkerHeader header;
         int32_t wait_status; /* of the first process, as of waitpid(2) */
         uint32_t flags;
-        int32_t results_errno;  /* detached: why writing the file failed, positive; 0 */
+        int32_t results_errno; /* detached: why writing the file failed, positive; 0 */
         uint32_t stderr_len;
         uint64_t results_bytes; /* detached: written to the file */
         uint64_t stderr_bytes;  /* the engine wrote so many to the worker's pipe; the tail has the last of them */

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* worker/run: one process in one control group, from fork to the empty group; the compile step and the engine are each
- * one. libc only. Invariant: a Run is over only when its first process is reaped and its group is empty. */
+/* worker/run: one process in one control group, from fork to the empty group; the compile step and the engine are
+ * each one. libc only. Invariant: a Run is over only when its first process is reaped and its group is empty. */
 #pragma once
 
 #include "worker/child.h"
 #include "worker/output.h"
 
 typedef struct Run {
-        pid_t pid;       /* of the first process; 0: none, or reaped */
-        pid_t first_pid; /* the same, and stays */
-        int status_fd; /* its report, see worker/child.h; -1: said all */
+        pid_t pid;                        /* of the first process; 0: none, or reaped */
+        pid_t first_pid;                  /* the same, and stays */
+        int status_fd;                    /* its report, see worker/child.h; -1: said all */
         int procs_fd, kill_fd, events_fd; /* of the group; the worker's */
-        bool begun;    /* handed over, not only forked ahead */
-        bool started;  /* exec succeeded */
+        bool begun;                       /* handed over, not only forked ahead */
+        bool started;                     /* exec succeeded */
         bool reaped, killed, leftovers, over;
         uint64_t kill_again_at; /* monotonic, msec */
         int wait_status;

@@ -18,11 +18,11 @@ typedef struct Worker {
         const char *socket_path;
         WorkerPhase phase;
         bool quit;
-        bool releasing; /* RELEASE: say nothing more, end when all is gone */
-        bool stopping;  /* SIGTERM */
+        bool releasing;   /* RELEASE: say nothing more, end when all is gone */
+        bool stopping;    /* SIGTERM */
         uint64_t stop_at; /* when the grace or the wait for ACK is over; MSEC_NEVER */
 
-        int connection; /* -1: none */
+        int connection;  /* -1: none */
         uint32_t unsent; /* bits of WorkerType to say on this connection */
         uint64_t connect_at, backoff_msec;
         uint64_t give_up_at; /* penstockd has been silent since a lost connection; MSEC_NEVER */

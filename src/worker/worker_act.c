@@ -84,8 +84,13 @@ static void open_up_pipe(int fd) {
 
 static void on_execute(Worker *w, const WorkerExecute *m, const int *fds) {
         Received x = sort_fds(m->flags, fds);
-        ChildFds child = { .procs_fd = -1, .status_fd = -1, .launch_fd = x.launch, .query_fd = x.query,
-                           .stdin_fd = x.in, .stdout_fd = x.results, .stderr_fd = x.err };
+        ChildFds child = { .procs_fd = -1,
+                           .status_fd = -1,
+                           .launch_fd = x.launch,
+                           .query_fd = x.query,
+                           .stdin_fd = x.in,
+                           .stdout_fd = x.results,
+                           .stderr_fd = x.err };
         int r = 0;
 
         w->phase = WORKER_PHASE_EXECUTING;
@@ -131,9 +136,7 @@ void worker_on_message(Worker *w, const WorkerMessage *m, const int *fds, size_t
         w->give_up_at = MSEC_NEVER;
         w->backoff_msec = WORKER_BACKOFF_MIN_MSEC;
         switch (m->header.type) {
-        case WORKER_GROUPS:
-                on_groups(w, fds);
-                break;
+        case WORKER_GROUPS: on_groups(w, fds); break;
         case WORKER_COMPILE:
                 if (w->phase != WORKER_PHASE_IDLE)
                         refuse(w, fds, n_fds);
@@ -152,9 +155,7 @@ void worker_on_message(Worker *w, const WorkerMessage *m, const int *fds, size_t
                 else
                         w->quit = true;
                 break;
-        case WORKER_RELEASE:
-                release(w);
-                break;
+        case WORKER_RELEASE: release(w); break;
         default: break; /* WELCOME */
         }
 }
@@ -183,9 +184,7 @@ void worker_on_sigterm(Worker *w) {
                 else
                         w->stop_at = now_msec() + WORKER_STOP_GRACE_MSEC;
                 break;
-        case WORKER_PHASE_ENDED:
-                w->stop_at = now_msec() + WORKER_STOP_ACK_MSEC;
-                break;
+        case WORKER_PHASE_ENDED: w->stop_at = now_msec() + WORKER_STOP_ACK_MSEC; break;
         default: release(w);
         }
 }
