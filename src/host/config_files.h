@@ -12,9 +12,9 @@ typedef void (*ConfigWarn)(const char *message, void *userdata);
 /* The host's memory in bytes (MemTotal of /proc/meminfo), or what PENSTOCK_RAM_BYTES says in tests. 0 on failure. */
 uint64_t config_files_ram_bytes(void);
 
-/* Load the effective configuration: @only_file alone when it is not NULL, else the search path below @root ("" for /).
- * Returns 0 with a finished @ret (config_done() it), or -errno with @ret_error naming file, line, key, value, rule;
- * then @ret is untouched. */
+/* Load the effective configuration: @only_file alone when it is not NULL, else the search path below @root ("" for
+ * /). Returns 0 with a finished @ret (config_done() it), or -errno with @ret_error naming file, line, key, value,
+ * rule; then @ret is untouched. */
 int config_files_load(const char *root, const char *only_file, ConfigWarn warn, void *userdata, Config *ret,
                       Error *ret_error);
 
