@@ -114,6 +114,9 @@ Engine *engine_free(Engine *e); /* takes NULL, returns NULL */
  * ordinary and ignored. Returns 0, or -ENOMEM: then the event had no effect on any query. */
 int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actions);
 
+/* The ID that the next admitted query gets. */
+uint64_t engine_next_id(const Engine *e);
+
 /* When EVENT_TICK is next due; USEC_INFINITY: never. */
 uint64_t engine_deadline(const Engine *e);
 

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* daemon/entry: what the manager holds for one query beside the engine's record: its request, descriptors, unit,
+ * groups and worker. Private to daemon/. Every descriptor is owned here and closed once. */
+#pragma once
+
+#include "daemon/manager.h"
+#include "host/cgroup.h"
+#include "host/events.h"
+#include "host/pathcheck.h"
+#include "host/systemd.h"
+#include "host/worker_link.h"
+
+/* As many as the engine keeps tombstones. */
+#define MANAGER_TOMBSTONES 1024u
+
+typedef struct Entry {
+        QueryRecord record;
+        Manager *manager;
+
+        /* commands, made at submission so that a request that does not fit is refused at once */
+        LanguageCommand compile, execute;
+        bool has_compile;
+        uint64_t max_bytes; /* the query's effective maximum */
+
+        /* what the unit's sandbox is made of, copied from the language: a reload must not change it midway */
+        PathAccess working_directory_access, database_access, home_access;
+        DatabaseKind database_kind;
+        TmpKind tmp;
+        bool network, thp_disable;
+        PairList unit_properties;
+
+        int query_fd;         /* sealed memfd of the query text; -1: none */
+        int results_write_fd; /* attached: until the worker has it; detached: the file, for writing */
+        int hold_fd;          /* attached: the read end that tells when the hold is dropped */
+        SubmitFds stdio;
+        sd_event_source *hold_source;
+
+        Pathcheck *pathcheck;
+        PathcheckResult *paths; /* what the caller's paths are, once checked */
+        size_t n_paths;
+        bool unit_requested;    /* StartTransientUnit was asked for and unit_gone not heard */
+        bool fallen;            /* its tombstone is gone: the record goes with the unit */
+        bool leaving;           /* released: no more commands */
+        bool started_told;      /* the engine was told that the unit is ready */
+        bool ended_told;        /* … or that the engine has ended: acknowledge, do not release */
+        WorkerConn *conn;
+        QueryGroups *groups;
+        EventsWatch *watch;
+        uint64_t woken_usec; /* when the event behind the pending raise woke the loop */
+} Entry;
+
+Entry *entry_free(Entry *e); /* takes NULL, returns NULL */
+/* Close and drop all that belongs to the running query and its unit; the record stays. */
+void entry_drop_runtime(Entry *e);
+void entry_close_fd(int *fd); /* closes *@fd if it is open and sets it to -1 */
+
+struct Manager {
+        sd_event *event;
+        sd_bus *bus;
+        Config *config;
+        LanguageSet *languages;
+        char *config_root, *config_file;
+        Engine *engine;
+        SystemdLink *systemd;
+        WorkerLink *workers;
+        sd_event_source *timer;
+        const ManagerOps *ops;
+        void *ops_userdata;
+        void (*on_ready)(int r, const Error *error, void *userdata);
+        void *ready_userdata;
+
+        Entry **entries; /* sorted by ID; active ones and those with a tombstone */
+        size_t n_entries, allocated;
+
+        /* events wait here while a step is performed, so that steps never nest */
+        struct PendingEvent *pending;
+        size_t n_pending, pending_allocated;
+        bool draining;
+
+        /* the EVENT_REQUEST that is being fed: its entry until it is admitted, or why it was refused */
+        Entry *submitting;
+        Error submit_error;
+
+        uint64_t forgotten[MANAGER_TOMBSTONES]; /* a ring of IDs */
+        size_t n_forgotten;
+        size_t n_stale;       /* units of an earlier life that must be gone before we serve */
+        bool ready, listed, slice_set, said_no_psi;
+};
+
+/* manager.c */
+Entry *manager_entry(const Manager *m, uint64_t id);
+/* Its unit is gone, or never came to be: drop what belonged to it; @e itself goes when its tombstone fell out. */
+void manager_unit_gone(Manager *m, Entry *e);
+void manager_stale_gone(Manager *m); /* one unit of an earlier life is gone */
+void manager_fail(Manager *m, Entry *e, ErrorCode code, const char *message); /* its unit could not be made ready */
+
+/* manager_unit.c: from ACTION_START_UNIT to EVENT_UNIT_READY, and EVENT_UNIT_GONE */
+void manager_start_unit(Manager *m, Entry *e);
+void manager_release_unit(Manager *m, Entry *e);
+extern const SystemdOps manager_systemd_ops;
+extern const WorkerLinkCallbacks manager_worker_callbacks;
+uint64_t manager_slice_bytes(const Manager *m);
+
+/* manager_run.c: what happens in the unit */
+void manager_compile(Manager *m, Entry *e);
+void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_bytes);
+void manager_set_limits(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_bytes);
+void manager_sample(Manager *m, Entry *e);
+int manager_on_pressure(uint64_t query_id, uint64_t now_usec, void *userdata);
+void manager_on_compiled(WorkerConn *c, const WorkerCompiled *msg, void *userdata);
+void manager_on_failed(WorkerConn *c, const WorkerFailed *msg, void *userdata);
+void manager_on_exited(WorkerConn *c, const WorkerExited *msg, void *userdata);
+void manager_on_reader_gone(WorkerConn *c, void *userdata);

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What happens inside a unit that is ready: compile, execute, raise, and the end as the worker tells it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/entry.h"
+#include "host/journal.h"
+
+/* Of a language that says nothing and a caller who sends none. */
+#define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
+
+/* The whole environment: what the caller sent, what the language adds where the caller is silent, and TMPDIR, which
+ * only the unit knows. */
+static int make_environment(const Entry *e, const LanguageCommand *c, StrList *ret) {
+        const PairList *caller = &e->record.request.environment;
+        const char *tmpdir = e->tmp == TMP_DISK ? "/var/tmp" : "/tmp";
+        PairList all = {};
+        char *text = NULL;
+        int r = pairlist_set(&all, "PATH", DEFAULT_PATH);
+
+        if (r >= 0)
+                r = pairlist_set(&all, "TMPDIR", tmpdir);
+        for (size_t i = 0; i < c->environment.n && r >= 0; i++)
+                r = pairlist_set(&all, c->environment.v[i].key, c->environment.v[i].value);
+        for (size_t i = 0; i < caller->n && r >= 0; i++)
+                r = pairlist_set(&all, caller->v[i].key, caller->v[i].value);
+        for (size_t i = 0; i < all.n && r >= 0; i++) {
+                if (asprintf(&text, "%s=%s", all.v[i].key, all.v[i].value) < 0)
+                        r = -ENOMEM;
+                else {
+                        r = strlist_add(ret, text);
+                        free(text);
+                }
+        }
+        pairlist_done(&all);
+        return r;
+}
+
+/* The paths that the caller named are looked at again as the caller, inside the unit: a symbolic link that was changed
+ * in between is found by its device and inode. */
+static size_t make_checks(const Entry *e, LaunchCheck *checks, size_t max) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < e->n_paths && n < max; i++) {
+                const PathcheckResult *p = &e->paths[i];
+
+                if (p->error != 0)
+                        continue; /* an optional path that is not there */
+                checks[n++] = (LaunchCheck) { .path = p->path,
+                                              .kind = p->is_directory ? LAUNCH_CHECK_DIRECTORY : LAUNCH_CHECK_FILE,
+                                              .dev = p->dev,
+                                              .ino = p->ino };
+        }
+        return n;
+}
+
+static int make_launch(const Entry *e, const LanguageCommand *c) {
+        const Request *r = &e->record.request;
+        LaunchCheck checks[LAUNCH_CHECKS_MAX];
+        StrList environment = {};
+        Launch l = {
+                .uid = r->uid,
+                .gid = r->gid,
+                .gids = r->gids,
+                .n_gids = r->n_gids,
+                .umask = r->umask,
+                .limits = r->limits,
+                .n_limits = r->n_limits,
+                .cwd = e->working_directory_access != PATH_HIDDEN && r->working_directory ? r->working_directory : "/",
+                .argv = c->argv.v,
+                .stdin_from = c->stdin_from,
+                .stdin_file = r->file,
+                .query_on_fd = c->query_on_fd,
+                .thp_disable = e->thp_disable,
+                .checks = checks,
+                .n_checks = make_checks(e, checks, LAUNCH_CHECKS_MAX),
+        };
+        int fd = make_environment(e, c, &environment);
+
+        if (fd >= 0) {
+                l.envp = environment.v;
+                fd = launch_memfd(&l);
+        }
+        strlist_done(&environment);
+        return fd;
+}
+
+/* The worker could not start what it was told to: whose fault is it, in our own words? */
+static void describe_step(uint32_t step, int error, uint32_t detail, const Entry *e, Error *ret) {
+        const char *why = strerror(error);
+
+        switch (step) {
+        case WORKER_STEP_DIRECTORY:
+                error_set(ret, ERROR_INVALID_ARGUMENT, "working_directory: the caller can't enter it in the sandbox: %s",
+                          why);
+                break;
+        case WORKER_STEP_CHECK:
+                error_set(ret, ERROR_INVALID_ARGUMENT, "%s: the caller can't open it in the sandbox: %s",
+                          detail < e->n_paths ? e->paths[detail].key : "path", why);
+                break;
+        case WORKER_STEP_EXEC:
+                error_set(ret, ERROR_EXECUTION_FAILED, "its program could not be started: %s%s", why,
+                          error == ENOENT ? " (it is looked up in the caller's PATH, inside the sandbox)" : "");
+                break;
+        case WORKER_STEP_LIMITS:
+                error_set(ret, ERROR_INVALID_ARGUMENT, "limits: they can't be set: %s", why);
+                break;
+        case WORKER_STEP_STDIO:
+                error_set(ret, ERROR_INVALID_ARGUMENT, "file: the caller can't open it in the sandbox: %s", why);
+                break;
+        default:
+                error_set(ret, ERROR_INTERNAL, "its process could not be prepared (step %u): %s", (unsigned) step, why);
+        }
+}
+
+/* Text from outside, as text: what is not UTF-8 or printable becomes '?'. */
+static void keep_tail(Entry *e, const char *bytes, size_t len) {
+        char *s;
+
+        if (len == 0 || !(s = malloc(len + 1)))
+                return;
+        memcpy(s, bytes, len);
+        s[len] = 0;
+        if (strlen(s) < len || !utf8_is_valid(s, len))
+                for (size_t i = 0; i < len; i++)
+                        if (s[i] == 0 || (unsigned char) s[i] >= 0x80)
+                                s[i] = '?';
+        free(e->record.stderr_tail);
+        e->record.stderr_tail = s;
+}
+
+/* Tell the engine that it never ran. */
+static void feed_start_failure(Manager *m, Entry *e, EventType type, const Error *error) {
+        Event ev = { .type = type, .query_id = e->record.id };
+
+        ev.ended.report = (EndedReport) { .exit_status = -1, .start_failed = true };
+        if (e->groups)
+                (void) query_groups_final(e->groups, &ev.ended.report.numbers);
+        ev.ended.error = error;
+        e->ended_told = type == EVENT_ENDED;
+        manager_feed(m, &ev);
+}
+
+void manager_compile(Manager *m, Entry *e) {
+        int launch = make_launch(e, &e->compile), r = launch;
+        Error error = {};
+
+        if (r >= 0)
+                r = worker_conn_send_compile(e->conn, launch, e->query_fd);
+        entry_close_fd(&launch);
+        if (r >= 0)
+                return;
+        error_set(&error, ERROR_INTERNAL, "its compile check could not be handed to the worker: %s", strerror(-r));
+        feed_start_failure(m, e, EVENT_COMPILED, &error);
+}
+
+static void decode_status(int wait_status, EndedReport *r) {
+        r->exit_status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+        r->exit_signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+}
+
+void manager_on_compiled(WorkerConn *c, const WorkerCompiled *msg, void *userdata) {
+        Manager *m = userdata;
+        Entry *e = worker_conn_userdata(c);
+        Event ev = { .type = EVENT_COMPILED, .query_id = e->record.id };
+        Error error = {};
+
+        keep_tail(e, msg->stderr_tail, msg->stderr_len);
+        decode_status(msg->wait_status, &ev.ended.report);
+        if (msg->step != WORKER_STEP_NONE) {
+                ev.ended.report.start_failed = true;
+                describe_step(msg->step, msg->error, msg->detail, e, &error);
+                ev.ended.error = &error;
+        }
+        manager_feed(m, &ev);
+}
+
+static int apply_limits(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_bytes, Event *ret_event) {
+        uint64_t max_now = 0, high_now = 0;
+        int r = e->groups ? query_groups_set_limits(e->groups, max_bytes, high_bytes, &max_now, &high_now) : -ENODEV;
+
+        *ret_event = (Event) { .type = EVENT_LIMITS, .query_id = e->record.id };
+        ret_event->limits.r = r;
+        ret_event->limits.max_bytes = max_now;
+        ret_event->limits.latency_usec = manager_now(m) - e->woken_usec;
+        return r;
+}
+
+void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_bytes) {
+        WorkerExecuteFds fds = WORKER_EXECUTE_FDS_NONE;
+        bool detached = e->record.request.detach, no_psi = false;
+        Error error = {};
+        Event limits;
+        int r;
+
+        e->woken_usec = manager_now(m);
+        r = apply_limits(m, e, max_bytes, high_bytes, &limits);
+        if (r >= 0) {
+                (void) query_groups_protect(e->groups, max_bytes, m->config->memory_protection == PROTECTION_MIN);
+                r = events_watch_new(m->event, e->groups, e->record.id, manager_on_pressure, m, &no_psi, &e->watch);
+        }
+        if (no_psi && !m->said_no_psi) {
+                m->said_no_psi = true;
+                journal_write(LOG_WARNING, JOURNAL_PLAIN, 0,
+                              "The kernel has no pressure stall information (psi=0): need is judged without it");
+        }
+        if (r >= 0)
+                r = fds.launch_fd = make_launch(e, &e->execute);
+        if (r >= 0) {
+                *(detached ? &fds.file_fd : &fds.results_fd) = e->results_write_fd;
+                fds.query_fd = e->query_fd;
+                fds.stdin_fd = e->stdio.stdin_fd;
+                fds.stderr_fd = e->stdio.stderr_fd;
+                r = worker_conn_send_execute(e->conn, &fds, m->config->results_max_bytes);
+        }
+        entry_close_fd(&fds.launch_fd);
+        /* From now on the worker alone holds them: their ends are the query's ends. */
+        entry_close_fd(&e->results_write_fd);
+        entry_close_fd(&e->query_fd);
+        entry_close_fd(&e->stdio.stdin_fd);
+        entry_close_fd(&e->stdio.stderr_fd);
+        if (r < 0) {
+                error_set(&error, ERROR_INTERNAL, "it could not be handed to its worker: %s", strerror(-r));
+                feed_start_failure(m, e, EVENT_ENDED, &error);
+                return;
+        }
+        manager_feed(m, &limits);
+}
+
+void manager_set_limits(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_bytes) {
+        Event ev;
+
+        (void) apply_limits(m, e, max_bytes, high_bytes, &ev);
+        manager_feed(m, &ev);
+}
+
+void manager_sample(Manager *m, Entry *e) {
+        Event ev = { .type = EVENT_SAMPLE, .query_id = e->record.id };
+
+        if (e->groups && query_groups_sample(e->groups, &ev.sample) >= 0)
+                manager_feed(m, &ev);
+}
+
+int manager_on_pressure(uint64_t query_id, uint64_t now_usec, void *userdata) {
+        Manager *m = userdata;
+        Entry *e = manager_entry(m, query_id);
+
+        if (e) {
+                e->woken_usec = now_usec;
+                manager_sample(m, e);
+        }
+        return 0;
+}
+
+void manager_on_failed(WorkerConn *c, const WorkerFailed *msg, void *userdata) {
+        Entry *e = worker_conn_userdata(c);
+        Error error = {};
+
+        describe_step(msg->step, msg->error, msg->detail, e, &error);
+        e->watch = events_watch_free(e->watch);
+        feed_start_failure(userdata, e, EVENT_ENDED, &error);
+        if (e->leaving)
+                (void) worker_conn_send_ack(c); /* said again after a reconnection */
+}
+
+void manager_on_exited(WorkerConn *c, const WorkerExited *msg, void *userdata) {
+        Manager *m = userdata;
+        Entry *e = worker_conn_userdata(c);
+        Event ev = { .type = EVENT_ENDED, .query_id = e->record.id };
+        EndedReport *r = &ev.ended.report;
+
+        e->watch = events_watch_free(e->watch);
+        keep_tail(e, msg->stderr_tail, msg->stderr_len);
+        decode_status(msg->wait_status, r);
+        r->unit_stopped = msg->flags & WORKER_EXITED_STOPPED;
+        r->reader_gone = msg->flags & WORKER_EXITED_READER_GONE;
+        r->results_truncated = msg->flags & WORKER_EXITED_RESULTS_TRUNCATED;
+        r->leftovers_killed = msg->flags & WORKER_EXITED_LEFTOVERS_KILLED;
+        if (e->groups)
+                (void) query_groups_final(e->groups, &r->numbers);
+        if (e->leaving) {
+                (void) worker_conn_send_ack(c); /* said again after a reconnection */
+                return;
+        }
+        e->ended_told = true;
+        manager_feed(m, &ev);
+}
+
+void manager_on_reader_gone(WorkerConn *c, void *userdata) {
+        Entry *e = worker_conn_userdata(c);
+
+        manager_feed(userdata, &(Event) { .type = EVENT_READER_GONE, .query_id = e->record.id });
+}

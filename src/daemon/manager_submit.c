@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From a checked request to an entry the engine has admitted. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/entry.h"
+#include "host/journal.h"
+#include "host/state_files.h"
+#include "worker/launch.h"
+
+/* The engine's disk space for spilling is the unit's private /var/tmp; in memory it is its own tmpfs. */
+#define TMPDIR_DISK "/var/tmp"
+#define TMPDIR_MEMORY "/tmp"
+
+void entry_close_fd(int *fd) {
+        if (*fd >= 0)
+                close(*fd);
+        *fd = -1;
+}
+
+void entry_drop_runtime(Entry *e) {
+        worker_conn_close(e->conn);
+        e->conn = NULL;
+        e->pathcheck = pathcheck_free(e->pathcheck);
+        e->watch = events_watch_free(e->watch);
+        e->groups = query_groups_free(e->groups);
+        pathcheck_results_free(e->paths, e->n_paths);
+        e->paths = NULL;
+        e->n_paths = 0;
+        language_command_done(&e->compile);
+        language_command_done(&e->execute);
+        entry_close_fd(&e->query_fd);
+        entry_close_fd(&e->results_write_fd);
+        entry_close_fd(&e->stdio.stdin_fd);
+        entry_close_fd(&e->stdio.stderr_fd);
+}
+
+Entry *entry_free(Entry *e) {
+        if (!e)
+                return NULL;
+        entry_drop_runtime(e);
+        sd_event_source_disable_unref(e->hold_source);
+        entry_close_fd(&e->hold_fd);
+        entry_close_fd(&e->record.results_file_fd);
+        pairlist_done(&e->unit_properties);
+        request_done(&e->record.request);
+        free(e->record.control_group);
+        free(e->record.stderr_tail);
+        free(e);
+        return NULL;
+}
+
+static int entry_new(Manager *m, Request *r, SubmitFds *fds, Entry **ret) {
+        Entry *e = calloc(1, sizeof(*e));
+        struct timespec ts;
+
+        if (e) {
+                e->manager = m;
+                e->query_fd = e->results_write_fd = e->hold_fd = e->record.results_file_fd = -1;
+                e->stdio = *fds;
+                e->record.request = *r;
+                e->record.control_group = strdup("");
+                clock_gettime(CLOCK_REALTIME, &ts);
+                e->record.created_realtime_usec =
+                                (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+                *r = (Request) REQUEST_INIT;
+                *fds = (SubmitFds) { -1, -1 };
+        }
+        if (!e || !e->record.control_group) {
+                entry_free(e);
+                return -ENOMEM;
+        }
+        *ret = e;
+        return 0;
+}
+
+/* Build both commands and keep what the language says of the sandbox. */
+static int take_language(Entry *e, const Language *l, Error *ret_error) {
+        const Request *r = &e->record.request;
+        LanguageContext x = { .memory_max_bytes = e->max_bytes,
+                              .tmpdir = l->tmp == TMP_DISK ? TMPDIR_DISK : TMPDIR_MEMORY };
+        int k;
+
+        e->has_compile = l->compile.n > 0;
+        k = language_execute_command(l, r, &x, &e->execute, ret_error);
+        if (k >= 0 && e->has_compile)
+                k = language_compile_command(l, r, &x, &e->compile, ret_error);
+        if (k < 0)
+                return k;
+        e->working_directory_access = l->working_directory_access;
+        e->database_access = l->database_access;
+        e->database_kind = l->database;
+        e->home_access = l->home_access;
+        e->network = l->network;
+        e->tmp = l->tmp;
+        e->thp_disable = !l->transparent_huge_pages;
+        for (size_t i = 0; i < l->unit_properties.n && k >= 0; i++)
+                k = pairlist_set(&e->unit_properties, l->unit_properties.v[i].key, l->unit_properties.v[i].value);
+        return k;
+}
+
+static int on_hold(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        Entry *e = userdata;
+
+        (void) fd;
+        /* Only the hang-up counts; whatever a client writes into its hold is nothing to us. */
+        if (!(revents & (EPOLLHUP | EPOLLERR)))
+                return 0;
+        sd_event_source_set_enabled(s, SD_EVENT_OFF);
+        manager_feed(e->manager, &(Event) { .type = EVENT_HOLD_DROPPED, .query_id = e->record.id });
+        return 0;
+}
+
+/* The descriptors that the caller gets, and our ends of them. */
+static int make_attached(Entry *e, Submitted *ret) {
+        int results[2] = { -1, -1 }, hold[2] = { -1, -1 }, r;
+
+        if (pipe2(results, O_CLOEXEC) < 0 || pipe2(hold, O_CLOEXEC) < 0) {
+                r = -errno;
+                entry_close_fd(&results[0]);
+                entry_close_fd(&results[1]);
+                return r;
+        }
+        e->results_write_fd = results[1];
+        ret->results_fd = results[0];
+        e->hold_fd = hold[0];
+        ret->hold_fd = hold[1];
+        r = sd_event_add_io(e->manager->event, &e->hold_source, e->hold_fd, 0, on_hold, e);
+        if (r < 0) {
+                entry_close_fd(&ret->results_fd);
+                entry_close_fd(&ret->hold_fd);
+        }
+        return r;
+}
+
+static int make_detached(Entry *e, Submitted *ret) {
+        int hold, results;
+
+        /* A detached query's hold is inert; the interface has one, so the caller gets one. */
+        hold = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (hold < 0)
+                return -errno;
+        results = fcntl(e->record.results_file_fd, F_DUPFD_CLOEXEC, 3);
+        if (results < 0) {
+                int r = -errno;
+
+                close(hold);
+                return r;
+        }
+        ret->hold_fd = hold;
+        ret->results_fd = results;
+        return 0;
+}
+
+static int make_query_fd(Entry *e) {
+        Request *r = &e->record.request;
+
+        if (!r->query)
+                return 0;
+        e->query_fd = launch_query_memfd(r->query, r->query_len);
+        /* It is in the memfd, and perhaps in an argument: our copy is of no use any more. */
+        free(r->query);
+        r->query = NULL;
+        return e->query_fd < 0 ? e->query_fd : 0;
+}
+
+static int make_room(Manager *m) {
+        Entry **v;
+        size_t n;
+
+        if (m->n_entries < m->allocated)
+                return 0;
+        n = MAX(2 * m->allocated, 64u);
+        v = realloc(m->entries, n * sizeof(*v));
+        if (!v)
+                return -ENOMEM;
+        m->entries = v;
+        m->allocated = n;
+        return 0;
+}
+
+static void fill_spec(const Entry *e, bool allow_priority, QuerySpec *spec) {
+        const Request *r = &e->record.request;
+
+        *spec = (QuerySpec) {
+                .uid = r->uid,
+                .priority = r->priority,
+                .initial_bytes = r->memory_initial_bytes,
+                .max_bytes = r->memory_max_bytes,
+                .timeout_usec = r->timeout_usec,
+                .queue_timeout_usec = r->queue_timeout_usec,
+                .detached = r->detach,
+                .has_compile = e->has_compile,
+                .allow_priority = allow_priority,
+        };
+        snprintf(spec->language, sizeof(spec->language), "%s", r->language);
+}
+
+/* Ask the engine. On success the entry belongs to the table, and the caller has its descriptors. */
+static int admit(Manager *m, Entry *e, bool allow_priority, Submitted *ret, Error *ret_error) {
+        uint64_t id = engine_next_id(m->engine);
+        QuerySpec spec;
+        int r;
+
+        r = state_reserve_id(id);
+        if (r >= 0)
+                r = make_room(m);
+        if (r >= 0)
+                r = make_query_fd(e);
+        if (r >= 0 && e->record.request.detach)
+                r = results_create(id, e->record.request.uid, &e->results_write_fd, &e->record.results_file_fd);
+        if (r >= 0)
+                r = e->record.request.detach ? make_detached(e, ret) : make_attached(e, ret);
+        if (r < 0) {
+                entry_free(e);
+                results_remove(id);
+                return error_set(ret_error, ERROR_INTERNAL, "the query can't be recorded: %s", strerror(-r));
+        }
+        ret->id = id;
+        fill_spec(e, allow_priority, &spec);
+        m->submitting = e;
+        m->submit_error = (Error) {};
+        manager_feed(m, &(Event) { .type = EVENT_REQUEST, .request = { &spec } });
+        if (!m->submitting)
+                return 0;
+
+        /* Refused, or no memory for it. */
+        m->submitting = NULL;
+        if (m->submit_error.code == ERROR_NONE)
+                error_set(&m->submit_error, ERROR_INTERNAL, "out of memory");
+        *ret_error = m->submit_error;
+        if (e->record.request.detach)
+                results_remove(id);
+        entry_free(e);
+        entry_close_fd(&ret->results_fd);
+        entry_close_fd(&ret->hold_fd);
+        return error_errno(ret_error->code);
+}
+
+int manager_submit(Manager *m, Request *request, SubmitFds *fds, bool allow_priority, Submitted *ret,
+                   Error *ret_error) {
+        const Language *l = language_set_find(m->languages, request->language);
+        Entry *e = NULL;
+        int r;
+
+        r = l ? entry_new(m, request, fds, &e)
+              : error_set(ret_error, ERROR_UNKNOWN_LANGUAGE,
+                          "there is no language of that name; `penstockctl languages` lists them");
+        request_done(request);
+        entry_close_fd(&fds->stdin_fd);
+        entry_close_fd(&fds->stderr_fd);
+        if (r == -ENOMEM)
+                return error_set(ret_error, ERROR_INTERNAL, "out of memory");
+        if (r < 0)
+                return r;
+
+        e->max_bytes = e->record.request.memory_max_bytes ? e->record.request.memory_max_bytes
+                                                          : m->config->per_query_bytes;
+        r = take_language(e, l, ret_error);
+        if (r < 0) {
+                entry_free(e);
+                return ret_error->code ? r : error_set(ret_error, ERROR_INTERNAL, "out of memory");
+        }
+        return admit(m, e, allow_priority, ret, ret_error);
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The unit of a query: check its paths as the caller, start it, meet its worker, make its groups, and see it go. */
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/entry.h"
+#include "host/journal.h"
+
+/* The worker and kernel memory of the unit's own groups; measured 270 KiB at rest, 2.5 MiB at its peak. */
+#define UNIT_ALLOWANCE_BYTES (4 * MIB)
+/* penstock.slice on top of the budget: what is shared by all units. */
+#define SLICE_ALLOWANCE_BYTES (32 * MIB)
+
+static uint64_t add_saturating(uint64_t a, uint64_t b) {
+        return a > SIZE_INFINITY - b ? SIZE_INFINITY : a + b;
+}
+
+uint64_t manager_slice_bytes(const Manager *m) {
+        const Config *c = m->config;
+        uint64_t slack = add_saturating(multiply_saturating(c->compile_concurrency, c->compile_memory_bytes),
+                                        multiply_saturating(engine_units_max(m->engine), UNIT_ALLOWANCE_BYTES));
+
+        return add_saturating(add_saturating(c->max_memory_bytes, slack), SLICE_ALLOWANCE_BYTES);
+}
+
+/* The directories of which a unit has its own. */
+static const char *const private_directories[] = { "/tmp", "/var/tmp", "/dev/shm" };
+
+static bool is_private_directory(const char *path) {
+        for (size_t i = 0; i < ELEMENTSOF(private_directories); i++)
+                if (strcmp(path, private_directories[i]) == 0)
+                        return true;
+        return false;
+}
+
+static bool is_below_private(const char *path) {
+        for (size_t i = 0; i < ELEMENTSOF(private_directories); i++) {
+                size_t n = strlen(private_directories[i]);
+
+                if (strncmp(path, private_directories[i], n) == 0 && path[n] == '/')
+                        return true;
+        }
+        return false;
+}
+
+typedef struct UnitPaths {
+        StrList read_write, bind, bind_read_only;
+} UnitPaths;
+
+static void unit_paths_done(UnitPaths *p) {
+        strlist_done(&p->read_write);
+        strlist_done(&p->bind);
+        strlist_done(&p->bind_read_only);
+}
+
+/* Let the unit see @path as the language says. All is visible read-only by default; what lies where the unit has a
+ * directory of its own must be bound in. The unit's own /tmp itself is never replaced by the host's. */
+static int add_path(UnitPaths *p, const char *path, PathAccess access) {
+        if (access == PATH_HIDDEN || is_private_directory(path))
+                return 0;
+        if (is_below_private(path))
+                return strlist_add(access == PATH_READ_WRITE ? &p->bind : &p->bind_read_only, path);
+        return access == PATH_READ_WRITE ? strlist_add(&p->read_write, path) : 0;
+}
+
+static int collect_paths(const Entry *e, UnitPaths *ret) {
+        int r = 0;
+
+        for (size_t i = 0; i < e->n_paths && r >= 0; i++) {
+                const PathcheckResult *p = &e->paths[i];
+
+                if (strcmp(p->key, "working_directory") == 0)
+                        r = add_path(ret, p->resolved, e->working_directory_access);
+                else if (strcmp(p->key, "database") == 0 && e->database_access == PATH_READ_WRITE) {
+                        /* Its journal and WAL live beside it. */
+                        char *copy = strdup(p->resolved);
+
+                        r = copy ? add_path(ret, dirname(copy), PATH_READ_WRITE) : -ENOMEM;
+                        free(copy);
+                        if (r >= 0 && copy && is_below_private(p->resolved) && ret->bind.n == 0)
+                                r = add_path(ret, p->resolved, PATH_READ_WRITE); /* directly below /tmp */
+                } else
+                        r = add_path(ret, p->resolved, PATH_READ_ONLY);
+        }
+        return r;
+}
+
+static void start_checked(Manager *m, Entry *e) {
+        char id[32];
+        char *argv[] = { (char *) PENSTOCK_WORKER_PATH, id, NULL };
+        CLEANUP(unit_paths_done) UnitPaths paths = {};
+        Error error = {};
+        UnitSpec spec = {
+                .query_id = e->record.id,
+                .slice = "penstock.slice",
+                .description = "Penstock query",
+                .exec_argv = argv,
+                .memory_max_bytes = add_saturating(MAX(e->max_bytes, e->has_compile ? m->config->compile_memory_bytes : 0),
+                                                   UNIT_ALLOWANCE_BYTES),
+                .memory_low_bytes = MIN(m->config->initial_bytes, e->max_bytes),
+                .protect_min = m->config->memory_protection == PROTECTION_MIN,
+                .tasks_max = add_saturating(m->config->tasks_max_per_query, 8),
+                .tmpfs_bytes = e->max_bytes,
+                .tmp_on_disk = e->tmp == TMP_DISK,
+                .network = e->network,
+                .home = e->home_access == PATH_HIDDEN      ? UNIT_HOME_HIDDEN
+                        : e->home_access == PATH_READ_ONLY ? UNIT_HOME_READ_ONLY
+                                                           : UNIT_HOME_READ_WRITE,
+                .read_write_paths = &paths.read_write,
+                .bind_paths = &paths.bind,
+                .bind_read_only_paths = &paths.bind_read_only,
+                .extra = &e->unit_properties,
+        };
+        int r;
+
+        snprintf(id, sizeof(id), "%llu", (unsigned long long) e->record.id);
+        r = collect_paths(e, &paths);
+        if (r >= 0)
+                r = systemd_unit_start(m->systemd, &spec, &error);
+        if (r < 0) {
+                manager_fail(m, e, ERROR_INTERNAL, error.code ? error.message : strerror(-r));
+                return;
+        }
+        e->unit_requested = true;
+}
+
+static void on_paths(int r, PathcheckResult *results, size_t n, void *userdata) {
+        Entry *e = userdata;
+        Manager *m = e->manager;
+        char message[ERROR_MESSAGE_MAX];
+
+        e->pathcheck = pathcheck_free(e->pathcheck);
+        e->paths = results;
+        e->n_paths = n;
+        if (r < 0) {
+                snprintf(message, sizeof(message), "its paths could not be looked at as the caller: %s", strerror(-r));
+                manager_fail(m, e, r == -ETIMEDOUT ? ERROR_INVALID_ARGUMENT : ERROR_INTERNAL, message);
+                return;
+        }
+        for (size_t i = 0; i < n; i++)
+                if (results[i].error != 0) {
+                        snprintf(message, sizeof(message), "%s: the caller can't open it: %s", results[i].key,
+                                 strerror(results[i].error));
+                        manager_fail(m, e, ERROR_INVALID_ARGUMENT, message);
+                        return;
+                }
+        start_checked(m, e);
+}
+
+void manager_start_unit(Manager *m, Entry *e) {
+        const Request *r = &e->record.request;
+        PathcheckItem items[3];
+        PathcheckRequest request = { .uid = r->uid, .gid = r->gid, .gids = r->gids, .n_gids = r->n_gids, .items = items };
+        int k;
+
+        if (r->working_directory && e->working_directory_access != PATH_HIDDEN)
+                items[request.n_items++] = (PathcheckItem) { "working_directory", r->working_directory,
+                                                             PATHCHECK_DIRECTORY };
+        if (r->database && (e->database_kind == DATABASE_FILE || e->database_kind == DATABASE_OPTIONAL_FILE))
+                items[request.n_items++] = (PathcheckItem) { "database", r->database, PATHCHECK_FILE };
+        if (r->file)
+                items[request.n_items++] = (PathcheckItem) { "file", r->file, PATHCHECK_FILE };
+        if (request.n_items == 0) {
+                start_checked(m, e);
+                return;
+        }
+        k = pathcheck_start(m->event, &request, on_paths, e, &e->pathcheck);
+        if (k < 0)
+                manager_fail(m, e, ERROR_INTERNAL, "its paths could not be checked");
+}
+
+void manager_release_unit(Manager *m, Entry *e) {
+        int r = -ENOTCONN;
+
+        e->leaving = true;
+        if (!e->unit_requested) {
+                e->pathcheck = pathcheck_free(e->pathcheck);
+                manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = e->record.id });
+                return;
+        }
+        if (e->conn)
+                r = e->ended_told ? worker_conn_send_ack(e->conn) : worker_conn_send_release(e->conn);
+        if (r < 0)
+                (void) systemd_unit_stop(m->systemd, e->record.id);
+}
+
+static void on_unit_started(uint64_t id, int r, const char *error_text, void *userdata) {
+        Manager *m = userdata;
+        Entry *e = manager_entry(m, id);
+
+        if (!e || r >= 0)
+                return; /* its worker will say so */
+        journal_write(LOG_ERR, JOURNAL_UNIT_FAILED, id, "Query %llu: its unit was not started: %s",
+                      (unsigned long long) id, error_text ? error_text : strerror(-r));
+        e->unit_requested = false;
+        if (e->leaving)
+                manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = id });
+        else
+                manager_fail(m, e, ERROR_INTERNAL, "systemd did not start its unit; the journal of penstockd says why");
+        manager_unit_gone(m, e);
+}
+
+static void on_unit_gone(uint64_t id, const char *result, void *userdata) {
+        Manager *m = userdata;
+        Entry *e = manager_entry(m, id);
+
+        (void) result;
+        systemd_unit_unref(m->systemd, id);
+        if (!e) {
+                manager_stale_gone(m);
+                return;
+        }
+        manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = id });
+        manager_unit_gone(m, e);
+}
+
+static void on_resync(void *userdata) {
+        (void) userdata;
+        journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0, "The service manager or the bus started anew");
+}
+
+const SystemdOps manager_systemd_ops = {
+        .unit_started = on_unit_started,
+        .unit_gone = on_unit_gone,
+        .resync = on_resync,
+};
+
+static int make_groups(Manager *m, Entry *e, pid_t pid) {
+        QueryGroupsSetup setup = {
+                .unit_cgroup = e->record.control_group,
+                .worker_pid = pid,
+                .compile_max_bytes = m->config->compile_memory_bytes,
+                .tasks_max = m->config->tasks_max_per_query,
+        };
+        int fds[_WORKER_GROUP_MAX], r;
+
+        if (!e->groups) {
+                r = query_groups_new(&setup, &e->groups);
+                if (r < 0)
+                        return r;
+        }
+        for (int i = 0; i < _WORKER_GROUP_MAX; i++)
+                fds[i] = query_groups_fd(e->groups, (GroupFile) i);
+        return worker_conn_send_groups(e->conn, fds);
+}
+
+/* Somebody says to be the worker of a query. Only a process in the root group of a unit that we asked for is, and,
+ * after we moved it, one in its worker/ group; never one in engine/ or compile/. */
+static bool is_expected(Entry *e, WorkerConn *c, bool first) {
+        char expected[128], seen[512];
+
+        if (!e || !e->unit_requested || e->leaving)
+                return false;
+        if (worker_conn_peer_cgroup(c, seen, sizeof(seen)) < 0)
+                return false;
+        snprintf(expected, sizeof(expected), "/penstock.slice/penstock-q%llu.service%s",
+                 (unsigned long long) e->record.id, first ? "" : "/worker");
+        return strcmp(seen, expected) == 0;
+}
+
+static int on_hello(WorkerConn *c, const WorkerHello *msg, pid_t pid, void *userdata) {
+        Manager *m = userdata;
+        Entry *e = manager_entry(m, msg->header.id);
+        bool first = msg->phase == WORKER_PHASE_NEW && e && !e->groups;
+        char path[128];
+        int r;
+
+        if (!is_expected(e, c, first)) {
+                journal_write(LOG_WARNING, JOURNAL_PLAIN, 0, "Process %d is not the worker of query %llu", (int) pid,
+                              (unsigned long long) msg->header.id);
+                return -EPERM;
+        }
+        worker_conn_close(e->conn); /* an older one that broke */
+        e->conn = c;
+        worker_conn_set_userdata(c, e);
+        if (msg->phase != WORKER_PHASE_NEW)
+                return 0;
+        snprintf(path, sizeof(path), "/penstock.slice/penstock-q%llu.service", (unsigned long long) e->record.id);
+        free(e->record.control_group);
+        e->record.control_group = strdup(path);
+        r = e->record.control_group ? make_groups(m, e, pid) : -ENOMEM;
+        if (r < 0) {
+                journal_write(LOG_ERR, JOURNAL_UNIT_FAILED, e->record.id, "Query %llu: its groups can't be made: %s",
+                              (unsigned long long) e->record.id, strerror(-r));
+                e->conn = NULL;
+                (void) systemd_unit_stop(m->systemd, e->record.id);
+        }
+        return r;
+}
+
+static void on_ready(WorkerConn *c, void *userdata) {
+        Entry *e = worker_conn_userdata(c);
+
+        if (e->started_told || e->leaving)
+                return;
+        e->started_told = true;
+        manager_feed(userdata, &(Event) { .type = EVENT_UNIT_READY, .query_id = e->record.id });
+}
+
+static void on_lost(WorkerConn *c, int error, void *userdata) {
+        Entry *e = worker_conn_userdata(c);
+
+        (void) error;
+        (void) userdata;
+        if (e && e->conn == c)
+                e->conn = NULL; /* the worker comes back, or its unit goes */
+}
+
+const WorkerLinkCallbacks manager_worker_callbacks = {
+        .hello = on_hello,
+        .ready = on_ready,
+        .compiled = manager_on_compiled,
+        .reader_gone = manager_on_reader_gone,
+        .failed = manager_on_failed,
+        .exited = manager_on_exited,
+        .lost = on_lost,
+};

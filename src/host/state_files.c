@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/state_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RUNTIME_DIRECTORY "/run/penstock"
+#define NEXT_ID_FILE RUNTIME_DIRECTORY "/next-id"
+#define SHUT_DOWN_FILE RUNTIME_DIRECTORY "/shut-down"
+#define RESULTS_DIRECTORY "/var/lib/penstock/results"
+
+static uint64_t reserved_until; /* what the file says */
+
+static uint64_t read_next_id(void) {
+        char text[32] = {};
+        uint64_t id = 1;
+        ssize_t n;
+        int fd = open(NEXT_ID_FILE, O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return 1;
+        n = read(fd, text, sizeof(text) - 1);
+        close(fd);
+        if (n <= 0)
+                return 1;
+        text[strcspn(text, "\n")] = 0;
+        return u64_parse(text, &id) == 0 && id > 0 ? id : 1;
+}
+
+uint64_t state_first_id(void) {
+        reserved_until = read_next_id();
+        return reserved_until;
+}
+
+int state_reserve_id(uint64_t id) {
+        char text[32];
+        int fd, r = 0, len;
+
+        if (id < reserved_until)
+                return 0;
+        len = snprintf(text, sizeof(text), "%llu\n", (unsigned long long) (id + STATE_ID_BLOCK));
+        fd = open(NEXT_ID_FILE ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        errno = 0;
+        if (write(fd, text, (size_t) len) != len)
+                r = errno ? -errno : -EIO;
+        if (close(fd) < 0 && r == 0)
+                r = -errno;
+        if (r == 0 && rename(NEXT_ID_FILE ".new", NEXT_ID_FILE) < 0)
+                r = -errno;
+        if (r == 0)
+                reserved_until = id + STATE_ID_BLOCK;
+        return r;
+}
+
+bool state_is_shut_down(void) {
+        return access(SHUT_DOWN_FILE, F_OK) == 0;
+}
+
+void state_set_shut_down(bool shut_down) {
+        int fd;
+
+        if (!shut_down) {
+                (void) unlink(SHUT_DOWN_FILE);
+                return;
+        }
+        fd = open(SHUT_DOWN_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd >= 0)
+                close(fd);
+}
+
+static void results_path(uint64_t id, char *buf, size_t len) {
+        snprintf(buf, len, RESULTS_DIRECTORY "/%llu", (unsigned long long) id);
+}
+
+int results_create(uint64_t id, uid_t uid, int *ret_write, int *ret_read) {
+        char path[128];
+        int w, r;
+
+        if (mkdir(RESULTS_DIRECTORY, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        results_path(id, path, sizeof(path));
+        w = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
+        if (w < 0)
+                return -errno;
+        if (fchown(w, uid, (gid_t) -1) < 0 || (r = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) < 0) {
+                int error = -errno;
+
+                close(w);
+                (void) unlink(path);
+                return error;
+        }
+        *ret_write = w;
+        *ret_read = r;
+        return 0;
+}
+
+void results_remove(uint64_t id) {
+        char path[128];
+
+        results_path(id, path, sizeof(path));
+        (void) unlink(path);
+}
+
+void results_remove_all(void) {
+        DIR *d = opendir(RESULTS_DIRECTORY);
+        struct dirent *e;
+
+        if (!d)
+                return;
+        while ((e = readdir(d)))
+                if (e->d_name[0] != '.')
+                        (void) unlinkat(dirfd(d), e->d_name, 0);
+        closedir(d);
+}
