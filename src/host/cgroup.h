@@ -10,27 +10,39 @@
 #include "core/sample.h"
 
 /* Find the hierarchy once, at start. Returns 0, or -errno with @ret_error one clear line that says what the host lacks
- * (cgroup v2 as the only hierarchy, the memory and pids controllers). Call before anything else here. */
+ * (cgroup v2 as the only hierarchy, the memory and pids controllers, cgroup.kill). Call before anything else here.
+ * libcgroup is kept silent unless CGROUP_LOGLEVEL is in the environment; then it writes to stderr. */
 int cgroup_host_init(Error *ret_error);
 /* The mount point, "/sys/fs/cgroup" normally. */
 const char *cgroup_host_root(void);
+
+/* Read one number or "max" of a group ("/penstock.slice", "memory.max"): what is in force, not what was asked for. */
+int cgroup_read_value(const char *cgroup, const char *file, uint64_t *ret);
 
 /* The groups of one query: worker/, engine/, compile/. Owns its descriptors. */
 typedef struct QueryGroups QueryGroups;
 
 typedef struct QueryGroupsSetup {
         const char *unit_cgroup; /* "/penstock.slice/penstock-q7.service", as systemd names it */
-        pid_t worker_pid;        /* moved into worker/ */
+        pid_t worker_pid;        /* moved into worker/, with all else that is in the unit's own group */
         uint64_t compile_max_bytes; /* memory.max of compile/; 0: no compile/ */
-        uint64_t tasks_max;         /* pids.max of engine/ */
+        uint64_t tasks_max;         /* pids.max of engine/ and of compile/; SIZE_INFINITY: "max" */
 } QueryGroupsSetup;
 
 /* Make the groups with memory.oom.group=1, memory.swap.max=0 and the task limit; engine/ starts with memory.max=0 so
- * that nothing can run there before a quota was given. Moves the worker first, then turns the controllers on.
- * On failure what was made is removed and @ret_groups untouched. query_groups_free() it. */
+ * that nothing can run there before a quota was given. Moves the worker first, then turns the controllers on. Reads
+ * every limit back.
+ * Returns 0; -ESRCH when @worker_pid is not in this unit; -EEXIST when engine/ is there already (use
+ * query_groups_adopt()); -EIO when the kernel did not take a value. On failure engine/ and compile/ are removed again
+ * (worker/ holds the worker, and goes with the unit) and @ret_groups is untouched. query_groups_free() it.
+ * Takes 20 ms or so (a move and turning on controllers wait for a global lock): ahead of need. */
 int query_groups_new(const QueryGroupsSetup *setup, QueryGroups **ret_groups);
+/* Open the groups that an earlier query_groups_new() made, and change nothing. */
+int query_groups_adopt(const char *unit_cgroup, QueryGroups **ret_groups);
 QueryGroups *query_groups_free(QueryGroups *g); /* takes NULL, returns NULL; does not remove the groups */
 
+/* The descriptors of the worker's files share their read position and their notifications with the worker once they
+ * were passed on, so they are for the worker alone. */
 typedef enum GroupFile {
         GROUP_ENGINE_PROCS, /* these seven go to the worker, in this order */
         GROUP_ENGINE_KILL,
@@ -40,26 +52,33 @@ typedef enum GroupFile {
         GROUP_COMPILE_KILL,
         GROUP_COMPILE_EVENTS,
         _GROUP_WORKER_FILES,
-        GROUP_MEMORY_EVENTS = _GROUP_WORKER_FILES, /* memory.events.local of engine/ */
+        GROUP_MEMORY_EVENTS = _GROUP_WORKER_FILES, /* memory.events.local of engine/, as sampled */
         GROUP_MEMORY_PRESSURE,
         _GROUP_FILE_MAX,
 } GroupFile;
 
 /* Borrowed descriptor; -1 where the host has no such file. */
 int query_groups_fd(const QueryGroups *g, GroupFile file);
+/* A new descriptor of a file of engine/ ("memory.pressure"), CLOEXEC, for one who needs a notification or a PSI trigger of
+ * its own. Returns it, or -errno; -ENOENT also when the host has no such file. */
+int query_groups_open(const QueryGroups *g, const char *file, int flags);
 
 /* Set engine/'s limits: @max_bytes first when it grows, @high_bytes first when it shrinks; SIZE_INFINITY is "max".
- * Reads both back into @ret_max_bytes and @ret_high_bytes (the kernel rounds down to pages). */
+ * Reads both back into @ret_max_bytes and @ret_high_bytes (the kernel rounds down to pages). On failure they are
+ * untouched; the limits may be half set. */
 int query_groups_set_limits(QueryGroups *g, uint64_t max_bytes, uint64_t high_bytes, uint64_t *ret_max_bytes,
                             uint64_t *ret_high_bytes);
 /* memory.low (or .min) of engine/. */
 int query_groups_protect(QueryGroups *g, uint64_t bytes, bool as_min);
+/* Returns at once; Sample.frozen says when all are. */
 int query_groups_freeze(QueryGroups *g, bool frozen);
-/* SIGKILL to all in engine/ (cgroup.kill), @compile: in compile/ instead. */
+/* SIGKILL to all in engine/ (cgroup.kill), @compile: in compile/ instead. Works on a frozen group. */
 int query_groups_kill(QueryGroups *g, bool compile);
-/* @signo to every process of engine/, by its cgroup.procs read anew until no new pid shows up. */
+/* @signo to every process of engine/, by its cgroup.procs read anew until no new pid shows up (or it forks faster
+ * than that: a few rounds, then it is left to query_groups_kill()). */
 int query_groups_signal(QueryGroups *g, int signo);
 int query_groups_sample(QueryGroups *g, Sample *ret);
+/* stall_usec is PSI's "some": any task waited. */
 int query_groups_final(QueryGroups *g, FinalNumbers *ret);
 /* The lowest memory.max an administrator put on the unit, the slice or above: a cap. SIZE_INFINITY: none. */
 int query_groups_upper_cap(QueryGroups *g, uint64_t *ret_bytes);

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/cgroup_private.h"
+
+static void close_fd(int fd) {
+        if (fd >= 0)
+                close(fd);
+}
+
+QueryGroups *query_groups_free(QueryGroups *g) {
+        if (!g)
+                return NULL;
+        for (size_t i = 0; i < _GROUP_FILE_MAX; i++)
+                close_fd(g->files[i]);
+        for (size_t i = 0; i < GROUP_CAPS_MAX; i++)
+                close_fd(g->caps[i]);
+        close_fd(g->stat);
+        close_fd(g->current);
+        close_fd(g->max);
+        close_fd(g->high);
+        close_fd(g->freeze_events);
+        close_fd(g->pids);
+        close_fd(g->unit_fd);
+        close_fd(g->engine_fd);
+        close_fd(g->compile_fd);
+        free(g->unit_cgroup);
+        free(g);
+        return NULL;
+}
+
+static QueryGroups *groups_alloc(const char *unit_cgroup) {
+        QueryGroups *g = calloc(1, sizeof *g);
+
+        if (!g)
+                return NULL;
+        g->unit_fd = g->engine_fd = g->compile_fd = -1;
+        g->stat = g->current = g->max = g->high = g->freeze_events = g->pids = -1;
+        for (size_t i = 0; i < _GROUP_FILE_MAX; i++)
+                g->files[i] = -1;
+        for (size_t i = 0; i < GROUP_CAPS_MAX; i++)
+                g->caps[i] = -1;
+        g->unit_cgroup = strdup(unit_cgroup);
+        if (!g->unit_cgroup)
+                g = query_groups_free(g);
+        return g;
+}
+
+static int open_caps(QueryGroups *g) {
+        char *path = strdup(g->unit_cgroup), *slash;
+        size_t n = 0;
+        int dir;
+
+        if (!path)
+                return -ENOMEM;
+        for (; (slash = strrchr(path, '/')); *slash = '\0') {
+                if (slash[1] == '\0' || path[0] == '\0')
+                        break;
+                dir = cgroup_open_dir(path);
+                if (dir < 0 || n == GROUP_CAPS_MAX) {
+                        close_fd(dir);
+                        free(path);
+                        return dir < 0 ? dir : -E2BIG;
+                }
+                g->caps[n] = openat(dir, "memory.max", O_RDONLY | O_CLOEXEC);
+                n += g->caps[n] >= 0;
+                close(dir);
+        }
+        free(path);
+        return 0;
+}
+
+typedef struct Opened {
+        int *fd;
+        int dir;
+        const char *name;
+        int flags;
+        bool optional;
+} Opened;
+
+static int open_all(const Opened *list, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                if (list[i].dir < 0)
+                        continue;
+                *list[i].fd = openat(list[i].dir, list[i].name, list[i].flags | O_CLOEXEC);
+                if (*list[i].fd < 0 && !(list[i].optional && errno == ENOENT))
+                        return -errno;
+        }
+        return 0;
+}
+
+static int groups_open(QueryGroups *g) {
+        int r;
+
+        g->engine_fd = openat(g->unit_fd, GROUP_ENGINE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (g->engine_fd < 0)
+                return -errno;
+        g->compile_fd = openat(g->unit_fd, GROUP_COMPILE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (g->compile_fd < 0 && errno != ENOENT)
+                return -errno;
+
+        const Opened list[] = {
+                { &g->files[GROUP_ENGINE_PROCS], g->engine_fd, "cgroup.procs", O_WRONLY, false },
+                { &g->files[GROUP_ENGINE_KILL], g->engine_fd, "cgroup.kill", O_WRONLY, false },
+                { &g->files[GROUP_ENGINE_FREEZE], g->engine_fd, "cgroup.freeze", O_WRONLY, false },
+                { &g->files[GROUP_ENGINE_EVENTS], g->engine_fd, "cgroup.events", O_RDONLY, false },
+                { &g->files[GROUP_COMPILE_PROCS], g->compile_fd, "cgroup.procs", O_WRONLY, false },
+                { &g->files[GROUP_COMPILE_KILL], g->compile_fd, "cgroup.kill", O_WRONLY, false },
+                { &g->files[GROUP_COMPILE_EVENTS], g->compile_fd, "cgroup.events", O_RDONLY, false },
+                { &g->files[GROUP_MEMORY_EVENTS], g->engine_fd, "memory.events.local", O_RDONLY, false },
+                /* missing without CONFIG_PSI; there, but unreadable, with psi=0 */
+                { &g->files[GROUP_MEMORY_PRESSURE], g->engine_fd, "memory.pressure", O_RDONLY, true },
+                { &g->stat, g->engine_fd, "memory.stat", O_RDONLY, false },
+                { &g->current, g->engine_fd, "memory.current", O_RDONLY, false },
+                { &g->max, g->engine_fd, "memory.max", O_RDWR, false },
+                { &g->high, g->engine_fd, "memory.high", O_RDWR, false },
+                { &g->freeze_events, g->engine_fd, "cgroup.events", O_RDONLY, false },
+                { &g->pids, g->engine_fd, "pids.current", O_RDONLY, false },
+        };
+
+        r = open_all(list, ELEMENTSOF(list));
+        if (r == 0)
+                r = open_caps(g);
+        if (r == 0)
+                r = cgroup_read_value_fd(g->max, &g->max_bytes);
+        if (r == 0)
+                r = cgroup_read_value_fd(g->high, &g->high_bytes);
+        return r;
+}
+
+static int groups_make(const char *unit_cgroup, const QueryGroupsSetup *setup, QueryGroups **ret_groups) {
+        QueryGroups *g = groups_alloc(unit_cgroup);
+        int r;
+
+        if (!g)
+                return -ENOMEM;
+        g->unit_fd = cgroup_open_dir(unit_cgroup);
+        r = g->unit_fd < 0 ? g->unit_fd : 0;
+        if (r == 0 && setup)
+                r = cgroup_setup_groups(g->unit_fd, setup);
+        if (r == 0) {
+                r = groups_open(g);
+                if (r < 0 && setup)
+                        cgroup_remove_groups(g->unit_fd);
+        }
+        if (r < 0) {
+                query_groups_free(g);
+                return r;
+        }
+        *ret_groups = g;
+        return 0;
+}
+
+int query_groups_new(const QueryGroupsSetup *setup, QueryGroups **ret_groups) {
+        return groups_make(setup->unit_cgroup, setup, ret_groups);
+}
+
+int query_groups_adopt(const char *unit_cgroup, QueryGroups **ret_groups) {
+        return groups_make(unit_cgroup, NULL, ret_groups);
+}
+
+int query_groups_fd(const QueryGroups *g, GroupFile file) {
+        return g->files[file];
+}
+
+int query_groups_open(const QueryGroups *g, const char *file, int flags) {
+        int fd = openat(g->engine_fd, file, flags | O_CLOEXEC);
+
+        return fd < 0 ? -errno : fd;
+}
+
+static int write_value(int fd, uint64_t value) {
+        char buf[24];
+
+        return cgroup_write_text(fd, cgroup_value_text(value, buf));
+}
+
+int query_groups_set_limits(QueryGroups *g, uint64_t max_bytes, uint64_t high_bytes, uint64_t *ret_max_bytes,
+                            uint64_t *ret_high_bytes) {
+        bool grows = max_bytes >= g->max_bytes;
+        uint64_t max, high;
+        int r = 0;
+
+        /* Lowering memory.high first makes room gently; memory.max kills. What is in force already is not written: a
+         * write can reclaim in our context. */
+        if (grows && max_bytes != g->max_bytes)
+                r = write_value(g->max, max_bytes);
+        if (r == 0 && high_bytes != g->high_bytes)
+                r = write_value(g->high, high_bytes);
+        if (r == 0 && !grows)
+                r = write_value(g->max, max_bytes);
+        if (r < 0)
+                return r;
+        r = cgroup_read_value_fd(g->max, &max);
+        if (r == 0)
+                r = cgroup_read_value_fd(g->high, &high);
+        if (r < 0)
+                return r;
+        *ret_max_bytes = g->max_bytes = max;
+        *ret_high_bytes = g->high_bytes = high;
+        return 0;
+}
+
+int query_groups_protect(QueryGroups *g, uint64_t bytes, bool as_min) {
+        int fd = query_groups_open(g, as_min ? "memory.min" : "memory.low", O_WRONLY), r;
+
+        if (fd < 0)
+                return fd;
+        r = write_value(fd, bytes);
+        close(fd);
+        return r;
+}
+
+int query_groups_freeze(QueryGroups *g, bool frozen) {
+        return cgroup_write_text(g->files[GROUP_ENGINE_FREEZE], frozen ? "1" : "0");
+}
+
+int query_groups_kill(QueryGroups *g, bool compile) {
+        int fd = g->files[compile ? GROUP_COMPILE_KILL : GROUP_ENGINE_KILL];
+
+        return fd < 0 ? -ENOENT : cgroup_write_text(fd, "1");
+}
+
+int query_groups_upper_cap(QueryGroups *g, uint64_t *ret_bytes) {
+        uint64_t lowest = SIZE_INFINITY, v;
+
+        for (size_t i = 0; i < GROUP_CAPS_MAX && g->caps[i] >= 0; i++) {
+                int r = cgroup_read_value_fd(g->caps[i], &v);
+
+                if (r < 0)
+                        return r;
+                lowest = MIN(lowest, v);
+        }
+        *ret_bytes = lowest;
+        return 0;
+}
+
+/* -EOPNOTSUPP is what memory.pressure says under psi=0. */
+static int sample_pressure(const QueryGroups *g, char *text, size_t size, Sample *s) {
+        int fd = g->files[GROUP_MEMORY_PRESSURE], r;
+
+        if (fd < 0)
+                return 0;
+        r = cgroup_read_text(fd, text, size);
+        if (r == -EOPNOTSUPP)
+                return 0;
+        return r < 0 ? r : sample_parse_pressure(text, s);
+}
+
+/* Counts and limits first, memory.stat last: of all it is the one that changes fastest. */
+int query_groups_sample(QueryGroups *g, Sample *ret) {
+        char text[GROUP_TEXT_MAX];
+        Sample s = {};
+        int r;
+
+        r = cgroup_read_value_fd(g->max, &s.max_bytes);
+        if (r == 0)
+                r = cgroup_read_value_fd(g->high, &s.high_bytes);
+        if (r == 0)
+                r = cgroup_read_value_fd(g->pids, &s.pids);
+        if (r == 0)
+                r = cgroup_read_text(g->freeze_events, text, sizeof text);
+        if (r == 0)
+                r = sample_parse_cgroup_events(text, &s.populated, &s.frozen);
+        if (r == 0)
+                r = cgroup_read_text(g->files[GROUP_MEMORY_EVENTS], text, sizeof text);
+        if (r == 0)
+                r = sample_parse_memory_events(text, &s);
+        if (r == 0)
+                r = sample_pressure(g, text, sizeof text, &s);
+        if (r == 0)
+                r = cgroup_read_value_fd(g->current, &s.current_bytes);
+        if (r == 0)
+                r = cgroup_read_text(g->stat, text, sizeof text);
+        if (r == 0)
+                r = sample_parse_memory_stat(text, &s);
+        if (r == 0)
+                *ret = s;
+        return r;
+}
+
+/* Read a file of engine/ that the hot path does not need. */
+static int read_engine_file(const QueryGroups *g, const char *file, char *text, size_t size) {
+        int fd = query_groups_open(g, file, O_RDONLY), r;
+
+        if (fd < 0)
+                return fd;
+        r = cgroup_read_text(fd, text, size);
+        close(fd);
+        return r;
+}
+
+int query_groups_final(QueryGroups *g, FinalNumbers *ret) {
+        char text[GROUP_TEXT_MAX];
+        FinalNumbers f = {};
+        Sample s;
+        int r;
+
+        r = query_groups_sample(g, &s);
+        if (r == 0)
+                r = read_engine_file(g, "memory.peak", text, sizeof text);
+        if (r == 0)
+                r = sample_parse_value(text, &f.memory_peak_bytes);
+        if (r == 0)
+                r = read_engine_file(g, "cpu.stat", text, sizeof text);
+        if (r == 0)
+                r = sample_parse_cpu_stat(text, &f.cpu_usec);
+        if (r == 0)
+                r = read_engine_file(g, "pids.events", text, sizeof text);
+        if (r == 0)
+                r = sample_parse_keyed(text, "max", &f.pids_max_events);
+        if (r == 0) {
+                r = read_engine_file(g, "io.stat", text, sizeof text);
+                if (r == 0)
+                        r = sample_parse_io_stat(text, &f.io_read_bytes, &f.io_write_bytes);
+                else if (r == -ENOENT) /* no io controller */
+                        r = 0;
+        }
+        if (r < 0)
+                return r;
+        f.stall_usec = s.stall_some_usec;
+        f.events_high = s.events_high;
+        f.events_max = s.events_max;
+        f.events_oom = s.events_oom;
+        f.events_oom_kill = s.events_oom_kill;
+        f.residual_bytes = sample_residual(&s);
+        *ret = f;
+        return 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* host/cgroup_private: what cgroup_host.c (the hierarchy), cgroup_setup.c (libcgroup), cgroup_signal.c and
+ * cgroup.c (held descriptors) share. */
+#pragma once
+
+#include "host/cgroup.h"
+
+#define GROUP_WORKER "worker"
+#define GROUP_ENGINE "engine"
+#define GROUP_COMPILE "compile"
+
+/* The longest text of a file we parse is memory.stat: 1.6 KiB on 6.1 and 6.12, at most a page in the kernel. */
+#define GROUP_TEXT_MAX 8192
+
+/* A unit lies in the slice, perhaps in slices of slices. */
+#define GROUP_CAPS_MAX 6
+
+struct QueryGroups {
+        char *unit_cgroup;
+        int unit_fd, engine_fd, compile_fd;
+        int files[_GROUP_FILE_MAX];
+        /* Opened for sampling only: a description that the worker holds too would lose it notifications when read. */
+        int stat, current, max, high, freeze_events, pids;
+        int caps[GROUP_CAPS_MAX]; /* memory.max of the unit and what is above it, but for the root */
+        uint64_t max_bytes, high_bytes; /* as last read back */
+};
+
+/* The root of the hierarchy; valid after cgroup_host_init(). */
+int cgroup_host_fd(void);
+/* Open the directory of a group ("/penstock.slice"). Returns the descriptor or -errno; -EINVAL for a name with "..". */
+int cgroup_open_dir(const char *cgroup);
+
+/* One pread() of the whole file into @buf, NUL-terminated. Not a loop: a second read would be of another moment. */
+int cgroup_read_text(int fd, char *buf, size_t size);
+int cgroup_write_text(int fd, const char *text);
+int cgroup_read_value_fd(int fd, uint64_t *ret);
+/* Decimal, or "max" for SIZE_INFINITY. Returns @buf. */
+const char *cgroup_value_text(uint64_t value, char buf[static 24]);
+/* Open @file in @dir_fd, read one value, close. */
+int cgroup_read_value_at(int dir_fd, const char *file, uint64_t *ret);
+
+/* Make worker/, engine/ and compile/ below @unit_fd, the open directory of setup->unit_cgroup; see query_groups_new(). */
+int cgroup_setup_groups(int unit_fd, const QueryGroupsSetup *setup);
+void cgroup_remove_groups(int unit_fd);
