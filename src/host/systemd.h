@@ -26,7 +26,8 @@ typedef struct UnitSpec {
         bool network;
         enum { UNIT_HOME_HIDDEN, UNIT_HOME_READ_ONLY, UNIT_HOME_READ_WRITE } home;
         const StrList *read_write_paths, *read_only_paths;
-        const StrList *bind_paths; /* "SOURCE:TARGET" pairs for what lies under /tmp */
+        /* what lies under /tmp, /var/tmp or /dev/shm: each bound to the same path in the unit; plain paths, any byte */
+        const StrList *bind_paths, *bind_read_only_paths;
         const PairList *extra;     /* a language's [Sandbox] properties, from the allowlist, as text */
 } UnitSpec;
 
