@@ -1,65 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # variables shared with tools/guest, named at the head
-# Booting a test guest, and being its other end. Needs common.sh; expects base, project_image, memory, cpus, tmp, cache.
+# Booting a test guest, and being its other end. Needs common.sh, guest-base.sh, guest-qemu.sh;
+# expects tools_dir, base, project_image, accel, share, timeout, console, tmp; sets status.
 
 boot_limit=180   # from the start of QEMU until the command begins
 finish_limit=600 # for what the command left in the pipes and the changes under /share
-probe_limit=20
-
-# Sets qemu to the command without its job. The guest writes to the images, but only into files that QEMU made in
-# $tmp and unlinked: each guest starts from the same state and several can run.
-guest_qemu() { # ACCEL
-        qemu=(env "TMPDIR=$tmp" qemu-system-x86_64 -machine pc -m "$memory" -smp "$cpus"
-                -nodefaults -no-user-config -display none -no-reboot
-                -kernel "$base/vmlinuz"
-                -drive "if=none,id=root,format=raw,cache=unsafe,snapshot=on,file=$base/root.ext4"
-                -device "virtio-blk-pci,drive=root,serial=root")
-        case $1 in
-        kvm) qemu+=(-accel kvm -cpu host) ;;
-        tcg) qemu+=(-accel "tcg,thread=multi" -cpu "$tcg_cpu") ;;
-        esac
-}
-
-tcg_cpu=${PENSTOCK_TCG_CPU:-Nehalem}
-# panic=-1 with -no-reboot: a kernel that panics ends QEMU.
-kernel_args="console=ttyS0 loglevel=4 panic=-1 mitigations=off systemd.condition-needs-update=no ${PENSTOCK_KERNEL_ARGS:-}"
-
-# Sets $accel: KVM only if a guest got through on it. It can be there and hang on an instruction that a nested
-# hypervisor does not know, so it is tried once a boot of the host, with a time limit that cannot be ignored.
-guest_choose_accel() {
-        local verdict
-
-        accel=${PENSTOCK_ACCEL:-}
-        case $accel in
-        kvm | tcg) return ;;
-        '') ;;
-        *) fail "PENSTOCK_ACCEL is '$accel', not kvm or tcg" ;;
-        esac
-
-        accel=tcg
-        if [ ! -w /dev/kvm ]; then return; fi
-        verdict=$base/accel-$(</proc/sys/kernel/random/boot_id)
-        if [ ! -e "$verdict" ]; then
-                rm -f "$base"/accel-*
-                timed "KVM probe" guest_probe_kvm >"$verdict.new"
-                mv "$verdict.new" "$verdict"
-        fi
-        accel=$(<"$verdict")
-}
-
-guest_probe_kvm() {
-        local qemu
-
-        guest_qemu kvm
-        qemu+=(-initrd "$base/initramfs" -append "$kernel_args penstock.probe" -serial "file:$tmp/probe")
-        if timeout -k 2 $probe_limit "${qemu[@]}" </dev/null >"$tmp/probe.qemu" 2>&1 &&
-                grep -q 'penstock-guest: probe passed' "$tmp/probe"; then
-                echo kvm
-        else
-                echo tcg
-        fi
-}
 
 # The job goes in as a second archive in the initramfs, /share as a tar on a disk.
 guest_make_job() { # COMMAND…
@@ -79,7 +25,7 @@ guest_make_job() { # COMMAND…
 guest_start() {
         local port
 
-        guest_qemu "$accel"
+        qemu_command "$accel"
         qemu+=(-initrd "$tmp/initramfs" -append "$kernel_args" -serial "file:$console" -device virtio-serial-pci
                 -drive "if=none,id=project,format=raw,cache=unsafe,snapshot=on,file=$project_image"
                 -device "virtio-blk-pci,drive=project,serial=project")
@@ -120,6 +66,7 @@ guest_wait_word() { # LIMIT WHAT
 guest_failed() { # MESSAGE
         kill -KILL "$qemu_pid" 2>/dev/null || :
         wait "$out_pid" "$err_pid" || :
+        out_pid='' err_pid=''
         if [ -s "$tmp/qemu" ]; then tail -n 5 "$tmp/qemu" >&2; fi
         say "the last lines of its console:"
         tail -n 30 "$console" | tr -d '\r' >&2
