@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* client/client: the connection, and the calls to the Controller. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "client/internal.h"
+
+static int open_bus(sd_bus **ret) {
+        sd_bus *bus = NULL;
+        int r;
+
+        r = sd_bus_open_system(&bus);
+        if (r < 0)
+                return r;
+        (void) sd_bus_set_exit_on_disconnect(bus, 0);
+        *ret = bus;
+        return 0;
+}
+
+EXPORT int penstock_client_new(PenstockClient **ret, PenstockError *ret_error) {
+        PenstockClient *c;
+        int r;
+
+        c = calloc(1, sizeof(*c));
+        if (!c)
+                return client_error_from_bus(ret_error, -ENOMEM, NULL);
+        c->n_ref = 1;
+        r = open_bus(&c->bus);
+        if (r < 0) {
+                penstock_client_free(c);
+                return client_error_from_bus(ret_error, r, NULL);
+        }
+        *ret = c;
+        return 0;
+}
+
+PenstockClient *client_ref(PenstockClient *c) {
+        c->n_ref++;
+        return c;
+}
+
+EXPORT PenstockClient *penstock_client_free(PenstockClient *c) {
+        if (!c || --c->n_ref > 0)
+                return NULL;
+        if (c->bus && c->event)
+                sd_bus_detach_event(c->bus);
+        sd_bus_flush_close_unref(c->bus);
+        sd_event_unref(c->event);
+        free(c);
+        return NULL;
+}
+
+EXPORT int penstock_client_attach_event(PenstockClient *c, struct sd_event *event) {
+        int r;
+
+        if (c->event)
+                return -EBUSY;
+        r = sd_bus_attach_event(c->bus, event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        c->event = sd_event_ref(event);
+        return 0;
+}
+
+int client_reconnect(PenstockClient *c) {
+        sd_bus *bus = NULL;
+        int r;
+
+        r = open_bus(&bus);
+        if (r < 0)
+                return r;
+        if (c->event) {
+                r = sd_bus_attach_event(bus, c->event, SD_EVENT_PRIORITY_NORMAL);
+                if (r < 0) {
+                        sd_bus_close_unref(bus);
+                        return r;
+                }
+                sd_bus_detach_event(c->bus);
+        }
+        sd_bus_close_unref(c->bus);
+        c->bus = bus;
+        c->generation++;
+        return 0;
+}
+
+int client_message_new(PenstockClient *c, const char *member, uint64_t id, AutoStart start, sd_bus_message **ret) {
+        CLEANUP(message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, BUS_PATH, BUS_CONTROLLER, member);
+        if (r >= 0 && id > 0)
+                r = sd_bus_message_append(m, "t", id);
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(m, start == AUTO_START_YES);
+        if (r < 0)
+                return r;
+        *ret = m;
+        m = NULL;
+        return 0;
+}
+
+int client_call(PenstockClient *c, sd_bus_message *m, uint64_t timeout_usec, sd_bus_message **ret, PenstockError *e) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = sd_bus_call(c->bus, m, timeout_usec, &error, ret);
+        if (r < 0)
+                r = client_error_from_bus(e, r, &error);
+        sd_bus_error_free(&error);
+        return r < 0 ? r : 0;
+}
+
+int client_read_fd(sd_bus_message *m, int *ret) {
+        int fd, r;
+
+        r = sd_bus_message_read(m, "h", &fd);
+        if (r < 0)
+                return r;
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return -errno;
+        *ret = fd;
+        return 0;
+}
+
+/* Call a method without arguments; @ret may be NULL. */
+static int call_simple(PenstockClient *c, const char *member, sd_bus_message **ret, PenstockError *e) {
+        CLEANUP(message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = client_message_new(c, member, 0, AUTO_START_YES, &m);
+        if (r < 0)
+                return client_error_from_bus(e, r, NULL);
+        return client_call(c, m, CALL_USEC, ret, e);
+}
+
+EXPORT int penstock_client_status(PenstockClient *c, PenstockInfo **ret, PenstockError *ret_error) {
+        CLEANUP(message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, BUS_PATH, "org.freedesktop.DBus.Properties",
+                                           "GetAll");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", BUS_CONTROLLER);
+        if (r < 0)
+                return client_error_from_bus(ret_error, r, NULL);
+        r = client_call(c, m, CALL_USEC, &reply, ret_error);
+        if (r < 0)
+                return r;
+        r = info_read(reply, ret);
+        return r < 0 ? client_error_from_bus(ret_error, r, NULL) : 0;
+}
+
+static int read_list(sd_bus_message *m, PenstockInfo ***ret, size_t *ret_n) {
+        PenstockInfo **list = NULL;
+        size_t n = 0, allocated = 0;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "a{sv}");
+        while (r >= 0 && (r = sd_bus_message_at_end(m, 0)) == 0) {
+                if (n == allocated) {
+                        size_t more = MAX(allocated * 2, (size_t) 16);
+                        PenstockInfo **grown = reallocarray(list, more, sizeof(*list));
+
+                        if (!grown) {
+                                r = -ENOMEM;
+                                break;
+                        }
+                        list = grown;
+                        allocated = more;
+                }
+                r = info_read(m, &list[n]);
+                if (r >= 0)
+                        n++;
+        }
+        if (r < 0) {
+                penstock_info_list_free(list, n);
+                return r;
+        }
+        *ret = list;
+        *ret_n = n;
+        return 0;
+}
+
+EXPORT int penstock_client_list(PenstockClient *c, PenstockInfo ***ret, size_t *ret_n, PenstockError *ret_error) {
+        CLEANUP(message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = call_simple(c, "ListQueries", &reply, ret_error);
+        if (r < 0)
+                return r;
+        r = read_list(reply, ret, ret_n);
+        return r < 0 ? client_error_from_bus(ret_error, r, NULL) : 0;
+}
+
+EXPORT int penstock_client_pause(PenstockClient *c, PenstockError *ret_error) {
+        return call_simple(c, "Pause", NULL, ret_error);
+}
+
+EXPORT int penstock_client_resume(PenstockClient *c, PenstockError *ret_error) {
+        return call_simple(c, "Resume", NULL, ret_error);
+}
+
+EXPORT int penstock_client_reload(PenstockClient *c, PenstockError *ret_error) {
+        return call_simple(c, "Reload", NULL, ret_error);
+}
+
+EXPORT int penstock_client_shutdown(PenstockClient *c, uint64_t timeout_usec, PenstockError *ret_error) {
+        CLEANUP(message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = client_message_new(c, "Shutdown", 0, AUTO_START_YES, &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "t", timeout_usec);
+        if (r < 0)
+                return client_error_from_bus(ret_error, r, NULL);
+        /* The answer comes after the deadline and the end of what is canceled then. */
+        if (timeout_usec < USEC_INFINITY - DONE_USEC)
+                timeout_usec += DONE_USEC;
+        return client_call(c, m, timeout_usec, NULL, ret_error);
+}
+
+EXPORT int penstock_client_metrics(PenstockClient *c, char **ret, PenstockError *ret_error) {
+        CLEANUP(message_unrefp) sd_bus_message *reply = NULL;
+        const char *text;
+        char *copy;
+        int r;
+
+        r = call_simple(c, "Metrics", &reply, ret_error);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "s", &text);
+        if (r < 0)
+                return client_error_from_bus(ret_error, r, NULL);
+        copy = strdup(text);
+        if (!copy)
+                return client_error_from_bus(ret_error, -ENOMEM, NULL);
+        *ret = copy;
+        return 0;
+}

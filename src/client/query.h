@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* client/query: what a query's handle is made of, for query.c, async.c and watch.c. */
+#pragma once
+
+#include "client/internal.h"
+
+/* Read the answer of Query into a new handle. Returns 0 or -errno. */
+int query_from_reply(PenstockClient *c, sd_bus_message *reply, PenstockQuery **ret);
+
+/* Forget the asynchronous calls that were not answered yet. */
+void calls_free(PenstockQuery *q);

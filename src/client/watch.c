@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* client/watch: follow one query to its end, through restarts of the service and of the bus.
+ * Signals only say that something changed; each fact comes from Describe. The match goes out before the first Describe
+ * on the same connection, so that no change falls in between. */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/query.h"
+
+/* How long the service may be away: an upgrade's restart, with a slow stop before it. */
+#define AWAY_USEC (30 * USEC_PER_SEC)
+#define RETRY_USEC (500 * USEC_PER_MSEC)
+
+typedef enum WatchPhase { WATCH_FOLLOWING, WATCH_ENDED, WATCH_FAILED } WatchPhase;
+
+struct Watch {
+        PenstockQuery *query;
+        sd_bus_slot *changed, *owner, *lost, *describe;
+        sd_event_source *timer; /* only with an event loop */
+        WatchPhase phase;
+        bool again;              /* something changed while a Describe was on its way */
+        unsigned generation;     /* of the connection that the slots belong to */
+        uint64_t retry_usec;     /* when to ask again; infinity: an answer or a signal will come */
+        uint64_t give_up_usec;   /* infinity while the service is there */
+        PenstockInfo *info;      /* the last description */
+        PenstockError error;
+        PenstockHandler handler; /* NULL: penstock_query_wait() looks at the phase itself */
+        void *userdata;
+};
+
+static int watch_describe(Watch *w);
+
+static uint64_t now_monotonic(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static void watch_unsubscribe(Watch *w) {
+        w->changed = sd_bus_slot_unref(w->changed);
+        w->owner = sd_bus_slot_unref(w->owner);
+        w->lost = sd_bus_slot_unref(w->lost);
+        w->describe = sd_bus_slot_unref(w->describe);
+}
+
+Watch *watch_free(Watch *w) {
+        if (!w)
+                return NULL;
+        watch_unsubscribe(w);
+        sd_event_source_disable_unref(w->timer);
+        penstock_info_free(w->info);
+        free(w);
+        return NULL;
+}
+
+static void watch_set_retry(Watch *w, uint64_t usec) {
+        w->retry_usec = usec;
+        if (!w->timer)
+                return;
+        (void) sd_event_source_set_time(w->timer, usec);
+        (void) sd_event_source_set_enabled(w->timer, usec == USEC_INFINITY ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+/* The last word: tell the handler, ask no more. */
+static void watch_finish(Watch *w, WatchPhase phase) {
+        w->phase = phase;
+        watch_set_retry(w, USEC_INFINITY);
+        watch_unsubscribe(w);
+        if (w->handler)
+                w->handler(w->query, phase == WATCH_ENDED ? w->info : NULL, phase == WATCH_FAILED ? &w->error : NULL,
+                           w->userdata);
+}
+
+/* No answer. That the service is away is waited out for a while, once it is known to have been there; any other error is
+ * final. */
+static void watch_no_answer(Watch *w, const PenstockError *error) {
+        bool was_there = w->info || w->query->is_submitted;
+        uint64_t now = now_monotonic();
+
+        w->error = *error;
+        if (!client_error_is_unreachable(error) || !was_there || now >= w->give_up_usec) {
+                watch_finish(w, WATCH_FAILED);
+                return;
+        }
+        if (w->give_up_usec == USEC_INFINITY)
+                w->give_up_usec = now + AWAY_USEC;
+        watch_set_retry(w, now + RETRY_USEC);
+}
+
+static void watch_errno(Watch *w, int r) {
+        PenstockError error = {};
+
+        client_error_from_bus(&error, r, NULL);
+        watch_no_answer(w, &error);
+}
+
+static int on_described(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        Watch *w = userdata;
+        PenstockInfo *info = NULL;
+        PenstockError error = {};
+        int r;
+
+        (void) ret_error;
+        w->describe = sd_bus_slot_unref(w->describe);
+        if (sd_bus_message_is_method_error(m, NULL)) {
+                client_error_from_bus(&error, -EIO, sd_bus_message_get_error(m));
+                watch_no_answer(w, &error);
+                return 0;
+        }
+        r = info_read(m, &info);
+        if (r < 0) {
+                watch_errno(w, r);
+                return 0;
+        }
+        penstock_info_free(w->info);
+        w->info = info;
+        w->give_up_usec = USEC_INFINITY;
+        watch_set_retry(w, USEC_INFINITY);
+        if (penstock_info_is_ended(info)) {
+                watch_finish(w, WATCH_ENDED);
+                return 0;
+        }
+        if (w->handler)
+                w->handler(w->query, info, NULL, w->userdata);
+        if (w->again)
+                (void) watch_describe(w);
+        return 0;
+}
+
+static int watch_describe(Watch *w) {
+        CLEANUP(message_unrefp) sd_bus_message *m = NULL;
+        AutoStart start;
+        int r;
+
+        if (w->describe) {
+                w->again = true;
+                return 0;
+        }
+        w->again = false;
+        /* The first contact may start the service. Later ones must not: an operator who stops it would find it started
+         * again by those who watch. */
+        start = w->info || w->query->is_submitted ? AUTO_START_NO : AUTO_START_YES;
+        r = client_message_new(w->query->client, "Describe", w->query->id, start, &m);
+        if (r >= 0)
+                r = sd_bus_call_async(w->query->client->bus, &w->describe, m, on_described, w, CALL_USEC);
+        if (r < 0)
+                watch_errno(w, r);
+        return r;
+}
+
+static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        (void) m;
+        (void) ret_error;
+        (void) watch_describe(userdata);
+        return 0;
+}
+
+static int on_lost(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        (void) m;
+        (void) ret_error;
+        watch_errno(userdata, -ECONNRESET);
+        return 0;
+}
+
+static int watch_subscribe(Watch *w) {
+        sd_bus *bus = w->query->client->bus;
+        int r;
+
+        w->generation = w->query->client->generation;
+        r = sd_bus_match_signal_async(bus, &w->changed, BUS_NAME, w->query->path, "org.freedesktop.DBus.Properties",
+                                      "PropertiesChanged", on_changed, NULL, w);
+        if (r >= 0)
+                r = sd_bus_add_match_async(bus, &w->owner,
+                                           "type='signal',sender='org.freedesktop.DBus',"
+                                           "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                           "path='/org/freedesktop/DBus',arg0='" BUS_NAME "'",
+                                           on_changed, NULL, w);
+        if (r >= 0)
+                r = sd_bus_match_signal_async(bus, &w->lost, "org.freedesktop.DBus.Local",
+                                              "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                              "Disconnected", on_lost, NULL, w);
+        return r < 0 ? r : 0;
+}
+
+/* The retry time has come. */
+static void watch_retry(Watch *w) {
+        PenstockClient *c = w->query->client;
+        int r = 0;
+
+        watch_set_retry(w, USEC_INFINITY);
+        if (sd_bus_is_open(c->bus) <= 0)
+                r = client_reconnect(c);
+        if (r >= 0 && w->generation != c->generation) { /* perhaps another query's watch was the one to reconnect */
+                watch_unsubscribe(w);
+                r = watch_subscribe(w);
+        }
+        if (r < 0)
+                watch_errno(w, r);
+        else
+                (void) watch_describe(w);
+}
+
+static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
+        (void) s;
+        (void) usec;
+        watch_retry(userdata);
+        return 0;
+}
+
+static int watch_new(PenstockQuery *q, PenstockHandler handler, void *userdata, Watch **ret) {
+        Watch *w = calloc(1, sizeof(*w));
+        int r = 0;
+
+        if (!w)
+                return -ENOMEM;
+        *w = (Watch) {
+                .query = q,
+                .handler = handler,
+                .userdata = userdata,
+                .retry_usec = USEC_INFINITY,
+                .give_up_usec = USEC_INFINITY,
+        };
+        if (q->client->event && handler) {
+                r = sd_event_add_time(q->client->event, &w->timer, CLOCK_MONOTONIC, USEC_INFINITY, 0, on_timer, w);
+                if (r >= 0)
+                        r = sd_event_source_set_enabled(w->timer, SD_EVENT_OFF);
+        }
+        if (r >= 0)
+                r = watch_subscribe(w);
+        if (r < 0) {
+                watch_free(w);
+                return r;
+        }
+        *ret = w;
+        return 0;
+}
+
+EXPORT int penstock_query_watch(PenstockQuery *q, PenstockHandler handler, void *userdata) {
+        Watch *w = NULL;
+        int r;
+
+        if (!q->client->event)
+                return -ENOTCONN;
+        r = watch_new(q, handler, userdata, &w);
+        if (r < 0)
+                return r;
+        watch_free(q->watch);
+        q->watch = w;
+        (void) watch_describe(w); /* a failure goes to the handler, or is tried again */
+        return 0;
+}
+
+/* Block until something happens, a retry is due, or @deadline_usec. */
+static int watch_step(Watch *w, uint64_t deadline_usec) {
+        sd_bus *bus = w->query->client->bus;
+        uint64_t until = MIN(w->retry_usec, deadline_usec), now = now_monotonic();
+        int r;
+
+        if (now >= w->retry_usec) {
+                watch_retry(w);
+                return 1;
+        }
+        if (now >= deadline_usec)
+                return 0;
+        r = sd_bus_is_open(bus) > 0 ? sd_bus_process(bus, NULL) : -ENOTCONN;
+        if (r == -EBUSY) /* called from a handler */
+                return r;
+        if (r > 0 || w->phase != WATCH_FOLLOWING)
+                return 1;
+        if (r == 0)
+                r = sd_bus_wait(bus, until == USEC_INFINITY ? USEC_INFINITY : until - now);
+        if (r == -EINTR)
+                return 1;
+        if (r < 0) {
+                if (w->retry_usec == USEC_INFINITY)
+                        watch_errno(w, -ECONNRESET);
+                else
+                        nanosleep(&(struct timespec) { .tv_nsec = 50 * 1000 * 1000 }, NULL);
+        }
+        return 1;
+}
+
+EXPORT int penstock_query_wait(PenstockQuery *q, uint64_t timeout_usec, PenstockInfo **ret, PenstockError *ret_error) {
+        uint64_t now = now_monotonic(), deadline;
+        Watch *w = NULL;
+        int r;
+
+        if (q->id == 0)
+                return client_error(ret_error, -ENXIO, "NoSuchQuery", "there is no query 0; IDs start at 1");
+        deadline = timeout_usec > USEC_INFINITY - now ? USEC_INFINITY : now + timeout_usec;
+        r = watch_new(q, NULL, NULL, &w);
+        if (r < 0)
+                return client_error_from_bus(ret_error, r, NULL);
+        (void) watch_describe(w);
+        r = 1;
+        while (r > 0 && w->phase == WATCH_FOLLOWING)
+                r = watch_step(w, deadline);
+        if (w->phase == WATCH_ENDED) {
+                *ret = w->info;
+                w->info = NULL;
+                r = 0;
+        } else if (w->phase == WATCH_FAILED)
+                r = client_error(ret_error, client_error_is_unreachable(&w->error) ? -EHOSTDOWN : -EIO,
+                                 w->error.name, "%s", w->error.message);
+        else if (r == 0)
+                r = client_error(ret_error, -ETIMEDOUT, "Timeout", "the query has not ended within %llu ms",
+                                 (unsigned long long) (timeout_usec / USEC_PER_MSEC));
+        else
+                r = client_error_from_bus(ret_error, r, NULL);
+        watch_free(w);
+        return r;
+}
