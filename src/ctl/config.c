@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* `config` runs penstockd's own reader, so that there is only one; it needs no running service. */
+#include <errno.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+
+static int run_penstockd(const Verb *verb, char *args[]) {
+        execv(PENSTOCKD_PATH, args);
+        report("cannot run " PENSTOCKD_PATH ": %s", strerror(errno));
+        return verb->failure;
+}
+
+static int config_run(const Verb *verb, int argc, char *argv[]) {
+        static char name[] = "penstockd", check[] = "--check-config", show[] = "--show-config", as_json[] = "--json";
+        const char *what;
+        bool json;
+        int r;
+
+        r = options_simple(verb, argc, argv, 1, 2, &json);
+        if (r != GO_ON)
+                return r;
+        what = argv[optind];
+        if (strcmp(what, "check") == 0 && !json)
+                return run_penstockd(verb, (char *[]) { name, check, argv[optind + 1], NULL });
+        if (strcmp(what, "show") == 0 && optind + 1 == argc)
+                return run_penstockd(verb, (char *[]) { name, show, json ? as_json : NULL, NULL });
+        return usage_error(verb, "'check [FILE]' or 'show [--json]' is wanted");
+}
+
+const Verb verb_config = {
+        .name = "config",
+        .arguments = "check [FILE] | show [--json]",
+        .summary = "Validate the configuration, or show the values in effect and where each came from",
+        .help = "  check  read FILE alone (default: what the service would read); exit 0 if it is good\n"
+                "  show   the configuration as it would be read now\n"
+                "  --json  with show: an object\n",
+        .options = options_json,
+        .failure = EXIT_CODE_FAILURE,
+        .usage = EXIT_CODE_USAGE,
+        .run = config_run,
+};

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ctl: what penstockctl's verbs share. Uses libpenstock's public header and core/base only. */
+#pragma once
+
+#include <getopt.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/base.h"
+#include "penstock.h"
+
+/* Exit statuses. `run` and `wait` pass the engine's own through, so theirs stay out of its way. */
+typedef enum ExitCode {
+        EXIT_CODE_OK = 0,
+        EXIT_CODE_FAILURE = 1,
+        EXIT_CODE_USAGE = 2,
+        EXIT_CODE_TIMED_OUT = 124,
+        EXIT_CODE_REFUSED = 125, /* refused or failed by Penstock; wrong usage of run and wait too */
+        EXIT_CODE_SIGNAL = 128,  /* plus the signal's number */
+        EXIT_CODE_MEMORY = 137,
+} ExitCode;
+
+/* A verb function's steps return this to go on, or the exit status to leave with. */
+#define GO_ON (-1)
+
+typedef struct Verb Verb;
+
+struct Verb {
+        const char *name;
+        const char *arguments;        /* behind the name in the usage line */
+        const char *summary;          /* one line for the list of verbs */
+        const char *help;             /* the options and what else there is to say; may be NULL */
+        const char *short_options;    /* NULL: none but -h */
+        const struct option *options; /* NULL: only --help */
+        ExitCode failure, usage;
+        int (*run)(const Verb *verb, int argc, char *argv[]);
+};
+
+extern const Verb verb_run, verb_submit, verb_list, verb_show, verb_wait, verb_results, verb_cancel, verb_done,
+        verb_stats, verb_why, verb_status, verb_languages, verb_config, verb_pause, verb_resume, verb_shutdown,
+        verb_metrics;
+
+/* ---- options.c ---- */
+
+enum { OPTION_END = -1, OPTION_HELP = 'h', OPTION_BAD = '?', OPTION_WORD = 1 };
+
+/* For verbs whose only option is --json ('j'). */
+extern const struct option options_json[];
+
+/* The next option of @verb. OPTION_HELP: the help was printed, leave with 0. OPTION_BAD: it was reported, leave with
+ * @verb->usage. OPTION_WORD (only when its short_options start with "-"): an argument, in optarg. */
+int options_next(const Verb *verb, int argc, char *argv[]);
+/* Parse options of a verb that has only --json, and check the number of arguments left (@max: -1 for any).
+ * Returns GO_ON or an exit status. */
+int options_simple(const Verb *verb, int argc, char *argv[], int min, int max, bool *ret_json);
+void verb_print_help(const Verb *verb);
+/* Report a wrong call; returns @verb->usage. */
+int usage_error(const Verb *verb, const char *format, ...) PRINTF_LIKE(2, 3);
+/* "12", "q12" or "penstock-q12.service". Returns 0 or -EINVAL. */
+int id_parse(const char *text, uint64_t *ret);
+
+/* ---- report.c ---- */
+
+/* One line on stderr, "penstockctl: …"; control characters that came in with a text are shown as "?". */
+void report(const char *format, ...) PRINTF_LIKE(1, 2);
+/* "penstockctl: NAME: MESSAGE". Returns @status. */
+int report_error(const PenstockError *e, int status);
+/* Connect, or report why not and return @verb->failure; GO_ON on success. */
+int client_open(const Verb *verb, PenstockClient **ret);
+/* Describe the query that @text names. Returns GO_ON, or an exit status after a report. */
+int describe_open(const Verb *verb, PenstockClient *c, const char *text, PenstockInfo **ret);
+/* Flush stdout; returns 0, or @failure after a report if what was printed could not be written. */
+int finish_output(int failure);
+
+/* ---- exit_status.c (pure) ---- */
+
+/* The exit status of `run` and `wait` for a query that ended. @error_name is short, NULL for none; @exit_status and
+ * @exit_signal are the engine's (-1 and 0 when it has none). */
+int exit_status_map(const char *state, const char *error_name, int64_t exit_status, int64_t exit_signal);
+
+/* ---- outcome.c ---- */
+
+/* Say how the query ended: the kept end of its stderr, and one line for its error. Returns the exit status. */
+int outcome_report(const PenstockInfo *i);
+
+/* ---- format.c (pure) ---- */
+
+#define TEXT_MAX 64
+const char *format_duration(uint64_t usec, char buf[static TEXT_MAX]);
+const char *format_time(uint64_t realtime_usec, char buf[static TEXT_MAX]);
+/* size_format(), "-" for 0. */
+const char *format_size(uint64_t bytes, char buf[static TEXT_MAX]);
+
+/* ---- fields.c: short ways to a description's entries ---- */
+
+uint64_t info_u64(const PenstockInfo *i, const char *key);         /* 0 when absent */
+int64_t info_i64(const PenstockInfo *i, const char *key);          /* 0 when absent */
+const char *info_string(const PenstockInfo *i, const char *key);   /* "" when absent */
+
+/* ---- cleanup ---- */
+
+static inline void client_freep(PenstockClient **c) {
+        penstock_client_free(*c);
+}
+
+static inline void request_freep(PenstockRequest **r) {
+        penstock_request_free(*r);
+}
+
+static inline void query_freep(PenstockQuery **q) {
+        penstock_query_free(*q);
+}
+
+static inline void info_freep(PenstockInfo **i) {
+        penstock_info_free(*i);
+}
+
+static inline void closep(int *fd) {
+        if (*fd >= 0)
+                close(*fd);
+}

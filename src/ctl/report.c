@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ctl/report: lines on stderr, and the failures that every verb may meet. */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+
+void report(const char *format, ...) {
+        char text[2048];
+        va_list ap;
+
+        va_start(ap, format);
+        vsnprintf(text, sizeof(text), format, ap);
+        va_end(ap);
+        for (char *p = text; *p; p++)
+                if ((unsigned char) *p < ' ' || *p == 0x7f)
+                        *p = *p == '\n' || *p == '\t' ? ' ' : '?';
+        fprintf(stderr, "penstockctl: %s\n", text);
+}
+
+int report_error(const PenstockError *e, int status) {
+        report("%s: %s", e->name, e->message);
+        return status;
+}
+
+int client_open(const Verb *verb, PenstockClient **ret) {
+        PenstockError error = {};
+
+        if (penstock_client_new(ret, &error) < 0)
+                return report_error(&error, verb->failure);
+        return GO_ON;
+}
+
+int describe_open(const Verb *verb, PenstockClient *c, const char *text, PenstockInfo **ret) {
+        CLEANUP(query_freep) PenstockQuery *q = NULL;
+        PenstockError error = {};
+        uint64_t id;
+
+        if (id_parse(text, &id) < 0)
+                return usage_error(verb, "'%s' is not the ID of a query", text);
+        if (penstock_query_open(c, id, &q) < 0) {
+                report("out of memory");
+                return verb->failure;
+        }
+        if (penstock_query_describe(q, ret, &error) < 0)
+                return report_error(&error, verb->failure);
+        return GO_ON;
+}
+
+int finish_output(int failure) {
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return EXIT_CODE_OK;
+        if (errno != EPIPE)
+                report("cannot write to standard output: %s", strerror(errno));
+        return failure;
+}

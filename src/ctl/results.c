@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+
+#define FOLLOW_USEC (200 * USEC_PER_MSEC)
+
+static const struct option options[] = {
+        { "follow", no_argument, NULL, 'f' },
+        { "help", no_argument, NULL, 'h' },
+        {},
+};
+
+static int write_all(const char *buf, size_t n) {
+        while (n > 0) {
+                ssize_t w = write(STDOUT_FILENO, buf, n);
+
+                if (w < 0 && errno == EINTR)
+                        continue;
+                if (w < 0)
+                        return -errno;
+                buf += w;
+                n -= (size_t) w;
+        }
+        return 0;
+}
+
+/* Copy what there is now. Returns 0 at the end of the file, or -errno. */
+static int copy_to_stdout(int fd) {
+        static char buf[64 * 1024];
+        ssize_t n;
+        int r;
+
+        while ((n = read(fd, buf, sizeof(buf))) != 0) {
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                r = write_all(buf, (size_t) n);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Copy until the query has ended and its file was read to the end. A last copy comes after the end is known, since the
+ * file may have grown in between. */
+static int follow(PenstockQuery *q, int fd, PenstockError *error) {
+        int r;
+
+        for (;;) {
+                CLEANUP(info_freep) PenstockInfo *i = NULL;
+
+                r = copy_to_stdout(fd);
+                if (r < 0)
+                        return r;
+                *error = (PenstockError) {};
+                r = penstock_query_wait(q, FOLLOW_USEC, &i, error);
+                if (r == 0)
+                        return copy_to_stdout(fd);
+                if (r != -ETIMEDOUT)
+                        return r;
+        }
+}
+
+static int copy_results(const Verb *verb, PenstockQuery *q, bool wanted_to_end) {
+        CLEANUP(info_freep) PenstockInfo *i = NULL;
+        CLEANUP(closep) int fd = -1;
+        PenstockError error = {};
+        int r;
+
+        if (penstock_query_open_results(q, &fd, &error) < 0)
+                return report_error(&error, verb->failure);
+        signal(SIGPIPE, SIG_DFL);
+        r = wanted_to_end ? follow(q, fd, &error) : copy_to_stdout(fd);
+        if (r < 0 && error.name[0] != '\0')
+                return report_error(&error, verb->failure);
+        if (r < 0) {
+                report("cannot copy the results: %s", strerror(-r));
+                return verb->failure;
+        }
+        if (!wanted_to_end && penstock_query_describe(q, &i, NULL) == 0 && !penstock_info_is_ended(i))
+                report("the query is still %s; these are its results so far (--follow waits for its end)",
+                       info_string(i, "state"));
+        return EXIT_CODE_OK;
+}
+
+static int results_run(const Verb *verb, int argc, char *argv[]) {
+        CLEANUP(client_freep) PenstockClient *c = NULL;
+        CLEANUP(query_freep) PenstockQuery *q = NULL;
+        bool to_end = false;
+        uint64_t id;
+        int opt, r;
+
+        while ((opt = options_next(verb, argc, argv)) != OPTION_END)
+                switch (opt) {
+                case 'f': to_end = true; break;
+                case OPTION_HELP: return finish_output(verb->failure);
+                default: return verb->usage;
+                }
+        if (optind + 1 != argc)
+                return usage_error(verb, "one ID of a query is wanted");
+        if (id_parse(argv[optind], &id) < 0)
+                return usage_error(verb, "'%s' is not the ID of a query", argv[optind]);
+        r = client_open(verb, &c);
+        if (r != GO_ON)
+                return r;
+        if (penstock_query_open(c, id, &q) < 0) {
+                report("out of memory");
+                return verb->failure;
+        }
+        return copy_results(verb, q, to_end);
+}
+
+const Verb verb_results = {
+        .name = "results",
+        .arguments = "[--follow] ID",
+        .summary = "Write the results of a detached query to standard output",
+        .help = "  -f, --follow  go on until the query has ended\n",
+        .short_options = "hf",
+        .options = options,
+        .failure = EXIT_CODE_FAILURE,
+        .usage = EXIT_CODE_USAGE,
+        .run = results_run,
+};

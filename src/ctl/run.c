@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <signal.h>
+
+#include "ctl/request_options.h"
+#include "ctl/run_loop.h"
+
+/* As other tools end whose reader went away. */
+static int die_of_broken_pipe(bool was_ignored) {
+        if (was_ignored) {
+                report("cannot write to standard output: Broken pipe");
+                return EXIT_CODE_REFUSED;
+        }
+        signal(SIGPIPE, SIG_DFL);
+        raise(SIGPIPE);
+        return EXIT_CODE_REFUSED;
+}
+
+/* After the end: release it, say how it ended. */
+static int conclude(PenstockQuery *q, RunResult *result, bool sigpipe_was_ignored) {
+        CLEANUP(info_freep) PenstockInfo *info = result->info;
+
+        if (!info) {
+                report_error(&result->error, 0);
+                return EXIT_CODE_REFUSED;
+        }
+        /* Should the call fail, closing the hold releases it. */
+        (void) penstock_query_done(q, NULL, NULL);
+        if (result->broken == RUN_BROKEN_PIPE)
+                return die_of_broken_pipe(sigpipe_was_ignored);
+        if (result->broken == RUN_BROKEN)
+                return EXIT_CODE_REFUSED;
+        return outcome_report(info);
+}
+
+static int submit_and_follow(const Verb *verb, const RequestOptions *o) {
+        CLEANUP(client_freep) PenstockClient *c = NULL;
+        CLEANUP(query_freep) PenstockQuery *q = NULL;
+        bool sigpipe_was_ignored = signal(SIGPIPE, SIG_IGN) == SIG_IGN;
+        PenstockError error = {};
+        RunResult result = {};
+        int r;
+
+        if (penstock_request_set_stderr(o->request, STDERR_FILENO) < 0) {
+                report("out of memory");
+                return verb->failure;
+        }
+        r = client_open(verb, &c);
+        if (r != GO_ON)
+                return r;
+        if (penstock_query_submit(c, o->request, &q, &error) < 0)
+                return report_error(&error, verb->failure);
+        r = run_loop(c, q, o->quiet, &result);
+        return r == GO_ON ? conclude(q, &result, sigpipe_was_ignored) : r;
+}
+
+static int run_run(const Verb *verb, int argc, char *argv[]) {
+        RequestOptions o = { .verb = verb };
+        int r;
+
+        r = request_options_parse(&o, argc, argv);
+        if (r == GO_ON && o.json)
+                r = usage_error(verb, "--json is for `submit`; here, standard output is the query's");
+        if (r == GO_ON)
+                r = submit_and_follow(verb, &o);
+        request_options_done(&o);
+        return r;
+}
+
+const Verb verb_run = {
+        .name = "run",
+        .arguments = "[--quiet] " REQUEST_ARGUMENTS,
+        .summary = "Run a query, write its results to standard output, and exit as it did",
+        .help = request_help,
+        .short_options = request_short_options,
+        .options = request_options,
+        .failure = EXIT_CODE_REFUSED,
+        .usage = EXIT_CODE_REFUSED,
+        .run = run_run,
+};

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl/json.h"
+#include "ctl/table.h"
+
+static int print_raises(const Verb *verb, const PenstockInfo *i) {
+        static const Column columns[] = {
+                { "AT", COLUMN_RIGHT }, { "CAUSE", COLUMN_LEFT },      { "OLD", COLUMN_RIGHT },
+                { "NEW", COLUMN_RIGHT }, { "LATENCY", COLUMN_RIGHT },
+        };
+        struct libscols_table *t = table_new(columns, ELEMENTSOF(columns), TABLE_WITH_HEADINGS);
+        char at[TEXT_MAX], old_limit[TEXT_MAX], new_limit[TEXT_MAX], latency[TEXT_MAX];
+        PenstockRaise r;
+
+        putchar('\n');
+        for (size_t k = 0; penstock_info_get_raise(i, k, &r) == 0; k++)
+                table_add(t,
+                          (const char *const[]) { format_duration(r.at_usec, at), r.cause,
+                                                  format_size(r.old_limit_bytes, old_limit),
+                                                  format_size(r.new_limit_bytes, new_limit),
+                                                  format_duration(r.latency_usec, latency) },
+                          ELEMENTSOF(columns));
+        return table_print(verb, t);
+}
+
+static void add_durations(struct libscols_table *t, const PenstockInfo *i) {
+        static const struct {
+                const char *name, *key;
+        } rows[] = {
+                { "Total", "total_usec" },     { "Compile", "compile_usec" }, { "Queue", "queue_usec" },
+                { "Execute", "execute_usec" }, { "Frozen", "frozen_usec" },   { "Stalled", "stall_usec" },
+                { "CPU", "cpu_usec" },
+        };
+        char buf[TEXT_MAX];
+
+        for (size_t k = 0; k < ELEMENTSOF(rows); k++)
+                sheet_add(t, rows[k].name, "%s", format_duration(info_u64(i, rows[k].key), buf));
+}
+
+static int print_sheet(const Verb *verb, const PenstockInfo *i) {
+        struct libscols_table *t = sheet_new();
+        char a[TEXT_MAX], b[TEXT_MAX];
+        PenstockError error = {};
+        PenstockRaise raise;
+        const char *s;
+        int r;
+
+        sheet_add(t, "ID", "%llu", (unsigned long long) info_u64(i, "id"));
+        sheet_add(t, "State", "%s", info_string(i, "state"));
+        add_durations(t, i);
+        sheet_add(t, "Memory peak", "%s of at most %s", format_size(info_u64(i, "memory_peak_bytes"), a),
+                  format_size(info_u64(i, "memory_max_bytes"), b));
+        sheet_add(t, "I/O", "%s read, %s written", format_size(info_u64(i, "io_read_bytes"), a),
+                  format_size(info_u64(i, "io_write_bytes"), b));
+        sheet_add(t, "Raises", "%llu", (unsigned long long) info_u64(i, "raises"));
+        if (penstock_info_get_error(i, &error) == 0)
+                sheet_add(t, "Error", "%s: %s", error.name, error.message);
+        if (info_string(i, "verdict")[0] != '\0')
+                sheet_add(t, "Verdict", "%s", info_string(i, "verdict"));
+        for (size_t k = 0; penstock_info_get_item(i, "runtime_errors", k, &s) == 0; k++)
+                sheet_add(t, k == 0 ? "Runtime errors" : "", "%s", s);
+        r = table_print(verb, t);
+        if (r != EXIT_CODE_OK || penstock_info_get_raise(i, 0, &raise) < 0)
+                return r;
+        return print_raises(verb, i);
+}
+
+static int stats_run(const Verb *verb, int argc, char *argv[]) {
+        CLEANUP(client_freep) PenstockClient *c = NULL;
+        CLEANUP(info_freep) PenstockInfo *i = NULL;
+        bool json;
+        int r;
+
+        r = options_simple(verb, argc, argv, 1, 1, &json);
+        if (r == GO_ON)
+                r = client_open(verb, &c);
+        if (r == GO_ON)
+                r = describe_open(verb, c, argv[optind], &i);
+        if (r != GO_ON)
+                return r;
+        return json ? json_print(verb, json_stats(i)) : print_sheet(verb, i);
+}
+
+const Verb verb_stats = {
+        .name = "stats",
+        .arguments = "[--json] ID",
+        .summary = "Show what a query used, and each raise of its quota",
+        .help = "  --json  an object with the statistics, id, state, unit, error and raise_log\n",
+        .options = options_json,
+        .failure = EXIT_CODE_FAILURE,
+        .usage = EXIT_CODE_USAGE,
+        .run = stats_run,
+};

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "ctl/json.h"
+#include "ctl/table.h"
+
+static const char *const states[] = { "created", "compiling", "queueing", "executing", "finished", "errored",
+                                      "canceled" };
+
+static void add_memory(struct libscols_table *t, const PenstockInfo *i) {
+        char used[TEXT_MAX], unused[TEXT_MAX], max[TEXT_MAX];
+
+        sheet_add(t, "Memory", "%s used, %s unused of %s", format_size(info_u64(i, "used_memory_bytes"), used),
+                  format_size(info_u64(i, "unused_memory_bytes"), unused),
+                  format_size(info_u64(i, "max_memory_bytes"), max));
+}
+
+static void add_limits(struct libscols_table *t, const PenstockInfo *i) {
+        char initial[TEXT_MAX], max[TEXT_MAX];
+
+        sheet_add(t, "Quota per query", "%s at the start, %s at most",
+                  format_size(info_u64(i, "initial_memory_bytes_quota_per_query"), initial),
+                  format_size(info_u64(i, "memory_bytes_quota_per_query"), max));
+        sheet_add(t, "Slots", "%llu, and %llu places in the queue",
+                  (unsigned long long) info_u64(i, "concurrency_quota"),
+                  (unsigned long long) info_u64(i, "queue_size"));
+}
+
+static int print_sheet(const Verb *verb, const PenstockInfo *i) {
+        struct libscols_table *t = sheet_new();
+        bool paused = false, shutting_down = false;
+
+        (void) penstock_info_get_bool(i, "paused", &paused);
+        (void) penstock_info_get_bool(i, "shutting_down", &shutting_down);
+        sheet_add(t, "Version", "%s", info_string(i, "version"));
+        sheet_add(t, "Accepting", "%s",
+                  shutting_down ? "no, shut down until `systemctl restart penstockd`"
+                  : paused      ? "yes, but starting none until `penstockctl resume`"
+                                : "yes");
+        add_memory(t, i);
+        add_limits(t, i);
+        for (size_t k = 0; k < ELEMENTSOF(states); k++) {
+                char name[16];
+
+                snprintf(name, sizeof(name), "%s", states[k]);
+                name[0] = (char) (name[0] - 'a' + 'A');
+                sheet_add(t, name, "%llu", (unsigned long long) info_u64(i, states[k]));
+        }
+        return table_print(verb, t);
+}
+
+static int status_run(const Verb *verb, int argc, char *argv[]) {
+        CLEANUP(client_freep) PenstockClient *c = NULL;
+        CLEANUP(info_freep) PenstockInfo *i = NULL;
+        PenstockError error = {};
+        json_t *o;
+        bool json;
+        int r;
+
+        r = options_simple(verb, argc, argv, 0, 0, &json);
+        if (r == GO_ON)
+                r = client_open(verb, &c);
+        if (r != GO_ON)
+                return r;
+        if (penstock_client_status(c, &i, &error) < 0)
+                return report_error(&error, verb->failure);
+        if (!json)
+                return print_sheet(verb, i);
+        o = json_all(i);
+        json_object_del(o, "languages"); /* `penstockctl languages` has them */
+        return json_print(verb, o);
+}
+
+const Verb verb_status = {
+        .name = "status",
+        .arguments = "[--json]",
+        .summary = "Show the budget, the queries by state and the limits in force",
+        .help = "  --json  an object; counts are flat under the names of the states\n",
+        .options = options_json,
+        .failure = EXIT_CODE_FAILURE,
+        .usage = EXIT_CODE_USAGE,
+        .run = status_run,
+};

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl/ctl.h"
+
+static int wait_run(const Verb *verb, int argc, char *argv[]) {
+        CLEANUP(client_freep) PenstockClient *c = NULL;
+        CLEANUP(query_freep) PenstockQuery *q = NULL;
+        CLEANUP(info_freep) PenstockInfo *i = NULL;
+        PenstockError error = {};
+        uint64_t id;
+        int r;
+
+        r = options_simple(verb, argc, argv, 1, 1, NULL);
+        if (r != GO_ON)
+                return r;
+        if (id_parse(argv[optind], &id) < 0)
+                return usage_error(verb, "'%s' is not the ID of a query", argv[optind]);
+        r = client_open(verb, &c);
+        if (r != GO_ON)
+                return r;
+        if (penstock_query_open(c, id, &q) < 0) {
+                report("out of memory");
+                return verb->failure;
+        }
+        if (penstock_query_wait(q, USEC_INFINITY, &i, &error) < 0)
+                return report_error(&error, verb->failure);
+        return outcome_report(i);
+}
+
+const Verb verb_wait = {
+        .name = "wait",
+        .arguments = "ID",
+        .summary = "Wait until a query has ended, and exit as `run` would have",
+        .failure = EXIT_CODE_REFUSED,
+        .usage = EXIT_CODE_REFUSED,
+        .run = wait_run,
+};

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl/json.h"
+
+static int print_text(const Verb *verb, const PenstockInfo *i) {
+        const char *state = info_string(i, "state"), *wait = info_string(i, "wait_reason"),
+                   *verdict = info_string(i, "verdict");
+        unsigned long long id = info_u64(i, "id"), position = info_u64(i, "queue_position");
+        PenstockError error = {};
+
+        if (penstock_info_get_error(i, &error) == 0)
+                printf("Query %llu is %s: %s: %s\n", id, state, error.name, error.message);
+        else if (position > 0)
+                printf("Query %llu is %s at position %llu%s%s\n", id, state, position, wait[0] ? ": " : "", wait);
+        else if (wait[0] != '\0')
+                printf("Query %llu is %s and waits: %s\n", id, state, wait);
+        else
+                printf("Query %llu is %s and waits for nothing\n", id, state);
+        if (verdict[0] != '\0')
+                printf("Verdict: %s\n", verdict);
+        return finish_output(verb->failure);
+}
+
+static json_t *why_json(const PenstockInfo *i) {
+        static const char *const keys[] = { "id", "state", "queue_position", "wait_reason", "verdict" };
+        json_t *o = json_object();
+
+        for (size_t k = 0; k < ELEMENTSOF(keys); k++)
+                json_object_set_new(o, keys[k], json_from_info(i, keys[k]));
+        json_object_set_new(o, "error", json_error(i));
+        return o;
+}
+
+static int why_run(const Verb *verb, int argc, char *argv[]) {
+        CLEANUP(client_freep) PenstockClient *c = NULL;
+        CLEANUP(info_freep) PenstockInfo *i = NULL;
+        bool json;
+        int r;
+
+        r = options_simple(verb, argc, argv, 1, 1, &json);
+        if (r == GO_ON)
+                r = client_open(verb, &c);
+        if (r == GO_ON)
+                r = describe_open(verb, c, argv[optind], &i);
+        if (r != GO_ON)
+                return r;
+        return json ? json_print(verb, why_json(i)) : print_text(verb, i);
+}
+
+const Verb verb_why = {
+        .name = "why",
+        .arguments = "[--json] ID",
+        .summary = "Say what a query waits for, or why it ended, and which setting decides",
+        .help = "  --json  an object\n",
+        .options = options_json,
+        .failure = EXIT_CODE_FAILURE,
+        .usage = EXIT_CODE_USAGE,
+        .run = why_run,
+};
