@@ -4,15 +4,28 @@
 #include <assert.h>
 #include <errno.h>
 
-static uint64_t above(uint64_t bytes, uint64_t slot_bytes) {
-        return bytes > slot_bytes ? bytes - slot_bytes : 0;
+static uint64_t above(uint64_t bytes, uint64_t limit) {
+        return bytes > limit ? bytes - limit : 0;
+}
+
+static uint64_t add(uint64_t a, uint64_t b) {
+        return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
 static uint64_t reserved(const Budget *b) {
         /* Slots may have been lowered below what runs: what runs counts. Unlimited slots reserve nothing ahead. */
         uint64_t n = b->slots == UINT64_MAX ? b->n_leases : MAX(b->slots, b->n_leases);
 
-        return n * b->slot_bytes; /* config_finish() refused what would overflow */
+        return multiply_saturating(n, b->slot_bytes);
+}
+
+/* Sums that may saturate can't be kept by adding and taking away: a lease without limit would never leave them. */
+static void recount(Budget *b) {
+        b->on_top_bytes = b->leased_bytes = 0;
+        for (const Lease *l = b->leases; l; l = l->next) {
+                b->on_top_bytes = add(b->on_top_bytes, above(l->bytes, b->slot_bytes));
+                b->leased_bytes = add(b->leased_bytes, l->bytes);
+        }
 }
 
 void budget_init(Budget *b, uint64_t total_bytes, uint64_t slots, uint64_t slot_bytes) {
@@ -23,21 +36,17 @@ void budget_configure(Budget *b, uint64_t total_bytes, uint64_t slots, uint64_t 
         b->total_bytes = total_bytes;
         b->slots = slots;
         b->slot_bytes = slot_bytes;
-        b->on_top_bytes = 0;
-        for (const Lease *l = b->leases; l; l = l->next)
-                b->on_top_bytes += above(l->bytes, slot_bytes);
+        recount(b);
 }
 
 uint64_t budget_held_bytes(const Budget *b) {
-        return reserved(b) + b->on_top_bytes + b->leftover_bytes;
+        return add(add(reserved(b), b->on_top_bytes), b->leftover_bytes);
 }
 
 uint64_t budget_unused_bytes(const Budget *b) {
-        uint64_t held = budget_held_bytes(b);
-
         if (b->total_bytes == SIZE_INFINITY)
                 return SIZE_INFINITY;
-        return b->total_bytes > held ? b->total_bytes - held : 0;
+        return above(b->total_bytes, budget_held_bytes(b));
 }
 
 uint64_t budget_total_bytes(const Budget *b) {
@@ -51,41 +60,54 @@ uint64_t budget_used_bytes(const Budget *b) {
 }
 
 uint64_t budget_leased_bytes(const Budget *b) {
-        uint64_t sum = 0;
+        return b->leased_bytes;
+}
 
-        for (const Lease *l = b->leases; l; l = l->next)
-                sum += l->bytes;
-        return sum;
+/* How much a lease of @bytes may grow. The pool alone would do while the figures stay; after a reload a larger slot
+ * must not be a way past the total, and leftovers beyond the pool hold back the slots themselves. */
+static uint64_t growth_of(const Budget *b, uint64_t bytes) {
+        uint64_t room = above(b->total_bytes, add(b->leased_bytes, b->leftover_bytes));
+        uint64_t slot_rest = above(b->slot_bytes, bytes);
+
+        if (b->total_bytes == SIZE_INFINITY)
+                return SIZE_INFINITY;
+        return MIN(add(budget_unused_bytes(b), slot_rest), room);
+}
+
+uint64_t budget_growth_bytes(const Budget *b, const Lease *l) {
+        return growth_of(b, l->bytes);
+}
+
+bool lease_end_helps(const Lease *l) {
+        const Budget *b = l->owner;
+
+        return l->bytes > b->slot_bytes || b->n_leases > b->slots ||
+               add(b->leased_bytes, b->leftover_bytes) > b->total_bytes;
 }
 
 int lease_open(Budget *b, Lease *l, uint64_t bytes) {
-        uint64_t on_top = above(bytes, b->slot_bytes);
-
         assert(!l->owner);
         if (b->n_leases >= b->slots)
                 return -EBUSY;
-        if (on_top > budget_unused_bytes(b))
+        if (bytes > growth_of(b, 0))
                 return -ENOSPC;
         b->n_leases++;
-        b->on_top_bytes += on_top;
         *l = (Lease) { .owner = b, .bytes = bytes, .next = b->leases };
         if (b->leases)
                 b->leases->previous = l;
         b->leases = l;
+        recount(b);
         return 0;
 }
 
 int lease_resize(Lease *l, uint64_t bytes) {
         Budget *b = l->owner;
-        uint64_t before, after;
 
         assert(b);
-        before = above(l->bytes, b->slot_bytes);
-        after = above(bytes, b->slot_bytes);
-        if (after > before && after - before > budget_unused_bytes(b))
+        if (bytes > l->bytes && bytes - l->bytes > growth_of(b, l->bytes))
                 return -ENOSPC;
-        b->on_top_bytes = b->on_top_bytes - before + after;
         l->bytes = bytes;
+        recount(b);
         return 0;
 }
 
@@ -94,7 +116,6 @@ void lease_done(Lease *l) {
 
         if (!b)
                 return;
-        b->on_top_bytes -= above(l->bytes, b->slot_bytes);
         b->n_leases--;
         if (l->previous)
                 l->previous->next = l->next;
@@ -103,6 +124,7 @@ void lease_done(Lease *l) {
         if (l->next)
                 l->next->previous = l->previous;
         *l = (Lease) {};
+        recount(b);
 }
 
 void budget_set_leftover(Budget *b, uint64_t bytes) {

@@ -3,8 +3,8 @@
  *
  * A slot's initial quota is reserved for each of @slots queries whether it runs or not, as the contract says: what
  * can be given on top is the pool = total - slots × slot_bytes - Σ given on top - leftovers.
- * Invariants: the sum of all leases is at most held; held is at most total, but for a total or a number of slots that
- * was lowered below what is held (budget_configure): then nothing is given until enough came back.
+ * Invariants: no call makes the sum of all leases and leftovers pass the total; held is at most total, but for figures
+ * that a reload changed under what is held, or leftovers beyond the pool: then nothing is given until it fits again.
  * The caller changes the ledger before it raises a limit in the kernel, and after it lowered one. */
 #pragma once
 
@@ -17,7 +17,8 @@ typedef struct Budget {
         uint64_t slots;       /* UINT64_MAX: unlimited */
         uint64_t slot_bytes;
         uint64_t n_leases;
-        uint64_t on_top_bytes;   /* Σ of each lease above slot_bytes */
+        uint64_t on_top_bytes;   /* Σ of each lease above slot_bytes; saturates */
+        uint64_t leased_bytes;   /* Σ of all leases; saturates */
         uint64_t leftover_bytes; /* charged to the slice by dead queries, and not reclaimable */
         Lease *leases;
 } Budget;
@@ -35,11 +36,11 @@ void budget_init(Budget *b, uint64_t total_bytes, uint64_t slots, uint64_t slot_
 void budget_configure(Budget *b, uint64_t total_bytes, uint64_t slots, uint64_t slot_bytes);
 
 /* Open @l with @bytes in a free slot. Returns 0, -EBUSY when all slots are taken, or -ENOSPC when the pool can't pay
- * what is above slot_bytes; then nothing changed. */
+ * what is above slot_bytes, or the total not the whole; then nothing changed. */
 int lease_open(Budget *b, Lease *l, uint64_t bytes);
 
-/* Grow or shrink an open @l to exactly @bytes. Returns 0, or -ENOSPC if the pool can't cover the growth; then neither
- * the budget nor @l changed. Shrinking cannot fail. */
+/* Grow or shrink an open @l to exactly @bytes. Returns 0, or -ENOSPC if the growth is more than
+ * budget_growth_bytes(); then neither the budget nor @l changed. Shrinking cannot fail. */
 int lease_resize(Lease *l, uint64_t bytes);
 void lease_done(Lease *l);
 
@@ -51,3 +52,10 @@ uint64_t budget_unused_bytes(const Budget *b); /* what can be given now: the poo
 uint64_t budget_used_bytes(const Budget *b);   /* effective total - unused */
 uint64_t budget_total_bytes(const Budget *b);  /* effective: max(configured, held) */
 uint64_t budget_leased_bytes(const Budget *b); /* Σ of all leases: what the kernel may show at most */
+
+/* By how much @l, open or about to be, may grow now: the rest of its slot and the pool, inside the total. */
+uint64_t budget_growth_bytes(const Budget *b, const Lease *l);
+
+/* True if the end of an open @l would leave more for others: not when it holds no more than the slot that stays
+ * reserved. */
+bool lease_end_helps(const Lease *l);

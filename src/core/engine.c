@@ -232,6 +232,10 @@ uint64_t engine_deadline(const Engine *e) {
         return d;
 }
 
+uint64_t engine_next_id(const Engine *e) {
+        return e->next_id;
+}
+
 const Query *engine_find(const Engine *e, uint64_t id) {
         return engine_lookup(e, id);
 }
