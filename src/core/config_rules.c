@@ -68,6 +68,12 @@ static int budget_finish(Config *c, uint64_t ram_bytes, uint64_t written, Error 
             c->concurrency_quota != UINT64_MAX)
                 c->max_memory_bytes = limit;
         c->max_memory_bytes = page_floor(c->max_memory_bytes);
+        if (c->max_memory_bytes < MEMORY_QUOTA_BYTES_MIN)
+                return error_set(e, ERROR_INVALID_ARGUMENT,
+                                 "%sReserveMemoryBytes=%s leaves no budget on a host with %s; lower it or set "
+                                 "MaxMemoryBytes and AllowOvercommit=yes",
+                                 BLAME(c, where, CONFIG_RESERVE_MEMORY_BYTES),
+                                 size_format_exact(c->reserve_memory_bytes, a), size_format(ram_bytes, b));
         if (c->allow_overcommit)
                 return 0;
         if (c->max_memory_bytes == SIZE_INFINITY)

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/config.h"
+#include "core/request.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define RAM (16 * GIB)
+
+/* Feed "Key=value" lines of one [Controller]; the line number is the place in the list. */
+static int config_make(Config *c, uint64_t ram, const char *const *lines, Error *e) {
+        int r = 0;
+
+        config_init(c, ram);
+        for (unsigned i = 0; r == 0 && lines[i]; i++) {
+                CLEANUP(freep) char *key = strdup(lines[i]);
+                char *value = strchr(key, '=');
+
+                *value++ = '\0';
+                r = config_set(c, ram, "Controller", key, value, "/etc/penstock/penstock.conf", i + 1, e);
+        }
+        return r == 0 ? config_finish(c, ram, e) : r;
+}
+
+#define LINES(...) ((const char *const[]) { __VA_ARGS__ __VA_OPT__(, ) NULL })
+
+static void accepted(Config *c, uint64_t ram, const char *const *lines) {
+        Error e = {};
+        int r = config_make(c, ram, lines, &e);
+
+        if (r < 0)
+                print_message("%s\n", e.message);
+        assert_int_equal(r, 0);
+        assert_int_equal(e.code, ERROR_NONE);
+        /* the invariant, whatever was set */
+        assert_true(c->initial_bytes <= c->per_query_bytes);
+        assert_true(c->per_query_bytes <= c->max_memory_bytes);
+        assert_true(multiply_saturating(c->concurrency_quota, c->initial_bytes) <= c->max_memory_bytes);
+        assert_true(c->initial_bytes >= MEMORY_QUOTA_BYTES_MIN);
+        if (c->max_memory_bytes != SIZE_INFINITY)
+                assert_true(c->max_memory_bytes % 4096 == 0);
+}
+
+static void refused(uint64_t ram, const char *const *lines, const char *text) {
+        Config c;
+        Error e = {};
+        int r = config_make(&c, ram, lines, &e);
+
+        print_message("%s\n", e.message);
+        assert_true(r == -EINVAL || r == -ERANGE);
+        assert_int_equal(e.code, ERROR_INVALID_ARGUMENT);
+        assert_non_null(strstr(e.message, text));
+        config_done(&c);
+}
+
+static void shipped_defaults_are_the_decided_ones(void **state) {
+        Config c;
+
+        (void) state;
+        accepted(&c, RAM, LINES());
+        assert_true(c.concurrency_quota == 4);
+        assert_true(c.initial_bytes == 64 * MIB);
+        assert_true(c.per_query_bytes == GIB);
+        assert_true(c.max_memory_bytes == RAM / 2);
+        assert_true(c.queue_size == 64);
+        assert_true(c.queue_timeout_usec == 600 * USEC_PER_SEC);
+        assert_true(c.max_queries_per_user == 64);
+        assert_int_equal(c.exhaustion_policy, EXHAUSTION_FREEZE);
+        assert_int_equal(c.memory_protection, PROTECTION_LOW);
+        assert_false(c.allow_overcommit);
+        assert_false(c.allow_root_queries);
+        assert_int_equal(c.metric_label_keys.n, 0);
+        config_done(&c);
+}
+
+/* No host is so small that the shipped file is refused; there the defaults give way. */
+static void defaults_fit_any_host(void **state) {
+        static const uint64_t hosts[] = { 16 * MIB, 64 * MIB, 512 * MIB + 123, GIB - 1, GIB, 2 * GIB, 3 * GIB, RAM };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(hosts); i++) {
+                Config c;
+
+                accepted(&c, hosts[i], LINES());
+                assert_true(c.max_memory_bytes <= hosts[i] / 2);
+                config_done(&c);
+        }
+        {
+                Config c;
+
+                accepted(&c, GIB, LINES());
+                assert_true(c.per_query_bytes == 512 * MIB);
+                assert_true(c.initial_bytes == 64 * MIB);
+                config_done(&c);
+                accepted(&c, 256 * MIB, LINES());
+                assert_true(c.initial_bytes == 32 * MIB);
+                config_done(&c);
+                accepted(&c, 0, LINES()); /* memory unknown */
+                assert_true(c.max_memory_bytes == 4 * GIB);
+                config_done(&c);
+        }
+}
+
+static void empty_values_are_derived(void **state) {
+        Config c;
+
+        (void) state;
+        accepted(&c, RAM, LINES("InitialMemoryBytesQuotaPerQuery="));
+        assert_true(c.initial_bytes == GIB);
+        config_done(&c);
+        accepted(&c, RAM, LINES("MaxMemoryBytes=", "ConcurrencyQuota=3", "MemoryBytesQuotaPerQuery=512M"));
+        assert_true(c.max_memory_bytes == 3 * 512 * MIB);
+        config_done(&c);
+        accepted(&c, RAM, LINES("QueueSize=5", "QueueSize="));
+        assert_true(c.queue_size == 64);
+        assert_false(c.is_set[CONFIG_QUEUE_SIZE]);
+        assert_null(c.origin[CONFIG_QUEUE_SIZE].file);
+        config_done(&c);
+        refused(2 * GIB, LINES("MaxMemoryBytes="), "/etc/penstock/penstock.conf:1: MaxMemoryBytes=4G (derived)");
+}
+
+static void explicit_values_make_defaults_give_way(void **state) {
+        Config c;
+
+        (void) state;
+        accepted(&c, RAM, LINES("MaxMemoryBytes=100M"));
+        assert_true(c.per_query_bytes == 100 * MIB);
+        assert_true(c.initial_bytes == 25 * MIB);
+        config_done(&c);
+        accepted(&c, RAM, LINES("MemoryBytesQuotaPerQuery=32M"));
+        assert_true(c.initial_bytes == 32 * MIB);
+        config_done(&c);
+        accepted(&c, RAM, LINES("ReserveMemoryBytes=14G"));
+        assert_true(c.max_memory_bytes == 2 * GIB);
+        config_done(&c);
+        accepted(&c, RAM, LINES("MaxMemoryBytes=4194303", "ConcurrencyQuota=1")); /* pages round down */
+        assert_true(c.max_memory_bytes == 4194303 - 4095);
+        config_done(&c);
+}
+
+static void the_budget_covers_every_initial_quota(void **state) {
+        Config c;
+
+        (void) state;
+        accepted(&c, RAM, LINES("ConcurrencyQuota=4", "InitialMemoryBytesQuotaPerQuery=64M", "MaxMemoryBytes=256M"));
+        config_done(&c);
+        refused(RAM, LINES("ConcurrencyQuota=4", "InitialMemoryBytesQuotaPerQuery=64M", "MaxMemoryBytes=262140K"),
+                "/etc/penstock/penstock.conf:3: MaxMemoryBytes=262140K is less than ConcurrencyQuota × "
+                "InitialMemoryBytesQuotaPerQuery (4 × 64M = 256M); raise MaxMemoryBytes or lower one of the others");
+        refused(RAM, LINES("ConcurrencyQuota=100000"), "penstock.conf:1: MaxMemoryBytes=8G (default) is less than");
+        refused(RAM, LINES("MaxMemoryBytes=3M"), "(default) (4 × 1M = 4M)");
+        accepted(&c, RAM, LINES("MaxMemoryBytes=4M"));
+        config_done(&c);
+}
+
+static void products_that_overflow_are_refused(void **state) {
+        (void) state;
+        refused(RAM, LINES("ConcurrencyQuota=18446744073709551614"), "more than 2^64");
+        refused(RAM,
+                LINES("ConcurrencyQuota=8388608", "InitialMemoryBytesQuotaPerQuery=4T", "MemoryBytesQuotaPerQuery=4T",
+                      "MaxMemoryBytes=4T", "AllowOvercommit=yes"),
+                "more than 2^64");
+        refused(RAM, LINES("MaxMemoryBytes=", "ConcurrencyQuota=8388608", "MemoryBytesQuotaPerQuery=4T"),
+                "MaxMemoryBytes=infinity (derived) needs AllowOvercommit=yes");
+}
+
+static void one_query_gets_at_most_the_budget(void **state) {
+        Config c;
+
+        (void) state;
+        accepted(&c, RAM,
+                 LINES("MaxMemoryBytes=2G", "MemoryBytesQuotaPerQuery=2G")); /* 4 × 2G would not fit, and may not */
+        config_done(&c);
+        refused(RAM, LINES("MaxMemoryBytes=2G", "MemoryBytesQuotaPerQuery=2097156K"),
+                "penstock.conf:2: MemoryBytesQuotaPerQuery=2097156K is more than MaxMemoryBytes=2G");
+        refused(RAM, LINES("MemoryBytesQuotaPerQuery=infinity"), "MaxMemoryBytes=8G (default)");
+        refused(RAM, LINES("InitialMemoryBytesQuotaPerQuery=1025M"),
+                "penstock.conf:1: InitialMemoryBytesQuotaPerQuery=1025M is more than MemoryBytesQuotaPerQuery=1G "
+                "(default)");
+}
+
+static void the_budget_leaves_the_reserve(void **state) {
+        Config c;
+
+        (void) state;
+        accepted(&c, RAM, LINES("ReserveMemoryBytes=6G", "MaxMemoryBytes=10G"));
+        config_done(&c);
+        refused(RAM, LINES("ReserveMemoryBytes=6G", "MaxMemoryBytes=10485764K"), "set AllowOvercommit=yes");
+        refused(RAM, LINES("MaxMemoryBytes=100%"), "penstock.conf:1: MaxMemoryBytes=16G is more than");
+        accepted(&c, RAM, LINES("ReserveMemoryBytes=0", "MaxMemoryBytes=100%"));
+        config_done(&c);
+        accepted(&c, RAM, LINES("MaxMemoryBytes=1T", "AllowOvercommit=yes"));
+        config_done(&c);
+        refused(RAM, LINES("ReserveMemoryBytes=17G"), "penstock.conf:1: ReserveMemoryBytes=17G leaves no budget");
+}
+
+static void no_limit_needs_overcommit_and_no_queue(void **state) {
+        Config c;
+
+        (void) state;
+        refused(RAM, LINES("MaxMemoryBytes=infinity"), "needs AllowOvercommit=yes");
+        accepted(&c, RAM, LINES("MaxMemoryBytes=infinity", "AllowOvercommit=yes"));
+        assert_true(c.per_query_bytes == GIB);
+        config_done(&c);
+        accepted(&c, RAM, LINES("ConcurrencyQuota=infinity", "AllowOvercommit=yes"));
+        assert_true(c.queue_size == 0);
+        assert_true(c.max_memory_bytes == SIZE_INFINITY);
+        config_done(&c);
+        refused(RAM, LINES("ConcurrencyQuota=infinity"), "AllowOvercommit");
+        refused(RAM, LINES("ConcurrencyQuota=infinity", "AllowOvercommit=yes", "QueueSize=1"),
+                "penstock.conf:3: QueueSize=1 makes no sense");
+        accepted(&c, RAM, LINES("ConcurrencyQuota=infinity", "AllowOvercommit=yes", "QueueSize=0"));
+        config_done(&c);
+        refused(RAM, LINES("ConcurrencyQuota=infinity", "AllowOvercommit=yes", "MaxMemoryBytes=8G"),
+                "penstock.conf:3: MaxMemoryBytes is limited");
+}
+
+static void bad_values_are_refused_with_place_and_rule(void **state) {
+        static const struct {
+                const char *line, *text;
+        } cases[] = {
+                { "ConcurrencyQuota=0",
+                  "penstock.conf:1: ConcurrencyQuota=0 is refused: it must be a whole number, from 1" },
+                { "ConcurrencyQuota=-1", "ConcurrencyQuota=-1" },
+                { "ConcurrencyQuota=4.5", "whole number" },
+                { "ConcurrencyQuota=18446744073709551616", "ConcurrencyQuota" },
+                { "InitialMemoryBytesQuotaPerQuery=0", "from 1M" },
+                { "InitialMemoryBytesQuotaPerQuery=1048575", "from 1M" },
+                { "MemoryBytesQuotaPerQuery=1048575", "from 1M" },
+                { "MaxMemoryBytes=-1G", "a size" },
+                { "MaxMemoryBytes=101%", "a size" },
+                { "MaxMemoryBytes=lots", "a size" },
+                { "QueueSize=-1", "from 0 to 100000" },
+                { "QueueSize=100001", "from 0 to 100000" },
+                { "QueueSize=infinity", "from 0 to 100000" },
+                { "MaxQueriesPerUser=0", "from 1 to infinity" },
+                { "QueueTimeoutSec=soon", "a time span" },
+                { "FreezeTimeoutSec=999ms", "from 1s" },
+                { "CompileTimeoutSec=0", "from 1ms" },
+                { "CompileMemoryBytes=8388607", "from 8M to 8388607T" },
+                { "CompileMemoryBytes=infinity", "from 8M" },
+                { "CompileConcurrency=0", "from 1 to 1024" },
+                { "CompileConcurrency=1025", "from 1 to 1024" },
+                { "TasksMaxPerQuery=7", "from 8" },
+                { "CancelGraceSec=3601", "to 1h" },
+                { "WarmUnits=65", "from 0 to 64" },
+                { "ReserveMemoryBytes=infinity", "from 0" },
+                { "ExhaustionPolicy=thaw", "one of: freeze fail" },
+                { "ExhaustionPolicy=fre", "one of: freeze fail" },
+                { "MemoryProtection=max", "one of: low min" },
+                { "AllowOvercommit=perhaps", "yes or no" },
+                { "Logger=syslog", "one of: journal" },
+                { "MetricLabelKeys=team 1st", "at most 32 names" },
+                { "ExecutorDependencies=a/b", "at most 32 names" },
+                { "ExecutorDependencies=missing", "there is no [Dependency missing]" },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                refused(RAM, LINES(cases[i].line), cases[i].text);
+}
+
+static void boundaries_are_accepted(void **state) {
+        static const char *const lines[] = { "QueueSize=0",
+                                             "QueueSize=100000",
+                                             "FreezeTimeoutSec=1",
+                                             "CompileTimeoutSec=1ms",
+                                             "CompileMemoryBytes=8M",
+                                             "CompileConcurrency=1024",
+                                             "CancelGraceSec=0",
+                                             "CancelGraceSec=1h",
+                                             "WarmUnits=64",
+                                             "WarmUnits=0",
+                                             "TasksMaxPerQuery=8",
+                                             "MaxQueriesPerUser=infinity",
+                                             "QueryTimeoutSec=infinity",
+                                             "Logger=journal",
+                                             "ExhaustionPolicy=fail",
+                                             "MemoryProtection=min",
+                                             "ResultsMaxBytes=infinity",
+                                             "MemoryBytesQuotaPerQuery=1M",
+                                             "InitialMemoryBytesQuotaPerQuery=1M" };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(lines); i++) {
+                Config c;
+
+                accepted(&c, RAM, LINES(lines[i]));
+                config_done(&c);
+        }
+}
+
+static void lists_grow_and_are_emptied_by_nothing(void **state) {
+        Config c;
+        char many[1024] = "MetricLabelKeys=";
+
+        (void) state;
+        accepted(&c, RAM, LINES("MetricLabelKeys=team project", "MetricLabelKeys=team  site"));
+        assert_int_equal(c.metric_label_keys.n, 3);
+        assert_string_equal(c.metric_label_keys.v[2], "site");
+        config_done(&c);
+        accepted(&c, RAM, LINES("MetricLabelKeys=team", "MetricLabelKeys=", "MetricLabelKeys=site"));
+        assert_int_equal(c.metric_label_keys.n, 1);
+        config_done(&c);
+        for (unsigned i = 0; i < REQUEST_LABELS_MAX; i++)
+                snprintf(many + strlen(many), sizeof(many) - strlen(many), " k%u", i);
+        accepted(&c, RAM, LINES(many));
+        config_done(&c);
+        strcat(many, " one_more");
+        refused(RAM, LINES(many), "at most 32");
+}
+
+static void unknown_keys_and_sections_are_told_apart_from_bad_values(void **state) {
+        CLEANUP(config_done) Config c;
+        Error e = {};
+
+        (void) state;
+        config_init(&c, RAM);
+        assert_int_equal(config_set(&c, RAM, "Controller", "QueueLength", "1", "f", 1, &e), -ENOENT);
+        assert_int_equal(config_set(&c, RAM, "Contoller", "QueueSize", "1", "f", 1, &e), -ENOENT);
+        assert_int_equal(config_set(&c, RAM, "", "QueueSize", "1", "f", 1, &e), -ENOENT);
+        assert_int_equal(config_set(&c, RAM, "Controller", "queuesize", "1", "f", 1, &e), -ENOENT);
+        assert_int_equal(e.code, ERROR_NONE);
+        assert_true(c.queue_size == 64);
+}
+
+static void dependencies_are_read(void **state) {
+        CLEANUP(config_done) Config c;
+        const Dependency *d;
+        Error e = {};
+
+        (void) state;
+        config_init(&c, RAM);
+#define SET(key, value) config_set(&c, RAM, "Dependency lake", key, value, "/etc/d.conf", 7, &e)
+        assert_int_equal(SET("Environment", "URL=s3://x 'OPTS=a b'"), 0);
+        assert_int_equal(SET("Credential", "TOKEN:/etc/lake/token"), 0);
+        assert_int_equal(SET("BindReadOnlyPaths", "/srv/lake /srv/more"), 0);
+        assert_int_equal(SET("ActiveUnits", "lake.mount proxy.service"), 0);
+        assert_int_equal(SET("CheckCommand", "/usr/bin/test -e /srv/lake"), 0);
+        assert_int_equal(SET("Colour", "blue"), -ENOENT);
+        d = dependency_find(&c.dependencies, "lake");
+        assert_non_null(d);
+        assert_string_equal(pairlist_get(&d->environment, "OPTS"), "a b");
+        assert_string_equal(pairlist_get(&d->credentials, "TOKEN"), "/etc/lake/token");
+        assert_int_equal(d->bind_read_only_paths.n, 2);
+        assert_string_equal(d->active_units.v[0], "lake.mount");
+        assert_int_equal(d->check_command.n, 3);
+        assert_null(dependency_find(&c.dependencies, "lak"));
+        assert_int_equal(config_set(&c, RAM, "Controller", "ExecutorDependencies", "lake", "/etc/d.conf", 9, &e), 0);
+        assert_int_equal(config_finish(&c, RAM, &e), 0);
+        assert_int_equal(SET("Environment", ""), 0);
+        assert_int_equal(d->environment.n, 0);
+}
+
+static void bad_dependencies_are_refused(void **state) {
+        static const struct {
+                const char *section, *key, *value;
+        } cases[] = {
+                { "Dependency a b", "Environment", "A=1" },
+                { "Dependency ", "Environment", "A=1" },
+                { "Dependency abcdefghijklmnopqrstuvwxyz0123456", "Environment", "A=1" },
+                { "Dependency a", "Environment", "A" },
+                { "Dependency a", "Environment", "1=A" },
+                { "Dependency a", "Environment", "'A=1" },
+                { "Dependency a", "Credential", "A=/etc/x" },
+                { "Dependency a", "Credential", "A:x" },
+                { "Dependency a", "BindPaths", "x" },
+                { "Dependency a", "BindPaths", "/x/../y" },
+                { "Dependency a", "ActiveUnits", "sshd" },
+                { "Dependency a", "ActiveUnits", ".service" },
+                { "Dependency a", "ActiveUnits", "a/b.service" },
+                { "Dependency a", "CheckCommand", "true" },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                CLEANUP(config_done) Config c;
+                Error e = {};
+
+                config_init(&c, RAM);
+                assert_int_equal(config_set(&c, RAM, cases[i].section, cases[i].key, cases[i].value, "/etc/d.conf", 7,
+                                            &e),
+                                 -EINVAL);
+                print_message("%s\n", e.message);
+                assert_non_null(strstr(e.message, "/etc/d.conf:7: "));
+        }
+}
+
+/* What is printed can be read again, and gives the same. */
+static void printed_values_read_back(void **state) {
+        Config a, b;
+        char text[256];
+
+        (void) state;
+        accepted(&a, RAM,
+                 LINES("MetricLabelKeys=team site", "ExhaustionPolicy=fail", "MemoryProtection=min",
+                       "QueueTimeoutSec=90", "MaxMemoryBytes=33%", "AllowRootQueries=yes"));
+        config_init(&b, RAM);
+        for (unsigned i = 0; i < _CONFIG_KEY_MAX; i++) {
+                Error e = {};
+
+                config_value_text(&a, (ConfigKey) i, text, sizeof(text));
+                assert_int_equal(config_set(&b, RAM, "Controller", config_key_name((ConfigKey) i), text, "f", 1, &e),
+                                 0);
+        }
+        for (unsigned i = 0; i < _CONFIG_KEY_MAX; i++) {
+                char again[256];
+
+                config_value_text(&a, (ConfigKey) i, text, sizeof(text));
+                assert_string_equal(config_value_text(&b, (ConfigKey) i, again, sizeof(again)), text);
+        }
+        assert_string_equal(config_origin_text(&a, CONFIG_QUEUE_TIMEOUT_SEC, text, sizeof(text)),
+                            "/etc/penstock/penstock.conf:4");
+        assert_string_equal(config_origin_text(&a, CONFIG_QUEUE_SIZE, text, sizeof(text)), "default");
+        config_done(&a);
+        config_done(&b);
+}
+
+static void every_key_has_its_default_and_sentence(void **state) {
+        (void) state;
+        for (unsigned i = 0; i < _CONFIG_KEY_MAX; i++) {
+                const ConfigKeyInfo *k = config_key_info((ConfigKey) i);
+                CLEANUP(config_done) Config c;
+                Error e = {};
+
+                assert_non_null(k->name);
+                assert_non_null(k->what);
+                config_init(&c, RAM);
+                assert_int_equal(config_set(&c, RAM, "Controller", k->name, k->fallback, "f", 1, &e), 0);
+        }
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(shipped_defaults_are_the_decided_ones),
+                cmocka_unit_test(defaults_fit_any_host),
+                cmocka_unit_test(empty_values_are_derived),
+                cmocka_unit_test(explicit_values_make_defaults_give_way),
+                cmocka_unit_test(the_budget_covers_every_initial_quota),
+                cmocka_unit_test(products_that_overflow_are_refused),
+                cmocka_unit_test(one_query_gets_at_most_the_budget),
+                cmocka_unit_test(the_budget_leaves_the_reserve),
+                cmocka_unit_test(no_limit_needs_overcommit_and_no_queue),
+                cmocka_unit_test(bad_values_are_refused_with_place_and_rule),
+                cmocka_unit_test(boundaries_are_accepted),
+                cmocka_unit_test(lists_grow_and_are_emptied_by_nothing),
+                cmocka_unit_test(unknown_keys_and_sections_are_told_apart_from_bad_values),
+                cmocka_unit_test(dependencies_are_read),
+                cmocka_unit_test(bad_dependencies_are_refused),
+                cmocka_unit_test(printed_values_read_back),
+                cmocka_unit_test(every_key_has_its_default_and_sentence),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
