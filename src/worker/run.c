@@ -99,8 +99,10 @@ void run_on_status(Run *r) {
         if (r->begun) {
                 if (n == sizeof(report))
                         r->failure = report;
-                else
+                else if (n == 0)
                         r->started = true;
+                else /* ECONNRESET: it was killed before it took what it was handed */
+                        r->failure = (ChildReport) { .step = WORKER_STEP_FORK, .error = errno };
         }
         close_status(r);
 }
