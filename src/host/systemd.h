@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* host/systemd: PID 1 over the system bus, asynchronous only. One SystemdLink a daemon; at most
- * SYSTEMD_CALLS_IN_FLIGHT calls unanswered (the bus allows 128), the rest wait here in order. */
+ * SYSTEMD_CALLS_IN_FLIGHT calls unanswered (the bus allows 128), the rest wait here in order. No signal is believed
+ * alone: what a reload repeats or a busy bus delays is asked again. */
 #pragma once
 
 #include <systemd/sd-bus.h>
@@ -17,44 +18,52 @@ typedef struct UnitSpec {
         uint64_t query_id; /* names the unit: penstock-q<ID>.service */
         const char *slice;
         const char *description; /* our own words: never a client's text */
-        char *const *exec_argv;  /* the worker and its arguments */
+        char *const *exec_argv;  /* the worker and its arguments; [0] is an absolute path */
         uint64_t memory_max_bytes, memory_low_bytes;
-        bool protect_min; /* memory_low_bytes goes to MemoryMin */
-        uint64_t tasks_max;
-        uint64_t tmpfs_bytes;    /* size= of each tmpfs */
-        bool tmp_on_disk;        /* a private /var/tmp stays on disk */
+        bool protect_min;   /* memory_low_bytes goes to MemoryMin */
+        uint64_t tasks_max; /* of the whole unit: leave room for the worker above engine/'s own */
+        uint64_t tmpfs_bytes; /* size= of each tmpfs; 0 or SIZE_INFINITY: half of RAM */
+        bool tmp_on_disk;     /* /tmp and /var/tmp are the unit's own directories in the host's; else each is a tmpfs */
         bool network;
+        /* hidden: /home and /root are empty, and what is bound in from there is all there is */
         enum { UNIT_HOME_HIDDEN, UNIT_HOME_READ_ONLY, UNIT_HOME_READ_WRITE } home;
         const StrList *read_write_paths, *read_only_paths;
-        /* what lies under /tmp, /var/tmp or /dev/shm: each bound to the same path in the unit; plain paths, any byte */
+        /* bound in at the same place: what lies under /tmp, /var/tmp, /dev/shm, or a hidden home */
         const StrList *bind_paths, *bind_read_only_paths;
-        const PairList *extra;     /* a language's [Sandbox] properties, from the allowlist, as text */
+        const PairList *extra; /* a language's [Sandbox] properties, from the allowlist, as text */
 } UnitSpec;
 
+/* Called from the loop only, never from within a function below. Each may call any function below. */
 typedef struct SystemdOps {
-        /* The unit's start job ended: 0 it runs; -errno with @error_text (systemd's words, for the journal). */
+        /* The unit's start job ended: 0 it runs; -errno with @error_text (systemd's words, for the journal). After a
+         * failure no unit_gone follows; what may be left is cleaned up here. */
         void (*unit_started)(uint64_t query_id, int r, const char *error_text, void *userdata);
-        /* The unit is gone: its cgroup, mounts and name are free. @result is systemd's Result ("success", "oom-kill"…). */
+        /* The unit is gone: its cgroup, mounts and name are free. @result is systemd's Result ("success", "oom-kill"…),
+         * or "unknown" for a unit that was not started by this link. */
         void (*unit_gone)(uint64_t query_id, const char *result, void *userdata);
-        /* PID 1 came back after a reexec or the bus after a restart: limits must be read anew. */
+        /* PID 1 was reloaded or came back after a reexec, or the bus after a restart: limits must be read anew. */
         void (*resync)(void *userdata);
 } SystemdOps;
 
-/* Subscribes and installs the matches (JobRemoved, UnitRemoved, PropertiesChanged of our units, Reloading) before any
- * call. @bus is borrowed and attached to an event loop. */
+/* Subscribes. @bus is borrowed and attached to an event loop. The matches that hear of units (JobRemoved, UnitRemoved,
+ * PropertiesChanged) are installed before the first call and taken back when there has been no unit for a while: they
+ * wake us for every unit of the host. Returns 0 or -errno. */
 int systemd_link_new(sd_bus *bus, const SystemdOps *ops, void *userdata, SystemdLink **ret);
 SystemdLink *systemd_link_free(SystemdLink *l); /* takes NULL, returns NULL */
 
 /* StartTransientUnit, with AddRef and CollectMode=inactive-or-failed; UnitExists is cleared by one ResetFailedUnit and
- * retry. The outcome comes by unit_started. Returns 0 when queued, -EINVAL for an extra property that is not allowed,
- * or -ENOMEM. */
+ * retry. The outcome comes by unit_started. Returns 0 when queued, -EINVAL for an extra property that is not allowed
+ * or a path that can't be passed on, -EEXIST when this unit is here already, or -ENOMEM. */
 int systemd_unit_start(SystemdLink *l, const UnitSpec *spec, Error *ret_error);
-/* StopUnit; idempotent; the outcome comes by unit_gone. */
+/* StopUnit; idempotent; the outcome comes by unit_gone (or by unit_started, when it is still starting). Also for units
+ * that this link has not started. Returns 0 when queued, or -ENOMEM. */
 int systemd_unit_stop(SystemdLink *l, uint64_t query_id);
-/* Drop our reference after the worker has ended, so that PID 1 forgets the unit. */
+/* The worker has ended, so the unit is about to: look whether it has, should systemd's signal not come. Our reference
+ * is dropped by itself once the unit's Result was read. Unknown IDs are ignored. */
 void systemd_unit_unref(SystemdLink *l, uint64_t query_id);
-/* MemoryMax and accounting of penstock.slice (runtime); starts the slice. SIZE_INFINITY: no limit.
- * @on_done is called with 0 or -errno. */
+/* MemoryMax, MemoryLow and accounting of penstock.slice (runtime); starts the slice. SIZE_INFINITY: no limit.
+ * @on_done is called with 0 once the kernel's memory.max says so, or -errno (-EIO: it says something else). A later
+ * call overtakes an earlier one. */
 int systemd_slice_set(SystemdLink *l, uint64_t memory_max_bytes, uint64_t memory_low_bytes,
                       void (*on_done)(int r, void *userdata), void *userdata);
 /* List loaded penstock-q*.service units: @on_unit for each, then @on_done. For start-up. */
