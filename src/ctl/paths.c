@@ -38,8 +38,10 @@ int path_resolve(const char *path, char **ret) {
 bool database_is_path(const char *database) {
         struct stat st;
 
-        /* A URL has slashes too. */
         if (strstr(database, "://"))
                 return false;
-        return strchr(database, '/') != NULL || lstat(database, &st) == 0;
+        if (strchr(database, '/') || lstat(database, &st) == 0)
+                return true;
+        /* ":memory:" and "host=… dbname=…" are no files; "missing.db" is one whose absence should be told by its path. */
+        return database[0] != ':' && !strchr(database, '=') && strchr(database, '.');
 }

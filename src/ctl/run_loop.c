@@ -27,6 +27,7 @@ typedef struct Run {
         bool out_is_ready; /* not waiting for standard output */
         bool asking;       /* a Describe for the status line is on its way */
         bool has_failed;   /* the service cannot be reached */
+        bool tried_again;
         unsigned n_signals;
         RunResult result;
 } Run;
@@ -40,15 +41,18 @@ static uint64_t now_usec(void) {
 
 static void on_watch(PenstockQuery *q, PenstockInfo *info, const PenstockError *error, void *userdata);
 
-/* Leave the loop when the end is known and all results were read. The service may be away for long while the engine
- * goes on; then only the end of the results makes it worth to ask again. */
+/* Leave the loop when the end is known and all results were read; after a signal, whoever does not read what is left is
+ * not waited for. The service may be away for long while the engine goes on; then only the end of the results makes it
+ * worth to ask again. */
 static void maybe_finish(Run *run) {
-        if (run->in_open)
+        bool is_stuck = run->n_signals > 0 && !run->out_is_ready;
+
+        if (run->in_open && !(is_stuck && run->result.info))
                 return;
-        if (run->result.info || (run->has_failed && run->n_signals > 0))
+        if (run->result.info || (run->has_failed && (run->tried_again || run->n_signals > 0)))
                 (void) sd_event_exit(run->event, 0);
         else if (run->has_failed) {
-                run->n_signals++; /* the last try */
+                run->tried_again = true;
                 run->has_failed = false;
                 if (penstock_query_watch(run->query, on_watch, run) < 0)
                         (void) sd_event_exit(run->event, 0);
@@ -87,6 +91,7 @@ static void set_waiting(Run *run, bool for_out) {
         (void) sd_event_source_set_enabled(run->in, for_out ? SD_EVENT_OFF : SD_EVENT_ON);
         if (run->out)
                 (void) sd_event_source_set_io_events(run->out, for_out ? EPOLLOUT : 0);
+        maybe_finish(run);
 }
 
 static void step(Run *run) {
@@ -200,6 +205,7 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
         (void) si;
         if (run->n_signals++ == 0) {
                 cancel(run);
+                maybe_finish(run);
                 return 0;
         }
         return sd_event_exit(run->event, EXIT_CODE_REFUSED);

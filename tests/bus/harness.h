@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A private bus with the stand-in on it, and penstockctl run against them. Everything is found through the environment
+ * (meson sets it): DBUS_DAEMON, BUS_CONFIG, STANDIN, PENSTOCKCTL. Children die with the test. No wait is without limit. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define DEADLINE_MSEC 30000
+
+int harness_start(void **state);
+int harness_stop(void **state);
+pid_t harness_standin_pid(void);
+/* End the stand-in alone; the bus stays. */
+void harness_stop_standin(void);
+
+typedef struct Ctl {
+        pid_t pid;
+        int in, out, err; /* our ends; -1: closed */
+        char *out_text, *err_text;
+        size_t out_len, err_len;
+        int status; /* as waitpid() gives it */
+} Ctl;
+
+/* Start penstockctl with @args (NULL-terminated, without argv[0]). */
+void ctl_start(Ctl *c, const char *const args[]);
+/* Read its stdout until @text was seen. */
+void ctl_expect(Ctl *c, const char *text);
+void ctl_close_out(Ctl *c);
+/* Send @signo until it has ended (two signals of a kind may arrive as one); its stderr may be open longer, in the
+ * query. False: the deadline passed. */
+bool ctl_kill_until_exit(const Ctl *c, int signo);
+/* Give it @input, read all it writes, wait for its end. */
+void ctl_finish(Ctl *c, const char *input, size_t len);
+/* As ctl_finish(), without reading its stdout. */
+void ctl_finish_unread(Ctl *c);
+void ctl_done(Ctl *c);
+
+/* All in one; returns the exit status, 1000 + N for signal N. ctl_done(@c) afterwards. */
+int ctl_run_input(Ctl *c, const char *input, size_t len, const char *const args[]);
+#define ctl_run(c, ...) ctl_run_input(c, "", 0, (const char *const[]) { __VA_ARGS__, NULL })
+
+int ctl_exit_status(const Ctl *c);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "standin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int no_such_query(sd_bus_error *e, uint64_t id) {
+        return sd_bus_error_setf(e, ERRORS "NoSuchQuery", "there is no query %llu", (unsigned long long) id);
+}
+
+static int read_query(sd_bus_message *m, StandIn *s, StandInQuery **ret, sd_bus_error *e) {
+        uint64_t id;
+        int r = sd_bus_message_read(m, "t", &id);
+
+        if (r < 0)
+                return r;
+        *ret = standin_find(s, id);
+        return *ret ? 0 : no_such_query(e, id);
+}
+
+static int method_query(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+        StandInRequest *request = calloc(1, sizeof(*request));
+        int r;
+
+        if (!request)
+                return -ENOMEM;
+        r = standin_request_read(m, request);
+        if (r >= 0 && strcmp(request->language, "refuse") == 0) {
+                char name[128];
+
+                snprintf(name, sizeof(name), ERRORS "%.64s", request->query);
+                r = sd_bus_error_setf(e, name, "it was asked to refuse");
+        } else if (r >= 0)
+                r = standin_start(userdata, request, m);
+        standin_request_done(request);
+        free(request);
+        return r;
+}
+
+static int method_list(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+        StandIn *s = userdata;
+        sd_bus_message *reply = NULL;
+        int r = sd_bus_message_new_method_return(m, &reply);
+
+        (void) e;
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        for (size_t i = 0; i < s->n && r >= 0; i++)
+                if (!s->queries[i]->is_done)
+                        r = standin_append_description(reply, s->queries[i]);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
+static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+        sd_bus_message *reply = NULL;
+        StandInQuery *q;
+        int r = read_query(m, userdata, &q, e);
+
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = standin_append_description(reply, q);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
+static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+        StandInQuery *q;
+        int r = read_query(m, userdata, &q, e);
+
+        if (r < 0)
+                return r;
+        standin_cancel(q);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_done(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+        sd_bus_message *reply = NULL;
+        StandInQuery *q;
+        int r = read_query(m, userdata, &q, e);
+
+        if (r < 0)
+                return r;
+        if (q->pid > 0) {
+                standin_cancel(q);
+                q->waiting = sd_bus_message_ref(m);
+                return 1;
+        }
+        q->is_done = 1;
+        q->slot = sd_bus_slot_unref(q->slot);
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = standin_append_statistics(reply, q);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r;
+}
+
+static int method_results(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+        char path[64];
+        StandInQuery *q;
+        FILE *f;
+        int r = read_query(m, userdata, &q, e);
+
+        if (r < 0)
+                return r;
+        if (q->results_file < 0)
+                return sd_bus_error_setf(e, ERRORS "InvalidArgument", "the results went to the submitter");
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", q->results_file);
+        f = fopen(path, "re");
+        if (!f)
+                return -errno;
+        r = sd_bus_reply_method_return(m, "h", fileno(f));
+        fclose(f);
+        return r;
+}
+
+static int method_shutdown(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+        StandIn *s = userdata;
+        uint64_t usec;
+        int r = sd_bus_message_read(m, "t", &usec);
+
+        if (r < 0)
+                return r;
+        if (usec != 0)
+                return sd_bus_error_setf(e, ERRORS "Timeout", "asked for %llu", (unsigned long long) usec);
+        for (size_t i = 0; i < s->n; i++)
+                standin_cancel(s->queries[i]);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_pause(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+        StandIn *s = userdata;
+
+        (void) e;
+        s->paused = strcmp(sd_bus_message_get_member(m), "Pause") == 0;
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_metrics(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+        (void) m;
+        (void) userdata;
+        return sd_bus_error_setf(e, SD_BUS_ERROR_NOT_SUPPORTED, "not yet");
+}
+
+static int get_number(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *e) {
+        uint64_t value = strcmp(property, "ShutdownTimeoutUSec") == 0 ? 90 * USEC_PER_SEC : 4 * GIB;
+
+        (void) bus;
+        (void) path;
+        (void) interface;
+        (void) userdata;
+        (void) e;
+        return sd_bus_message_append(reply, "t", value);
+}
+
+static int get_languages(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *e) {
+        (void) bus;
+        (void) path;
+        (void) interface;
+        (void) property;
+        (void) userdata;
+        (void) e;
+        return sd_bus_message_append(reply, "a(ss)", 2, "exec", "any command", "shell", "POSIX shell");
+}
+
+#define METHOD(name, in, out, f) SD_BUS_METHOD(name, in, out, f, SD_BUS_VTABLE_UNPRIVILEGED)
+
+const sd_bus_vtable standin_controller_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        METHOD("Query", "a{sv}", "tohh", method_query),
+        METHOD("ListQueries", NULL, "aa{sv}", method_list),
+        METHOD("Describe", "t", "a{sv}", method_describe),
+        METHOD("CancelQuery", "t", NULL, method_cancel),
+        METHOD("DoneQuery", "t", "a{sv}", method_done),
+        METHOD("ResultsOf", "t", "h", method_results),
+        METHOD("Shutdown", "t", NULL, method_shutdown),
+        METHOD("Pause", NULL, NULL, method_pause),
+        METHOD("Resume", NULL, NULL, method_pause),
+        METHOD("Metrics", NULL, "s", method_metrics),
+        SD_BUS_PROPERTY("MaxMemoryBytes", "t", get_number, 0, 0),
+        SD_BUS_PROPERTY("ShutdownTimeoutUSec", "t", get_number, 0, 0),
+        SD_BUS_PROPERTY("Paused", "b", NULL, offsetof(StandIn, paused), 0),
+        SD_BUS_PROPERTY("Languages", "a(ss)", get_languages, 0, 0),
+        SD_BUS_VTABLE_END,
+};

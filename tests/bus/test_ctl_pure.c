@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* penstockctl's decisions: exit statuses, which word is the query, IDs, paths, numbers for people. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "ctl/request_options.h"
+
+static void exit_status_tells_who_ended_it(void **state) {
+        static const struct {
+                const char *state, *error;
+                int64_t exit_status, exit_signal;
+                int expected;
+        } rows[] = {
+                { "finished", NULL, 0, 0, 0 },
+                { "errored", "ExecutionFailed", 1, 0, 1 },
+                { "errored", "ExecutionFailed", 124, 0, 124 }, /* the engine's own, whatever it is */
+                { "errored", "ExecutionFailed", 255, 0, 255 },
+                { "errored", "ExecutionFailed", -1, 9, 137 },  /* killed by someone */
+                { "errored", "ExecutionFailed", -1, 11, 139 },
+                { "errored", "ExecutionFailed", -1, 0, 125 },  /* it never ran */
+                { "errored", "ExecutionFailed", 0, 0, 125 },
+                { "errored", "Timeout", -1, 15, 124 },
+                { "errored", "QueueTimeout", -1, 0, 124 },
+                { "errored", "MemoryLimitExceeded", -1, 9, 137 },
+                { "errored", "MemoryBudgetExhausted", -1, 0, 137 },
+                { "errored", "CompilationFailed", 1, 0, 125 },
+                { "errored", "ShuttingDown", -1, 0, 125 },
+                { "errored", "Internal", -1, 0, 125 },
+                { "errored", NULL, 3, 0, 125 },
+                { "canceled", "Canceled", -1, 15, 125 },
+                { "canceled", NULL, 0, 0, 125 },
+                { "executing", NULL, -1, 0, 125 },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                assert_int_equal(
+                        exit_status_map(rows[i].state, rows[i].error, rows[i].exit_status, rows[i].exit_signal),
+                        rows[i].expected);
+}
+
+static void id_is_a_number_or_a_unit(void **state) {
+        static const char *const bad[] = { "", "0", "-1", "+1", "1x", "0x1", "q", "infinity", "q1.scope",
+                                           "penstock-.service", "18446744073709551616", "1 " };
+        uint64_t id = 7;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_int_equal(id_parse(bad[i], &id), -EINVAL);
+        assert_int_equal(id, 7);
+        assert_int_equal(id_parse("12", &id), 0);
+        assert_int_equal(id, 12);
+        assert_int_equal(id_parse("q13", &id), 0);
+        assert_int_equal(id, 13);
+        assert_int_equal(id_parse("penstock-q14.service", &id), 0);
+        assert_int_equal(id, 14);
+}
+
+static void first_word_is_the_query(void **state) {
+        char *before[] = { (char *) "select 1", (char *) "x" }, *after[] = { (char *) "-- hi", (char *) "y" };
+        Command c = {};
+
+        (void) state;
+        assert_int_equal(command_from_words("sqlite", NULL, (Words) { before, 2 }, (Words) { after, 2 }, &c),
+                         COMMAND_GOOD);
+        assert_string_equal(c.query, "select 1");
+        assert_int_equal(c.before.n, 1);
+        assert_string_equal(c.before.v[0], "x");
+        assert_int_equal(c.after.n, 2);
+
+        assert_int_equal(command_from_words("sqlite", NULL, (Words) {}, (Words) { after, 2 }, &c), COMMAND_GOOD);
+        assert_string_equal(c.query, "-- hi");
+        assert_int_equal(c.after.n, 1);
+        assert_int_equal(command_from_words("sqlite", NULL, (Words) {}, (Words) {}, &c), COMMAND_NO_QUERY);
+}
+
+static void with_a_file_all_words_are_arguments(void **state) {
+        char *before[] = { (char *) "x" };
+        Command c = {};
+
+        (void) state;
+        assert_int_equal(command_from_words("sqlite", "f.sql", (Words) { before, 1 }, (Words) {}, &c), COMMAND_GOOD);
+        assert_null(c.query);
+        assert_int_equal(c.before.n, 1);
+}
+
+static void dash_is_standard_input_only_before_the_dashes(void **state) {
+        char *dash[] = { (char *) "-" };
+        Command c = {};
+
+        (void) state;
+        assert_int_equal(command_from_words("sqlite", NULL, (Words) { dash, 1 }, (Words) {}, &c), COMMAND_GOOD);
+        assert_true(c.query_is_stdin);
+        assert_int_equal(command_from_words("sqlite", NULL, (Words) {}, (Words) { dash, 1 }, &c), COMMAND_GOOD);
+        assert_false(c.query_is_stdin);
+        assert_string_equal(c.query, "-");
+}
+
+static void exec_needs_no_language_behind_the_dashes(void **state) {
+        char *words[] = { (char *) "ls", (char *) "-l" };
+        Command c = {};
+
+        (void) state;
+        assert_int_equal(command_from_words(NULL, NULL, (Words) {}, (Words) { words, 2 }, &c), COMMAND_GOOD);
+        assert_string_equal(c.language, "exec");
+        assert_null(c.query);
+        assert_int_equal(c.after.n, 2);
+        assert_int_equal(command_from_words(NULL, NULL, (Words) { words, 1 }, (Words) {}, &c), COMMAND_NO_LANGUAGE);
+        assert_int_equal(command_from_words(NULL, NULL, (Words) {}, (Words) {}, &c), COMMAND_NO_LANGUAGE);
+        assert_int_equal(command_from_words("exec", NULL, (Words) {}, (Words) {}, &c), COMMAND_NO_ARGV);
+}
+
+static void paths_become_absolute(void **state) {
+        char dir[] = "/tmp/penstock-test-XXXXXX", expected[128];
+        char *path = NULL;
+
+        (void) state;
+        assert_non_null(mkdtemp(dir));
+        assert_int_equal(chdir(dir), 0);
+        assert_int_equal(symlink(dir, "link"), 0);
+        snprintf(expected, sizeof(expected), "%s/missing.db", dir);
+        assert_int_equal(path_resolve("./link/../link/missing.db", &path), -ENOENT); /* link/.. is /tmp */
+        assert_int_equal(path_resolve("link/missing.db", &path), 0);
+        assert_string_equal(path, expected);
+        free(path);
+        assert_int_equal(path_resolve("missing.db", &path), 0);
+        assert_string_equal(path, expected);
+        free(path);
+        assert_int_equal(path_resolve("nowhere/missing.db", &path), -ENOENT);
+        assert_int_equal(path_resolve("/missing", &path), 0);
+        assert_string_equal(path, "/missing");
+        free(path);
+
+        assert_false(database_is_path("sales"));
+        close(open("sales", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+        assert_true(database_is_path("sales"));
+        assert_true(database_is_path("missing.db"));
+        assert_true(database_is_path("/x"));
+        assert_false(database_is_path(":memory:"));
+        assert_false(database_is_path("host=db.example dbname=sales"));
+        assert_false(database_is_path("postgresql://db/sales"));
+        unlink("sales");
+        unlink("link");
+        assert_int_equal(chdir("/"), 0);
+        rmdir(dir);
+}
+
+static void numbers_read_well(void **state) {
+        char buf[TEXT_MAX];
+
+        (void) state;
+        assert_string_equal(format_duration(999, buf), "999us");
+        assert_string_equal(format_duration(1000, buf), "1ms");
+        assert_string_equal(format_duration(999999, buf), "999ms");
+        assert_string_equal(format_duration(59999999, buf), "59.9s");
+        assert_string_equal(format_duration(60 * USEC_PER_SEC, buf), "1min 0s");
+        assert_string_equal(format_duration(3600 * USEC_PER_SEC, buf), "1h 0min");
+        assert_string_equal(format_duration(USEC_INFINITY, buf), "infinity");
+        assert_string_equal(format_size(0, buf), "-");
+        assert_string_equal(format_time(0, buf), "-");
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(exit_status_tells_who_ended_it),
+                cmocka_unit_test(id_is_a_number_or_a_unit),
+                cmocka_unit_test(first_word_is_the_query),
+                cmocka_unit_test(with_a_file_all_words_are_arguments),
+                cmocka_unit_test(dash_is_standard_input_only_before_the_dashes),
+                cmocka_unit_test(exec_needs_no_language_behind_the_dashes),
+                cmocka_unit_test(paths_become_absolute),
+                cmocka_unit_test(numbers_read_well),
+        };
+
+        return cmocka_run_group_tests_name("ctl-pure", tests, NULL, NULL);
+}
