@@ -17,8 +17,6 @@
 #include "host/journal.h"
 #include "host/state_files.h"
 
-#define BUS_NAME "org.penstock1"
-
 typedef struct Daemon {
         sd_event *event;
         sd_bus *bus;

@@ -269,6 +269,8 @@ void manager_fail(Manager *m, Entry *e, ErrorCode code, const char *message) {
 
         error_set(&error, code, "%s", message);
         manager_feed(m, &(Event) { .type = EVENT_UNIT_FAILED, .query_id = e->record.id, .error = &error });
+        if (!e->unit_requested)
+                entry_drop_runtime(e);
 }
 
 int manager_reload(Manager *m, Error *ret_error) {

@@ -72,7 +72,6 @@ static int make_launch(const Entry *e, const LanguageCommand *c) {
                 .cwd = e->working_directory_access != PATH_HIDDEN && r->working_directory ? r->working_directory : "/",
                 .argv = c->argv.v,
                 .stdin_from = c->stdin_from,
-                .stdin_file = r->file,
                 .query_on_fd = c->query_on_fd,
                 .thp_disable = e->thp_disable,
                 .checks = checks,

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/pathcheck.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What the child writes for one item; a fixed size, and below PIPE_BUF with its path, so that one write is one record. */
+typedef struct Answer {
+        int error;
+        bool is_directory, is_writable;
+        uint64_t dev, ino;
+        char resolved[PATH_MAX];
+} Answer;
+
+struct Pathcheck {
+        sd_event *event; /* borrowed: it outlives all that is attached to it */
+        PathcheckDone on_done;
+        void *userdata;
+        pid_t pid;
+        int fd;
+        sd_event_source *io, *timer;
+        PathcheckResult *results;
+        size_t n_results, received; /* bytes */
+        Answer *answers;
+};
+
+void pathcheck_results_free(PathcheckResult *results, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                free(results[i].path);
+                free(results[i].resolved);
+        }
+        free(results);
+}
+
+static int on_child_gone(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        pid_t pid = (pid_t) (intptr_t) userdata;
+
+        (void) fd;
+        (void) revents;
+        (void) waitpid(pid, NULL, WNOHANG);
+        sd_event_source_disable_unref(s);
+        return 0;
+}
+
+/* A child that hangs in a file system dies when the kernel lets it: the loop keeps its pidfd until then. */
+static void leave_child(Pathcheck *p) {
+        sd_event_source *s = NULL;
+        int pidfd;
+
+        if (p->pid <= 0)
+                return;
+        (void) kill(p->pid, SIGKILL);
+        if (waitpid(p->pid, NULL, WNOHANG) == p->pid)
+                return;
+        pidfd = pidfd_open(p->pid, 0);
+        if (pidfd < 0)
+                return;
+        if (sd_event_add_io(p->event, &s, pidfd, EPOLLIN, on_child_gone, (void *) (intptr_t) p->pid) < 0 ||
+            sd_event_source_set_io_fd_own(s, true) < 0) {
+                sd_event_source_unref(s);
+                close(pidfd);
+        }
+}
+
+Pathcheck *pathcheck_free(Pathcheck *p) {
+        if (!p)
+                return NULL;
+        sd_event_source_disable_unref(p->io);
+        sd_event_source_disable_unref(p->timer);
+        if (p->fd >= 0)
+                close(p->fd);
+        leave_child(p);
+        pathcheck_results_free(p->results, p->n_results);
+        free(p->answers);
+        free(p);
+        return NULL;
+}
+
+/* In the child, as the caller. */
+static void look(const PathcheckItem *item, Answer *a) {
+        struct stat st;
+        int fd;
+
+        if (!realpath(item->path, a->resolved) || stat(item->path, &st) < 0) {
+                a->error = errno;
+                return;
+        }
+        a->is_directory = S_ISDIR(st.st_mode);
+        a->dev = st.st_dev;
+        a->ino = st.st_ino;
+        if (item->kind == PATHCHECK_DIRECTORY) {
+                a->error = !a->is_directory ? ENOTDIR : access(item->path, X_OK) < 0 ? errno : 0;
+        } else if (a->is_directory) {
+                a->error = EISDIR;
+        } else {
+                /* Not a FIFO's other end to wait for, nor a terminal to take. */
+                fd = open(item->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+                a->error = fd < 0 ? errno : 0;
+                if (fd >= 0)
+                        close(fd);
+        }
+        a->is_writable = access(item->path, W_OK) == 0;
+}
+
+static void child(const PathcheckRequest *r, int fd) {
+        static Answer a;
+        sigset_t none;
+
+        sigemptyset(&none);
+        signal(SIGTERM, SIG_DFL);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        if (dup2(fd, 3) < 0)
+                _exit(1);
+        (void) close_range(4, ~0U, 0);
+        if (setgroups(r->n_gids, r->gids) < 0 || setresgid(r->gid, r->gid, r->gid) < 0 ||
+            setresuid(r->uid, r->uid, r->uid) < 0)
+                _exit(1);
+        for (size_t i = 0; i < r->n_items; i++) {
+                const char *p = (const char *) &a;
+                size_t left = sizeof(a);
+
+                memset(&a, 0, sizeof(a));
+                look(&r->items[i], &a);
+                while (left > 0) {
+                        ssize_t n = write(3, p, left);
+
+                        if (n < 0 && errno != EINTR)
+                                _exit(1);
+                        p += n > 0 ? n : 0;
+                        left -= n > 0 ? (size_t) n : 0;
+                }
+        }
+        _exit(0);
+}
+
+static void finish(Pathcheck *p, int r) {
+        PathcheckResult *results = p->results;
+        size_t n = p->n_results;
+
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                Answer *a = &p->answers[i];
+
+                a->resolved[sizeof(a->resolved) - 1] = 0;
+                results[i].error = a->error;
+                results[i].is_directory = a->is_directory;
+                results[i].is_writable = a->is_writable;
+                results[i].dev = a->dev;
+                results[i].ino = a->ino;
+                if (a->error == 0 && !(results[i].resolved = strdup(a->resolved)))
+                        r = -ENOMEM;
+        }
+        p->io = sd_event_source_disable_unref(p->io);
+        p->timer = sd_event_source_disable_unref(p->timer);
+        if (r < 0) {
+                p->on_done(r, NULL, 0, p->userdata);
+                return;
+        }
+        p->results = NULL;
+        p->n_results = 0;
+        p->on_done(0, results, n, p->userdata);
+}
+
+static int on_answer(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        Pathcheck *p = userdata;
+        size_t all = p->n_results * sizeof(Answer);
+        ssize_t n;
+
+        (void) s;
+        (void) revents;
+        n = read(fd, (char *) p->answers + p->received, all - p->received);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return 0;
+        if (n > 0)
+                p->received += (size_t) n;
+        if (p->received == all)
+                finish(p, 0);
+        else if (n <= 0)
+                finish(p, n < 0 ? -errno : -EIO); /* it died before it had said all */
+        return 0;
+}
+
+static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata) {
+        (void) s;
+        (void) usec;
+        finish(userdata, -ETIMEDOUT);
+        return 0;
+}
+
+static int start(Pathcheck *p, sd_event *event, const PathcheckRequest *request) {
+        int fds[2], r;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        p->fd = fds[0];
+        p->pid = fork();
+        if (p->pid == 0)
+                child(request, fds[1]);
+        r = p->pid < 0 ? -errno : 0;
+        close(fds[1]);
+        if (r == 0 && fcntl(p->fd, F_SETFL, O_NONBLOCK) < 0)
+                r = -errno;
+        if (r >= 0)
+                r = sd_event_add_io(event, &p->io, p->fd, EPOLLIN, on_answer, p);
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, &p->timer, CLOCK_MONOTONIC, PATHCHECK_TIMEOUT_USEC, 0, on_timeout, p);
+        return r;
+}
+
+int pathcheck_start(sd_event *event, const PathcheckRequest *request, PathcheckDone on_done, void *userdata,
+                    Pathcheck **ret) {
+        Pathcheck *p;
+        int r = 0;
+
+        if (request->n_items == 0 || request->n_items > PATHCHECK_ITEMS_MAX)
+                return -EINVAL;
+        p = calloc(1, sizeof(*p));
+        if (!p)
+                return -ENOMEM;
+        *p = (Pathcheck) { .event = event, .on_done = on_done, .userdata = userdata, .fd = -1 };
+        p->results = calloc(request->n_items, sizeof(*p->results));
+        p->answers = calloc(request->n_items, sizeof(*p->answers));
+        if (!p->results || !p->answers)
+                r = -ENOMEM;
+        for (size_t i = 0; i < request->n_items && r == 0; i++) {
+                p->results[i].key = request->items[i].key;
+                p->results[i].path = strdup(request->items[i].path);
+                p->n_results++;
+                if (!p->results[i].path)
+                        r = -ENOMEM;
+        }
+        if (r == 0)
+                r = start(p, event, request);
+        if (r < 0) {
+                pathcheck_free(p);
+                return r;
+        }
+        *ret = p;
+        return 0;
+}

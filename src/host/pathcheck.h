@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* host/pathcheck: looks at paths as the caller, off the loop. A short-lived child takes the caller's groups, gid and
+ * uid, resolves and opens each path, and reports through a pipe; FUSE and NFS may hang, so it has a time limit.
+ *
+ * Why: root binds such a path into the query's unit, and a bind mount leaves out the permissions of the directories
+ * above it. So what the caller can't reach by himself must not be bound; and what he saw (device and inode) is compared
+ * once more by the engine's process after it became the caller. */
+#pragma once
+
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "core/base.h"
+
+#define PATHCHECK_TIMEOUT_USEC (10 * USEC_PER_SEC)
+
+typedef enum PathcheckKind { PATHCHECK_FILE, PATHCHECK_DIRECTORY } PathcheckKind;
+
+typedef struct PathcheckItem {
+        const char *key; /* a static name, for messages: "database" */
+        const char *path;
+        PathcheckKind kind; /* a file must be readable, a directory enterable */
+} PathcheckItem;
+
+#define PATHCHECK_ITEMS_MAX 16
+
+typedef struct PathcheckRequest {
+        uid_t uid;
+        gid_t gid;
+        const uint32_t *gids;
+        size_t n_gids;
+        const PathcheckItem *items;
+        size_t n_items;
+} PathcheckRequest;
+
+typedef struct PathcheckResult {
+        const char *key;      /* of the item */
+        char *path, *resolved; /* as asked for; without symbolic links, NULL when @error is set */
+        int error;             /* errno, positive; 0: it is what it should be */
+        bool is_directory, is_writable;
+        uint64_t dev, ino;
+} PathcheckResult;
+
+typedef struct Pathcheck Pathcheck;
+
+/* @r 0: @results (owned by the receiver, pathcheck_results_free()); else -ETIMEDOUT, or -errno, and no results.
+ * May free the Pathcheck. */
+typedef void (*PathcheckDone)(int r, PathcheckResult *results, size_t n, void *userdata);
+
+/* Start to look. Copies the request. Returns 0, or -errno; then @on_done is never called. */
+int pathcheck_start(sd_event *event, const PathcheckRequest *request, PathcheckDone on_done, void *userdata,
+                    Pathcheck **ret);
+/* Kills the child if it still runs; on_done is not called any more. Takes NULL, returns NULL. */
+Pathcheck *pathcheck_free(Pathcheck *p);
+void pathcheck_results_free(PathcheckResult *results, size_t n);
