@@ -2,9 +2,9 @@
 /* penstock: submit queries to Penstock and manage them, over the system bus.
  *
  * Sizes are in bytes, spans and times in microseconds; UINT64_MAX stands for "infinity". Functions return 0 or a
- * negative errno; on failure what they would have returned is untouched, and PenstockError (where it is taken; NULL is
- * fine) says why. Nothing here writes to stdout or stderr, installs a signal handler or starts a thread. One client
- * and all that belongs to it is for one thread at a time.
+ * negative errno; on failure what they would have returned is untouched, and PenstockError (where it is taken; NULL
+ * is fine) says why. Nothing here writes to stdout or stderr, installs a signal handler or starts a thread. One
+ * client and all that belongs to it is for one thread at a time.
  *
  * docs/client.md has an overview and an example. */
 #ifndef PENSTOCK_H
@@ -119,8 +119,8 @@ int penstock_request_check(const PenstockRequest *r, PenstockError *ret_error);
 
 /* ---- A query ---- */
 
-/* Submit @r. Returns when the service has recorded it, or refused it (a full queue, a bad request). The query holds its
- * results and its hold from then on; free with penstock_query_free(). */
+/* Submit @r. Returns when the service has recorded it, or refused it (a full queue, a bad request). The query holds
+ * its results and its hold from then on; free with penstock_query_free(). */
 int penstock_query_submit(PenstockClient *c, const PenstockRequest *r, PenstockQuery **ret, PenstockError *ret_error);
 /* A handle on a query by its ID, without results or hold. The service is not asked: an unknown ID is NoSuchQuery in
  * the first call. */
@@ -164,11 +164,12 @@ int penstock_query_wait(PenstockQuery *q, uint64_t timeout_usec, PenstockInfo **
  * success. A handler must not free @q. */
 typedef void (*PenstockHandler)(PenstockQuery *q, PenstockInfo *info, const PenstockError *error, void *userdata);
 /* @q is NULL on failure, else the handler's to free. */
-typedef void (*PenstockSubmitHandler)(PenstockClient *c, PenstockQuery *q, const PenstockError *error, void *userdata);
+typedef void (*PenstockSubmitHandler)(PenstockClient *c, PenstockQuery *q, const PenstockError *error,
+                                      void *userdata);
 
-/* Call @handler with a description now, whenever the state or the error changed, and once with an error if the service
- * cannot be reached again (as in penstock_query_wait()). The last call is the one with an ended state or an error. A
- * second watch replaces the first. */
+/* Call @handler with a description now, whenever the state or the error changed, and once with an error if the
+ * service cannot be reached again (as in penstock_query_wait()). The last call is the one with an ended state or an
+ * error. A second watch replaces the first. */
 int penstock_query_watch(PenstockQuery *q, PenstockHandler handler, void *userdata);
 int penstock_query_submit_async(PenstockClient *c, const PenstockRequest *r, PenstockSubmitHandler handler,
                                 void *userdata, PenstockError *ret_error);
@@ -214,7 +215,7 @@ int penstock_info_get_pair(const PenstockInfo *i, const char *key, size_t index,
 
 /* One raise of the quota. */
 typedef struct PenstockRaise {
-        uint64_t at_usec;      /* since execution started */
+        uint64_t at_usec; /* since execution started */
         const char *cause;
         uint64_t old_limit_bytes, new_limit_bytes;
         uint64_t latency_usec; /* from the wake-up to the limit in force */

@@ -9,14 +9,10 @@
 
 /* What the bus itself says when nobody is there, or when the one who was there left without an answer. */
 static const char *const unreachable_names[] = {
-        "org.freedesktop.DBus.Error.ServiceUnknown",
-        "org.freedesktop.DBus.Error.NameHasNoOwner",
-        "org.freedesktop.DBus.Error.NoReply",
-        "org.freedesktop.DBus.Error.NoServer",
-        "org.freedesktop.DBus.Error.Timeout",
-        "org.freedesktop.DBus.Error.TimedOut",
-        "org.freedesktop.DBus.Error.Disconnected",
-        "org.freedesktop.systemd1.NoSuchUnit",
+        "org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner",
+        "org.freedesktop.DBus.Error.NoReply",        "org.freedesktop.DBus.Error.NoServer",
+        "org.freedesktop.DBus.Error.Timeout",        "org.freedesktop.DBus.Error.TimedOut",
+        "org.freedesktop.DBus.Error.Disconnected",   "org.freedesktop.systemd1.NoSuchUnit",
         "org.freedesktop.systemd1.UnitMasked",
 };
 
@@ -24,10 +20,12 @@ static const struct {
         const char *name;
         int error;
 } own_names[] = {
-        { "InvalidArgument", EINVAL },        { "UnknownLanguage", ENOPKG },       { "CompilationFailed", ENOEXEC },
-        { "QueueLengthExceeded", EUSERS },    { "QueueTimeout", ETIME },           { "ShuttingDown", ESHUTDOWN },
-        { "MemoryLimitExceeded", EDQUOT },    { "MemoryBudgetExhausted", ENOMEM }, { "Timeout", ETIMEDOUT },
-        { "Canceled", ECANCELED },            { "NoSuchQuery", ENXIO },            { "PermissionDenied", EACCES },
+        { "InvalidArgument", EINVAL },     { "UnknownLanguage", ENOPKG },
+        { "CompilationFailed", ENOEXEC },  { "QueueLengthExceeded", EUSERS },
+        { "QueueTimeout", ETIME },         { "ShuttingDown", ESHUTDOWN },
+        { "MemoryLimitExceeded", EDQUOT }, { "MemoryBudgetExhausted", ENOMEM },
+        { "Timeout", ETIMEDOUT },          { "Canceled", ECANCELED },
+        { "NoSuchQuery", ENXIO },          { "PermissionDenied", EACCES },
 };
 
 int client_error(PenstockError *e, int r, const char *name, const char *format, ...) {
@@ -65,10 +63,8 @@ static bool errno_is_unreachable(int r) {
         case EPIPE:
         case ETIMEDOUT:
         case ENOENT:
-        case EHOSTDOWN:
-                return true;
-        default:
-                return false;
+        case EHOSTDOWN: return true;
+        default: return false;
         }
 }
 
@@ -89,9 +85,10 @@ static int from_name(PenstockError *e, const char *name, const char *message) {
                 return client_error(e, own_errno(name), name, "%s", message);
         }
         if (name_is_unreachable(name))
-                return client_error(e, -EHOSTDOWN, PENSTOCK_ERROR_UNREACHABLE,
-                                    "penstockd does not answer on the system bus (%s); see: systemctl status penstockd",
-                                    message);
+                return client_error(
+                                e, -EHOSTDOWN, PENSTOCK_ERROR_UNREACHABLE,
+                                "penstockd does not answer on the system bus (%s); see: systemctl status penstockd",
+                                message);
         if (strcmp(name, SD_BUS_ERROR_UNKNOWN_METHOD) == 0 || strcmp(name, SD_BUS_ERROR_NOT_SUPPORTED) == 0 ||
             strcmp(name, SD_BUS_ERROR_UNKNOWN_INTERFACE) == 0)
                 return client_error(e, -EOPNOTSUPP, PENSTOCK_ERROR_UNSUPPORTED,

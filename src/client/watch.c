@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* client/watch: follow one query to its end, through restarts of the service and of the bus.
- * Signals only say that something changed; each fact comes from Describe. The match goes out before the first Describe
- * on the same connection, so that no change falls in between. */
+ * Signals only say that something changed; each fact comes from Describe. The match goes out before the first
+ * Describe on the same connection, so that no change falls in between. */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -19,11 +19,11 @@ struct Watch {
         sd_bus_slot *changed, *owner, *lost, *describe;
         sd_event_source *timer; /* only with an event loop */
         WatchPhase phase;
-        bool again;              /* something changed while a Describe was on its way */
-        unsigned generation;     /* of the connection that the slots belong to */
-        uint64_t retry_usec;     /* when to ask again; infinity: an answer or a signal will come */
-        uint64_t give_up_usec;   /* infinity while the service is there */
-        PenstockInfo *info;      /* the last description */
+        bool again;            /* something changed while a Describe was on its way */
+        unsigned generation;   /* of the connection that the slots belong to */
+        uint64_t retry_usec;   /* when to ask again; infinity: an answer or a signal will come */
+        uint64_t give_up_usec; /* infinity while the service is there */
+        PenstockInfo *info;    /* the last description */
         PenstockError error;
         PenstockHandler handler; /* NULL: penstock_query_wait() looks at the phase itself */
         void *userdata;
@@ -73,8 +73,8 @@ static void watch_finish(Watch *w, WatchPhase phase) {
                            w->userdata);
 }
 
-/* No answer. That the service is away is waited out for a while, once it is known to have been there; any other error is
- * final. */
+/* No answer. That the service is away is waited out for a while, once it is known to have been there; any other error
+ * is final. */
 static void watch_no_answer(Watch *w, const PenstockError *error) {
         bool was_there = w->info || w->query->is_submitted;
         uint64_t now = now_monotonic();
@@ -139,8 +139,8 @@ static int watch_describe(Watch *w) {
                 return 0;
         }
         w->again = false;
-        /* The first contact may start the service. Later ones must not: an operator who stops it would find it started
-         * again by those who watch. */
+        /* The first contact may start the service. Later ones must not: an operator who stops it would find it
+         * started again by those who watch. */
         start = w->info || w->query->is_submitted ? AUTO_START_NO : AUTO_START_YES;
         r = client_message_new(w->query->client, "Describe", w->query->id, start, &m);
         if (r >= 0)
@@ -282,7 +282,8 @@ static int watch_step(Watch *w, uint64_t deadline_usec) {
         return 1;
 }
 
-EXPORT int penstock_query_wait(PenstockQuery *q, uint64_t timeout_usec, PenstockInfo **ret, PenstockError *ret_error) {
+EXPORT int penstock_query_wait(PenstockQuery *q, uint64_t timeout_usec, PenstockInfo **ret,
+                               PenstockError *ret_error) {
         uint64_t now = now_monotonic(), deadline;
         Watch *w = NULL;
         int r;
@@ -302,8 +303,8 @@ EXPORT int penstock_query_wait(PenstockQuery *q, uint64_t timeout_usec, Penstock
                 w->info = NULL;
                 r = 0;
         } else if (w->phase == WATCH_FAILED)
-                r = client_error(ret_error, client_error_is_unreachable(&w->error) ? -EHOSTDOWN : -EIO,
-                                 w->error.name, "%s", w->error.message);
+                r = client_error(ret_error, client_error_is_unreachable(&w->error) ? -EHOSTDOWN : -EIO, w->error.name,
+                                 "%s", w->error.message);
         else if (r == 0)
                 r = client_error(ret_error, -ETIMEDOUT, "Timeout", "the query has not ended within %llu ms",
                                  (unsigned long long) (timeout_usec / USEC_PER_MSEC));

@@ -17,11 +17,13 @@ static const struct {
         int resource;
         const char *name;
 } limits[] = {
-        { RLIMIT_AS, "AS" },           { RLIMIT_CPU, "CPU" },         { RLIMIT_DATA, "DATA" },
-        { RLIMIT_FSIZE, "FSIZE" },     { RLIMIT_LOCKS, "LOCKS" },     { RLIMIT_MSGQUEUE, "MSGQUEUE" },
-        { RLIMIT_NICE, "NICE" },       { RLIMIT_NOFILE, "NOFILE" },   { RLIMIT_NPROC, "NPROC" },
-        { RLIMIT_RSS, "RSS" },         { RLIMIT_RTPRIO, "RTPRIO" },   { RLIMIT_RTTIME, "RTTIME" },
-        { RLIMIT_STACK, "STACK" },     { RLIMIT_SIGPENDING, "SIGPENDING" },
+        { RLIMIT_AS, "AS" },         { RLIMIT_CPU, "CPU" },
+        { RLIMIT_DATA, "DATA" },     { RLIMIT_FSIZE, "FSIZE" },
+        { RLIMIT_LOCKS, "LOCKS" },   { RLIMIT_MSGQUEUE, "MSGQUEUE" },
+        { RLIMIT_NICE, "NICE" },     { RLIMIT_NOFILE, "NOFILE" },
+        { RLIMIT_NPROC, "NPROC" },   { RLIMIT_RSS, "RSS" },
+        { RLIMIT_RTPRIO, "RTPRIO" }, { RLIMIT_RTTIME, "RTTIME" },
+        { RLIMIT_STACK, "STACK" },   { RLIMIT_SIGPENDING, "SIGPENDING" },
 };
 
 static int no_memory(const Verb *verb) {

@@ -37,8 +37,8 @@ struct Verb {
 };
 
 extern const Verb verb_run, verb_submit, verb_list, verb_show, verb_wait, verb_results, verb_cancel, verb_done,
-        verb_stats, verb_why, verb_status, verb_languages, verb_config, verb_pause, verb_resume, verb_shutdown,
-        verb_metrics;
+                verb_stats, verb_why, verb_status, verb_languages, verb_config, verb_pause, verb_resume,
+                verb_shutdown, verb_metrics;
 
 /* ---- options.c ---- */
 
@@ -93,9 +93,9 @@ const char *format_size(uint64_t bytes, char buf[static TEXT_MAX]);
 
 /* ---- fields.c: short ways to a description's entries ---- */
 
-uint64_t info_u64(const PenstockInfo *i, const char *key);         /* 0 when absent */
-int64_t info_i64(const PenstockInfo *i, const char *key);          /* 0 when absent */
-const char *info_string(const PenstockInfo *i, const char *key);   /* "" when absent */
+uint64_t info_u64(const PenstockInfo *i, const char *key);       /* 0 when absent */
+int64_t info_i64(const PenstockInfo *i, const char *key);        /* 0 when absent */
+const char *info_string(const PenstockInfo *i, const char *key); /* "" when absent */
 
 /* ---- cleanup ---- */
 

@@ -4,15 +4,35 @@
 #include "ctl/json.h"
 
 static const char *const query_keys[] = {
-        "id", "state", "language", "unit", "control_group", "user_id", "labels", "priority", "queue_position",
-        "wait_reason", "memory_quota_bytes", "memory_max_bytes", "memory_current_bytes", "memory_peak_bytes", "raises",
-        "detached", "exit_status", "exit_signal", "created_usec", "ended_usec", "total_usec",
+        "id",
+        "state",
+        "language",
+        "unit",
+        "control_group",
+        "user_id",
+        "labels",
+        "priority",
+        "queue_position",
+        "wait_reason",
+        "memory_quota_bytes",
+        "memory_max_bytes",
+        "memory_current_bytes",
+        "memory_peak_bytes",
+        "raises",
+        "detached",
+        "exit_status",
+        "exit_signal",
+        "created_usec",
+        "ended_usec",
+        "total_usec",
 };
 
 static const char *const stats_keys[] = {
-        "id", "state", "unit", "language", "total_usec", "compile_usec", "queue_usec", "execute_usec", "frozen_usec",
-        "stall_usec", "cpu_usec", "io_read_bytes", "io_write_bytes", "memory_max_bytes", "memory_peak_bytes", "raises",
-        "runtime_errors", "verdict", "exit_status", "exit_signal", "raise_log",
+        "id",           "state",          "unit",           "language",         "total_usec",
+        "compile_usec", "queue_usec",     "execute_usec",   "frozen_usec",      "stall_usec",
+        "cpu_usec",     "io_read_bytes",  "io_write_bytes", "memory_max_bytes", "memory_peak_bytes",
+        "raises",       "runtime_errors", "verdict",        "exit_status",      "exit_signal",
+        "raise_log",
 };
 
 static json_t *json_u64(uint64_t value) {

@@ -5,10 +5,9 @@
 #include "ctl/table.h"
 
 static const Column columns[] = {
-        { "ID", COLUMN_RIGHT },     { "STATE", COLUMN_LEFT },    { "LANGUAGE", COLUMN_LEFT }, { "USER", COLUMN_LEFT },
-        { "POS", COLUMN_RIGHT },    { "QUOTA", COLUMN_RIGHT },   { "MAX", COLUMN_RIGHT },     { "USED", COLUMN_RIGHT },
-        { "PEAK", COLUMN_RIGHT },   { "RAISES", COLUMN_RIGHT },  { "TIME", COLUMN_RIGHT },
-        { "WHY", COLUMN_TRUNCATE },
+        { "ID", COLUMN_RIGHT },   { "STATE", COLUMN_LEFT },   { "LANGUAGE", COLUMN_LEFT }, { "USER", COLUMN_LEFT },
+        { "POS", COLUMN_RIGHT },  { "QUOTA", COLUMN_RIGHT },  { "MAX", COLUMN_RIGHT },     { "USED", COLUMN_RIGHT },
+        { "PEAK", COLUMN_RIGHT }, { "RAISES", COLUMN_RIGHT }, { "TIME", COLUMN_RIGHT },    { "WHY", COLUMN_TRUNCATE },
 };
 
 static const char *user_name(uint64_t uid, char buf[static TEXT_MAX]) {
@@ -30,7 +29,7 @@ static const char *reason(const PenstockInfo *i, PenstockError *error) {
 
 static void add_row(struct libscols_table *t, const PenstockInfo *i) {
         char id[TEXT_MAX], user[TEXT_MAX], pos[TEXT_MAX] = "-", quota[TEXT_MAX], max[TEXT_MAX], used[TEXT_MAX],
-                peak[TEXT_MAX], raises[TEXT_MAX], time[TEXT_MAX];
+                                           peak[TEXT_MAX], raises[TEXT_MAX], time[TEXT_MAX];
         uint64_t position = info_u64(i, "queue_position");
         PenstockError error = {};
 
@@ -40,18 +39,18 @@ static void add_row(struct libscols_table *t, const PenstockInfo *i) {
                 snprintf(pos, sizeof(pos), "%llu", (unsigned long long) position);
         table_add(t,
                   (const char *const[]) {
-                          id,
-                          info_string(i, "state"),
-                          info_string(i, "language"),
-                          user_name(info_u64(i, "user_id"), user),
-                          pos,
-                          format_size(info_u64(i, "memory_quota_bytes"), quota),
-                          format_size(info_u64(i, "memory_max_bytes"), max),
-                          format_size(info_u64(i, "memory_current_bytes"), used),
-                          format_size(info_u64(i, "memory_peak_bytes"), peak),
-                          raises,
-                          format_duration(info_u64(i, "total_usec"), time),
-                          reason(i, &error),
+                                  id,
+                                  info_string(i, "state"),
+                                  info_string(i, "language"),
+                                  user_name(info_u64(i, "user_id"), user),
+                                  pos,
+                                  format_size(info_u64(i, "memory_quota_bytes"), quota),
+                                  format_size(info_u64(i, "memory_max_bytes"), max),
+                                  format_size(info_u64(i, "memory_current_bytes"), used),
+                                  format_size(info_u64(i, "memory_peak_bytes"), peak),
+                                  raises,
+                                  format_duration(info_u64(i, "total_usec"), time),
+                                  reason(i, &error),
                   },
                   ELEMENTSOF(columns));
 }

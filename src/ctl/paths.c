@@ -42,6 +42,7 @@ bool database_is_path(const char *database) {
                 return false;
         if (strchr(database, '/') || lstat(database, &st) == 0)
                 return true;
-        /* ":memory:" and "host=… dbname=…" are no files; "missing.db" is one whose absence should be told by its path. */
+        /* ":memory:" and "host=… dbname=…" are no files; "missing.db" is one whose absence should be told by its
+         * path. */
         return database[0] != ':' && !strchr(database, '=') && strchr(database, '.');
 }

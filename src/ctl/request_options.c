@@ -47,24 +47,25 @@ const struct option request_options[] = {
 };
 
 const char request_help[] =
-        "  -l, --language LANGUAGE   see `penstockctl languages`; `exec` when only ARGV is given\n"
-        "  -d, --database DATABASE   a file, or what the language says\n"
-        "      --file FILE           a file that holds the query\n"
-        "  -p, --param NAME=VALUE    a parameter of the language\n"
-        "  -e, --env NAME[=VALUE]    a variable for the engine; without a value, yours\n"
-        "      --memory-initial SIZE, --memory-max SIZE\n"
-        "                            the quota to start with, and the most it may become (64M, 1.5G)\n"
-        "      --timeout DURATION, --queue-timeout DURATION\n"
-        "                            of executing and of waiting (90, 2min; 0 or infinity: none)\n"
-        "      --priority NUMBER     higher goes first; above 0 needs permission\n"
-        "      --label KEY=VALUE     for metrics and lists\n"
-        "      --dependency NAME     one more dependency of the service's configuration\n"
-        "      --stdin               give the engine your standard input (exec always has it)\n"
-        "      --working-directory DIR\n"
-        "      --user NAME           run as this user; root only\n"
-        "\n"
-        "The first word is the QUERY, the others are its arguments; \"-\" reads the query from standard input.\n"
-        "Behind \"--\" a word may begin with \"-\". With `exec` all words are ARGV.\n";
+                "  -l, --language LANGUAGE   see `penstockctl languages`; `exec` when only ARGV is given\n"
+                "  -d, --database DATABASE   a file, or what the language says\n"
+                "      --file FILE           a file that holds the query\n"
+                "  -p, --param NAME=VALUE    a parameter of the language\n"
+                "  -e, --env NAME[=VALUE]    a variable for the engine; without a value, yours\n"
+                "      --memory-initial SIZE, --memory-max SIZE\n"
+                "                            the quota to start with, and the most it may become (64M, 1.5G)\n"
+                "      --timeout DURATION, --queue-timeout DURATION\n"
+                "                            of executing and of waiting (90, 2min; 0 or infinity: none)\n"
+                "      --priority NUMBER     higher goes first; above 0 needs permission\n"
+                "      --label KEY=VALUE     for metrics and lists\n"
+                "      --dependency NAME     one more dependency of the service's configuration\n"
+                "      --stdin               give the engine your standard input (exec always has it)\n"
+                "      --working-directory DIR\n"
+                "      --user NAME           run as this user; root only\n"
+                "\n"
+                "The first word is the QUERY, the others are its arguments; \"-\" reads the query from standard "
+                "input.\n"
+                "Behind \"--\" a word may begin with \"-\". With `exec` all words are ARGV.\n";
 
 static int word_add(RequestOptions *o, char *word) {
         char **grown = reallocarray(o->before.v, o->before.n + 1, sizeof(*grown));
@@ -225,14 +226,15 @@ static int apply(RequestOptions *o) {
         case COMMAND_GOOD: break;
         }
         if (c.query_is_stdin && o->wants_stdin)
-                return usage_error(o->verb, "standard input cannot be both the query (\"-\") and the engine's (--stdin)");
+                return usage_error(o->verb,
+                                   "standard input cannot be both the query (\"-\") and the engine's (--stdin)");
         r = set_command(o, &c);
         if (r == GO_ON && o->file)
                 r = set_path(o, "--file", o->file, penstock_request_set_file);
         if (r == GO_ON && o->database)
                 r = database_is_path(o->database)
-                            ? set_path(o, "--database", o->database, penstock_request_set_database)
-                            : check(o, penstock_request_set_database(o->request, o->database));
+                                    ? set_path(o, "--database", o->database, penstock_request_set_database)
+                                    : check(o, penstock_request_set_database(o->request, o->database));
         if (r == GO_ON && o->user)
                 r = check(o, penstock_request_set_user(o->request, o->user));
         if (r == GO_ON && strcmp(c.language, "exec") == 0 && o->verb == &verb_run)

@@ -56,6 +56,6 @@ int caller_add_environment(const Verb *verb, PenstockRequest *r, const char *tex
 /* The absolute path of @path without symbolic links; its last part need not exist. Free with free(3).
  * Returns 0 or -errno. */
 int path_resolve(const char *path, char **ret);
-/* True if @database looks like a file's name: it has a slash or a dot, or is there in the current directory. What a name
- * means is the language's to say (a file, or a name on a server), so other names are passed on as they are. */
+/* True if @database looks like a file's name: it has a slash or a dot, or is there in the current directory. What a
+ * name means is the language's to say (a file, or a name on a server), so other names are passed on as they are. */
 bool database_is_path(const char *database);

@@ -45,8 +45,8 @@ static int copy_to_stdout(int fd) {
         return 0;
 }
 
-/* Copy until the query has ended and its file was read to the end. A last copy comes after the end is known, since the
- * file may have grown in between. */
+/* Copy until the query has ended and its file was read to the end. A last copy comes after the end is known, since
+ * the file may have grown in between. */
 static int follow(PenstockQuery *q, int fd, PenstockError *error) {
         int r;
 

@@ -23,8 +23,9 @@ static int conclude(PenstockQuery *q, RunResult *result, bool sigpipe_was_ignore
                 report_error(&result->error, 0);
                 return EXIT_CODE_REFUSED;
         }
-        /* Should the call fail, closing the hold releases it. */
-        (void) penstock_query_done(q, NULL, NULL);
+        /* Where the call fails or is left out, closing the hold releases it. */
+        if (!result->was_signaled)
+                (void) penstock_query_done(q, NULL, NULL);
         if (result->broken == RUN_BROKEN_PIPE)
                 return die_of_broken_pipe(sigpipe_was_ignored);
         if (result->broken == RUN_BROKEN)

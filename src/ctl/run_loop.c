@@ -41,9 +41,9 @@ static uint64_t now_usec(void) {
 
 static void on_watch(PenstockQuery *q, PenstockInfo *info, const PenstockError *error, void *userdata);
 
-/* Leave the loop when the end is known and all results were read; after a signal, whoever does not read what is left is
- * not waited for. The service may be away for long while the engine goes on; then only the end of the results makes it
- * worth to ask again. */
+/* Leave the loop when the end is known and all results were read; after a signal, whoever does not read what is left
+ * is not waited for. The service may be away for long while the engine goes on; then only the end of the results
+ * makes it worth to ask again. */
 static void maybe_finish(Run *run) {
         bool is_stuck = run->n_signals > 0 && !run->out_is_ready;
 
@@ -211,22 +211,23 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
         return sd_event_exit(run->event, EXIT_CODE_REFUSED);
 }
 
-static int add_signal(Run *run, int signo) {
+static int add_signals(Run *run) {
         sigset_t set;
+        int r;
 
         sigemptyset(&set);
-        sigaddset(&set, signo);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGTERM);
         if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
                 return -errno;
-        return sd_event_add_signal(run->event, NULL, signo, on_signal, run);
+        r = sd_event_add_signal(run->event, NULL, SIGINT, on_signal, run);
+        return r < 0 ? r : sd_event_add_signal(run->event, NULL, SIGTERM, on_signal, run);
 }
 
 static int add_sources(Run *run) {
         int r;
 
-        r = add_signal(run, SIGINT);
-        if (r >= 0)
-                r = add_signal(run, SIGTERM);
+        r = add_signals(run);
         if (r >= 0)
                 r = sd_event_add_io(run->event, &run->in, run->stream.in, EPOLLIN, on_in, run);
         if (r < 0)
@@ -243,8 +244,10 @@ static int add_sources(Run *run) {
 
 int run_loop(PenstockClient *c, PenstockQuery *q, bool quiet, RunResult *ret) {
         static Run run; /* its buffer is large */
+        sigset_t mask;
         int r;
 
+        sigprocmask(SIG_BLOCK, NULL, &mask);
         run.query = q;
         run.in_open = run.out_is_ready = true;
         stream_init(&run.stream, penstock_query_results_fd(q), STDOUT_FILENO);
@@ -264,7 +267,10 @@ int run_loop(PenstockClient *c, PenstockQuery *q, bool quiet, RunResult *ret) {
         sd_event_source_disable_unref(run.tick);
         sd_event_source_disable_unref(run.closing);
         sd_event_unref(run.event);
+        if (run.n_signals == 0) /* else a late second one would change the exit status */
+                sigprocmask(SIG_SETMASK, &mask, NULL);
         if (r == 0) {
+                run.result.was_signaled = run.n_signals > 0;
                 *ret = run.result;
                 return GO_ON;
         }

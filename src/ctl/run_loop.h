@@ -14,6 +14,7 @@ typedef struct RunResult {
         PenstockInfo *info; /* how it ended; NULL when the service went away */
         PenstockError error;
         RunBreak broken;
+        bool was_signaled; /* SIGINT and SIGTERM are still blocked then, so nothing may block any more */
 } RunResult;
 
 /* Returns GO_ON with @ret (free its info), or the exit status to leave with at once. */

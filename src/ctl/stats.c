@@ -4,7 +4,7 @@
 
 static int print_raises(const Verb *verb, const PenstockInfo *i) {
         static const Column columns[] = {
-                { "AT", COLUMN_RIGHT }, { "CAUSE", COLUMN_LEFT },      { "OLD", COLUMN_RIGHT },
+                { "AT", COLUMN_RIGHT },  { "CAUSE", COLUMN_LEFT },    { "OLD", COLUMN_RIGHT },
                 { "NEW", COLUMN_RIGHT }, { "LATENCY", COLUMN_RIGHT },
         };
         struct libscols_table *t = table_new(columns, ELEMENTSOF(columns), TABLE_WITH_HEADINGS);

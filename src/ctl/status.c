@@ -4,8 +4,8 @@
 #include "ctl/json.h"
 #include "ctl/table.h"
 
-static const char *const states[] = { "created", "compiling", "queueing", "executing", "finished", "errored",
-                                      "canceled" };
+static const char *const states[] = { "created",  "compiling", "queueing", "executing",
+                                      "finished", "errored",   "canceled" };
 
 static void add_memory(struct libscols_table *t, const PenstockInfo *i) {
         char used[TEXT_MAX], unused[TEXT_MAX], max[TEXT_MAX];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A private bus with the stand-in on it, and penstockctl run against them. Everything is found through the environment
- * (meson sets it): DBUS_DAEMON, BUS_CONFIG, STANDIN, PENSTOCKCTL. Children die with the test. No wait is without limit. */
+/* A private bus with the stand-in on it, and penstockctl run against them. Everything is found through the
+ * environment (meson sets it): DBUS_DAEMON, BUS_CONFIG, STANDIN, PENSTOCKCTL. Children die with the test. No wait is
+ * without limit. */
 #pragma once
 
 #include <stdbool.h>

@@ -216,7 +216,8 @@ int main(void) {
         if (r >= 0)
                 r = sd_bus_attach_event(s.bus, s.event, 0);
         if (r >= 0)
-                r = sd_bus_add_object_vtable(s.bus, NULL, "/org/penstock1", CONTROLLER, standin_controller_vtable, &s);
+                r = sd_bus_add_object_vtable(s.bus, NULL, "/org/penstock1", CONTROLLER, standin_controller_vtable,
+                                             &s);
         if (r >= 0)
                 r = sd_bus_request_name(s.bus, "org.penstock1", 0);
         if (r < 0) {

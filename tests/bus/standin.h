@@ -4,10 +4,9 @@
  * proves nothing about the service. Languages:
  *   shell   sh -c QUERY ARGUMENT…
  *   exec    ARGV…
- *   dump    the results are one line for each key of the request: KEY SIGNATURE VALUE (strings: with their length before)
- *   fail    the query ends with the error whose short name is QUERY
- *   refuse  the Query call is refused with that error
- *   bounce  the service's name is lost and comes back while the query runs; nothing tells that it ended */
+ *   dump    the results are one line for each key of the request: KEY SIGNATURE VALUE (strings: with their length
+ * before) fail    the query ends with the error whose short name is QUERY refuse  the Query call is refused with that
+ * error bounce  the service's name is lost and comes back while the query runs; nothing tells that it ended */
 #pragma once
 
 #include <sys/types.h>

@@ -16,18 +16,18 @@ static int append_raises(sd_bus_message *m) {
 }
 
 static int append_statistics_entries(sd_bus_message *m, const StandInQuery *q) {
-        static const char *const durations[] = { "total_usec", "compile_usec", "queue_usec", "execute_usec",
-                                                 "frozen_usec", "stall_usec", "cpu_usec", "io_read_bytes",
-                                                 "io_write_bytes" };
+        static const char *const durations[] = { "total_usec",   "compile_usec",  "queue_usec",
+                                                 "execute_usec", "frozen_usec",   "stall_usec",
+                                                 "cpu_usec",     "io_read_bytes", "io_write_bytes" };
         int r = 0;
 
         for (size_t i = 0; i < ELEMENTSOF(durations) && r >= 0; i++)
                 r = sd_bus_message_append(m, "{sv}", durations[i], "t", (uint64_t) (i + 1) * 1000);
         if (r >= 0)
-                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "memory_peak_bytes", "t", 100 * MIB, "raises",
-                                          "t", UINT64_C(1), "verdict", "s", q->error_name[0] ? "engine" : "",
-                                          "exit_status", "i", q->exit_status, "exit_signal", "i", q->exit_signal,
-                                          "runtime_errors", "as", 0);
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "memory_peak_bytes", "t", 100 * MIB,
+                                          "raises", "t", UINT64_C(1), "verdict", "s",
+                                          q->error_name[0] ? "engine" : "", "exit_status", "i", q->exit_status,
+                                          "exit_signal", "i", q->exit_signal, "runtime_errors", "as", 0);
         if (r >= 0)
                 r = append_raises(m);
         if (r >= 0 && q->stderr_tail[0] != '\0')
@@ -59,8 +59,8 @@ int standin_append_description(sd_bus_message *m, const StandInQuery *q) {
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "ErrorName", "s", q->error_name,
                                           "ErrorMessage", "s", q->error_message, "ExitStatus", "i", q->exit_status,
-                                          "ExitSignal", "i", q->exit_signal, "CreatedUSec", "t", UINT64_C(1), "EndedUSec",
-                                          "t", UINT64_C(2), "FutureThing", "t", UINT64_C(7));
+                                          "ExitSignal", "i", q->exit_signal, "CreatedUSec", "t", UINT64_C(1),
+                                          "EndedUSec", "t", UINT64_C(2), "FutureThing", "t", UINT64_C(7));
         if (r >= 0)
                 r = append_statistics_entries(m, q);
         return r < 0 ? r : sd_bus_message_close_container(m);

@@ -84,7 +84,10 @@ static int read_number(sd_bus_message *m, StandInRequest *r, const char *key, ch
         else if (strcmp(key, "stderr") == 0)
                 r->stderr_fd = v.h;
         dump(r, "%s %c %lld\n", key, type,
-             type == 't' ? (long long) v.t : type == 'u' ? (long long) v.u : type == 'h' ? 0LL : (long long) v.i);
+             type == 't'   ? (long long) v.t
+             : type == 'u' ? (long long) v.u
+             : type == 'h' ? 0LL
+                           : (long long) v.i);
         return 0;
 }
 

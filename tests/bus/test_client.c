@@ -37,15 +37,15 @@ static void text_faults_name_the_first_bad_byte(void **state) {
                 { "a\tb\n\x7f", 5, TEXT_GOOD, 0 },
                 { "\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbd", 10, TEXT_GOOD, 0 },
                 { "\xf0\x90\x80\x80\xf4\x8f\xbf\xbd", 8, TEXT_GOOD, 0 },
-                { "\xef\xbb\xbf", 3, TEXT_GOOD, 0 },          /* a byte order mark is text */
+                { "\xef\xbb\xbf", 3, TEXT_GOOD, 0 }, /* a byte order mark is text */
                 { "ab\0c", 4, TEXT_NUL, 2 },
-                { "ab\x80", 3, TEXT_NOT_UTF8, 2 },            /* a continuation alone */
-                { "\xc1\xbf", 2, TEXT_NOT_UTF8, 0 },          /* overlong, in two, three and four bytes */
+                { "ab\x80", 3, TEXT_NOT_UTF8, 2 },   /* a continuation alone */
+                { "\xc1\xbf", 2, TEXT_NOT_UTF8, 0 }, /* overlong, in two, three and four bytes */
                 { "\xe0\x9f\xbf", 3, TEXT_NOT_UTF8, 0 },
                 { "\xf0\x8f\xbf\xbf", 4, TEXT_NOT_UTF8, 0 },
-                { "x\xed\xa0\x80", 4, TEXT_NOT_UTF8, 1 },     /* a surrogate */
-                { "\xf4\x90\x80\x80", 4, TEXT_NOT_UTF8, 0 },  /* above U+10FFFF */
-                { "\xc3\xa9\xe2\x82", 4, TEXT_NOT_UTF8, 2 },  /* cut short */
+                { "x\xed\xa0\x80", 4, TEXT_NOT_UTF8, 1 },    /* a surrogate */
+                { "\xf4\x90\x80\x80", 4, TEXT_NOT_UTF8, 0 }, /* above U+10FFFF */
+                { "\xc3\xa9\xe2\x82", 4, TEXT_NOT_UTF8, 2 }, /* cut short */
                 { "\xf0\x9f\x92 ", 4, TEXT_NOT_UTF8, 0 },
                 { "..\xef\xbf\xbf", 5, TEXT_NONCHARACTER, 2 },
                 { "\xef\xb7\x90", 3, TEXT_NONCHARACTER, 0 },

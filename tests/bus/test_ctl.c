@@ -68,8 +68,8 @@ static void run_sends_what_engines_are_promised(void **state) {
         setenv("PENSTOCK_TEST_SECRET", "x", 1);
         setenv("LC_TIME", "C", 1);
         assert_int_equal(ctl_run(&c, "run", "-l", "dump", "--env", "A=1", "--env", "PENSTOCK_TEST_SECRET", "--label",
-                                 "team=a=b", "--memory-max", "1.5G", "--timeout", "2min", "--queue-timeout", "infinity",
-                                 "--priority", "-3", "-q", "--", "-- a comment", "-arg"),
+                                 "team=a=b", "--memory-max", "1.5G", "--timeout", "2min", "--queue-timeout",
+                                 "infinity", "--priority", "-3", "-q", "--", "-- a comment", "-arg"),
                          0);
         assert_has(c.out_text, "query s 12 -- a comment\n");
         assert_has(c.out_text, "argv as -arg\n");
@@ -135,7 +135,7 @@ static void errors_become_statuses(void **state) {
                 const char *name;
                 int status;
         } rows[] = {
-                { "Timeout", 124 },           { "QueueTimeout", 124 },      { "MemoryLimitExceeded", 137 },
+                { "Timeout", 124 },           { "QueueTimeout", 124 },          { "MemoryLimitExceeded", 137 },
                 { "CompilationFailed", 125 }, { "MemoryBudgetExhausted", 137 }, { "Canceled", 125 },
                 { "Internal", 125 },
         };

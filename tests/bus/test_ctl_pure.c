@@ -21,9 +21,9 @@ static void exit_status_tells_who_ended_it(void **state) {
                 { "errored", "ExecutionFailed", 1, 0, 1 },
                 { "errored", "ExecutionFailed", 124, 0, 124 }, /* the engine's own, whatever it is */
                 { "errored", "ExecutionFailed", 255, 0, 255 },
-                { "errored", "ExecutionFailed", -1, 9, 137 },  /* killed by someone */
+                { "errored", "ExecutionFailed", -1, 9, 137 }, /* killed by someone */
                 { "errored", "ExecutionFailed", -1, 11, 139 },
-                { "errored", "ExecutionFailed", -1, 0, 125 },  /* it never ran */
+                { "errored", "ExecutionFailed", -1, 0, 125 }, /* it never ran */
                 { "errored", "ExecutionFailed", 0, 0, 125 },
                 { "errored", "Timeout", -1, 15, 124 },
                 { "errored", "QueueTimeout", -1, 0, 124 },
@@ -40,14 +40,24 @@ static void exit_status_tells_who_ended_it(void **state) {
 
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(rows); i++)
-                assert_int_equal(
-                        exit_status_map(rows[i].state, rows[i].error, rows[i].exit_status, rows[i].exit_signal),
-                        rows[i].expected);
+                assert_int_equal(exit_status_map(rows[i].state, rows[i].error, rows[i].exit_status,
+                                                 rows[i].exit_signal),
+                                 rows[i].expected);
 }
 
 static void id_is_a_number_or_a_unit(void **state) {
-        static const char *const bad[] = { "", "0", "-1", "+1", "1x", "0x1", "q", "infinity", "q1.scope",
-                                           "penstock-.service", "18446744073709551616", "1 " };
+        static const char *const bad[] = { "",
+                                           "0",
+                                           "-1",
+                                           "+1",
+                                           "1x",
+                                           "0x1",
+                                           "q",
+                                           "infinity",
+                                           "q1.scope",
+                                           "penstock-.service",
+                                           "18446744073709551616",
+                                           "1 " };
         uint64_t id = 7;
 
         (void) state;
