@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tree-kit.h"
+
+static LanguageSet languages_load(Tree *t) {
+        LanguageSet s = {};
+
+        assert_int_equal(config_files_load_languages(t->root, on_warning, t, &s), 0);
+        return s;
+}
+
+static char *source_read(const char *path) {
+        char full[512];
+        char *text = calloc(1, 1 << 18);
+        FILE *f;
+
+        snprintf(full, sizeof(full), "%s/%s", PENSTOCK_SOURCE_DIR, path);
+        f = fopen(full, "re");
+        assert_non_null(f);
+        assert_non_null(text);
+        (void) !fread(text, 1, (1 << 18) - 1, f);
+        fclose(f);
+        return text;
+}
+
+static void languages_are_overridden_masked_and_skipped(void **state) {
+        static const char good[] = "[Language]\nArguments=yes\n";
+        Tree *t = *state;
+        LanguageSet s;
+
+        put(t, "/usr/lib/penstock/languages.d/b.conf", good);
+        put(t, "/usr/lib/penstock/languages.d/a.conf", good);
+        put(t, "/usr/lib/penstock/languages.d/broken.conf", good);
+        put(t, "/usr/lib/penstock/languages.d/gone.conf", good);
+        put(t, "/usr/lib/penstock/languages.d/Bad Name.conf", good);
+        put(t, "/etc/penstock/languages.d/b.conf",
+            "[Language]\nArguments=yes\nDescription=mine\n[Sandbox]\nNice=5\nMemoryMax=1G\n");
+        put(t, "/etc/penstock/languages.d/a.conf.d/more.conf", "[Language]\nDescription=dropped in\n");
+        put(t, "/etc/penstock/languages.d/broken.conf", "[Language]\nExecute=x {nope}\n");
+        mask(t, "/etc/penstock/languages.d/gone.conf");
+        s = languages_load(t);
+        print_message("%s", t->warnings);
+        assert_int_equal(s.n, 2);
+        assert_string_equal(s.v[0]->name, "a");
+        assert_string_equal(s.v[0]->description, "dropped in");
+        assert_string_equal(language_set_find(&s, "b")->description, "mine");
+        assert_non_null(strstr(s.v[1]->origin_file, "/etc/penstock/languages.d/b.conf"));
+        assert_null(language_set_find(&s, "broken")); /* never the looser one below it */
+        assert_null(language_set_find(&s, "gone"));
+        assert_non_null(strstr(t->warnings, "broken.conf:2: Execute=x {nope} is refused"));
+        assert_non_null(strstr(t->warnings, "Bad Name.conf: a language's name"));
+        assert_non_null(strstr(t->warnings, "b.conf:6: there is no key MemoryMax in [Sandbox]"));
+        language_set_done(&s);
+}
+
+static void every_key_is_documented_and_shipped_with_its_default(void **state) {
+        CLEANUP(freep)
+        char *docs = source_read("docs/configuration.md"), *shipped = source_read("units/penstock.conf");
+
+        (void) state;
+        for (unsigned i = 0; i < _CONFIG_KEY_MAX; i++) {
+                const ConfigKeyInfo *k = config_key_info((ConfigKey) i);
+                char line[512];
+
+                print_message("%s\n", k->name);
+                snprintf(line, sizeof(line), "\n# %s\n#%s=%s\n", k->what, k->name, k->fallback);
+                assert_non_null(strstr(shipped, line));
+                snprintf(line, sizeof(line), "\n| `%s` | `%s` |", k->name, k->fallback[0] ? k->fallback : " ");
+                assert_non_null(strstr(docs, line));
+        }
+}
+
+static void shipped_files_load_without_a_warning(void **state) {
+        static const char *const files[] = { "exec.conf", "python.conf", "shell.conf", "sqlite.conf.in" };
+        Tree *t = *state;
+        LanguageSet s;
+        Config c;
+
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                char from[64], to[128];
+                CLEANUP(freep) char *text = NULL;
+
+                snprintf(from, sizeof(from), "units/languages.d/%s", files[i]);
+                text = source_read(from);
+                snprintf(to, sizeof(to), "/usr/lib/penstock/languages.d/%.*s",
+                         (int) (strstr(files[i], ".conf") + 5 - files[i]), files[i]);
+                put(t, to, text);
+        }
+        {
+                CLEANUP(freep) char *text = source_read("units/penstock.conf");
+
+                put(t, "/usr/lib/penstock/penstock.conf", text);
+        }
+        c = load(t);
+        config_done(&c);
+        s = languages_load(t);
+        print_message("%s", t->warnings);
+        assert_string_equal(t->warnings, "");
+        assert_int_equal(s.n, ELEMENTSOF(files));
+        assert_true(language_set_find(&s, "exec")->passes_stdin);
+        assert_int_equal(language_set_find(&s, "python")->compile.n, 5);
+        assert_int_equal(language_set_find(&s, "sqlite")->database_access, PATH_READ_WRITE);
+        language_set_done(&s);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                WITH_TREE(languages_are_overridden_masked_and_skipped),
+                cmocka_unit_test(every_key_is_documented_and_shipped_with_its_default),
+                WITH_TREE(shipped_files_load_without_a_warning),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
