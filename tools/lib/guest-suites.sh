@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # variables shared with tools/test, named at the head
+# The guest suites of tests/guest, on one or more Debian releases. Needs common.sh, steps.sh; expects tools_dir, work,
+# suites, long, here, guest_words; uses guest_pids.
+
+guest_memory=3072
+guest_limit=1500 # seconds for all suites in one guest
+guest_limit_long=14400
+
+# Downloading and unpacking Debian takes a while and leaves the processors idle in between, so it goes on beside the
+# builds on the host.
+guests_prepare() {
+        local suite
+
+        set -m
+        for suite in "${suites[@]}"; do
+                tools/guest --suite "$suite" --build-only
+        done >"$work/logs/guests-prepare" 2>&1 </dev/null &
+        prepare_pid=$!
+        set +m
+        guest_pids=("$prepare_pid")
+}
+
+guests_run() {
+        local suite begin pid
+
+        if [ "$here" = 1 ]; then
+                guest_suite here
+                return
+        fi
+        now_ms begin
+        # If it failed, each guest tries again and says itself what is wrong.
+        wait "$prepare_pid" || :
+        progress '' "waited for the guests' trees and builds" "$begin"
+        guest_pids=()
+        set -m # a process group each, so that cleanup() ends all of it
+        for suite in "${suites[@]}"; do
+                guest_suite "$suite" </dev/null &
+                guest_pids+=($!)
+        done
+        set +m
+        for pid in "${guest_pids[@]}"; do
+                wait "$pid" || :
+        done
+        guest_pids=()
+}
+
+# One guest, or this host, from boot to its last line.
+guest_suite() { # SUITE|here
+        local suite=$1 begin r limit=$guest_limit log=$work/logs/guest-$1 command
+
+        if [ -n "$long" ]; then limit=$guest_limit_long; fi
+        if [ "$suite" = here ]; then
+                command=(tests/guest/run)
+        else
+                command=(tools/guest --suite "$suite" --memory "$guest_memory" --timeout "$limit"
+                        --keep-console "$work/logs/console-$suite" -- /usr/src/penstock/source/tests/guest/run)
+        fi
+        now_ms begin
+        "${command[@]}" ${long:+--long} "${guest_words[@]}" 2>&1 </dev/null | tee "$log" | guest_show_lines "$suite"
+        r=${PIPESTATUS[0]}
+        guest_judge "$suite" "$log" "$r" "$begin"
+}
+
+# A line on the terminal for each test, as it ends.
+guest_show_lines() { # SUITE
+        local line now
+
+        while IFS= read -r line; do
+                now_ms now
+                case $line in
+                'ok - '*'# SKIP'*) printf '[%4d s] skip %s %s\n' $(((now - steps_start) / 1000)) "$1" "${line#ok - }" ;;
+                'ok - '*) printf '[%4d s] ok   %s %s\n' $(((now - steps_start) / 1000)) "$1" "${line#ok - }" ;;
+                'not ok - '*) printf '[%4d s] FAIL %s %s\n' $(((now - steps_start) / 1000)) "$1" "${line#not ok - }" ;;
+                esac
+        done
+}
+
+# Counts what a guest said. One that did not come to its end is a failure of its own, whatever it said before.
+guest_judge() { # SUITE LOG STATUS FROM_MS
+        local suite=$1 log=$2 r=$3 line
+
+        while IFS= read -r line; do
+                case $line in
+                'ok - '*'# SKIP'*)
+                        line=${line#ok - }
+                        tally skip "$suite: ${line%% # SKIP*}: ${line##*# SKIP }"
+                        ;;
+                'ok - '*) tally pass "$suite: ${line#ok - }" ;;
+                'not ok - '*) tally fail "$suite: ${line#not ok - }" ;;
+                esac
+        done <"$log"
+        if ! grep -q '^# all suites ended' "$log"; then
+                tally fail "$suite: the suites came to their end"
+                progress FAIL "$suite: status $r before the suites had ended" "$4"
+                show_log "$log" "$r"
+        elif [ "$r" = 0 ]; then
+                progress ok "$suite: guest suites" "$4"
+        else
+                progress FAIL "$suite: guest suites" "$4"
+                # What belongs to each failure, and the seed
+                awk '/^# seed /{print} /^(ok|not ok) - /{on = /^not/} on' "$log" | sed "s/^/         | /"
+                if ! grep -q '^not ok' "$log"; then tally fail "$suite: the runner's status is $r"; fi
+        fi
+}

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # variables shared with tools/test, named at the head
+# Building on the host with each compiler, and the tests that need no guest. Needs common.sh, steps.sh; expects work;
+# run in the project's root.
+
+build_packages=(meson ninja-build gcc clang pkgconf libc6-dev libsystemd-dev libcgroup-dev libinih-dev
+        libjansson-dev libsmartcols-dev libsqlite3-dev libcmocka-dev libdbus-1-dev dbus sqlite3 python3 scdoc git)
+
+build_all() {
+        build_one gcc gcc --werror || :
+        build_one clang clang --werror || :
+        build_one "gcc ASan+UBSan" gcc --werror -Db_sanitize=address,undefined -Db_lundef=false || :
+}
+
+# build_one LABEL COMPILER MESON_OPTION…: build, then run the tests that meson knows.
+build_one() {
+        local label=$1 compiler=$2 dir
+
+        shift 2
+        dir=$work/build-${label//[^a-zA-Z]/-}
+        step "$label: build" build_compile "$dir" "$compiler" "$@" || return
+        build_test "$label" "$dir"
+}
+
+build_compile() { # DIRECTORY COMPILER MESON_OPTION…
+        local dir=$1 compiler=$2
+
+        shift 2
+        CC=$compiler meson setup "$dir" -Dtests=enabled "$@" && ninja -C "$dir"
+}
+
+# Each test of meson's is one of ours. A test that died, or that meson could not start, fails there.
+build_test() { # LABEL DIRECTORY
+        local label=$1 dir=$2 begin r=0 name result
+
+        now_ms begin
+        UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 ASAN_OPTIONS=strict_string_checks=1:detect_leaks=1 \
+                meson test -C "$dir" --no-rebuild --print-errorlogs --timeout-multiplier "$timeouts" \
+                >"$work/logs/test-${dir##*/}" 2>&1 </dev/null || r=$?
+        if [ ! -s "$dir/meson-logs/testlog.json" ]; then
+                tally fail "$label: tests"
+                progress FAIL "$label: tests" "$begin"
+                show_log "$work/logs/test-${dir##*/}" $r
+                return
+        fi
+        while IFS=$'\t' read -r result name; do
+                case $result in
+                OK | EXPECTEDFAIL) tally pass "$label: $name" ;;
+                SKIP) skip "$label: ${name%%$'\t'*}" "${name#*$'\t'}" ;;
+                *) tally fail "$label: $name ($result)" ;;
+                esac
+        done < <(build_results "$dir/meson-logs/testlog.json")
+        if [ $r = 0 ]; then
+                progress ok "$label: $(grep -c . "$dir/meson-logs/testlog.json") tests" "$begin"
+        else
+                progress FAIL "$label: tests" "$begin"
+                show_log "$work/logs/test-${dir##*/}" $r
+        fi
+}
+
+# Prints result, name and, of a skipped test, its last words, which say why.
+build_results() { # TESTLOG
+        python3 -c '
+import json, sys
+for line in open(sys.argv[1]):
+    test = json.loads(line)
+    words = [test["result"], test["name"]]
+    if test["result"] == "SKIP":
+        said = (test.get("stderr", "") + test.get("stdout", "")).strip().splitlines()
+        words.append(said[-1] if said else "it does not say why")
+    print(*words, sep="\t")' "$1"
+}
