@@ -58,19 +58,30 @@ guest_wait_word() { # LIMIT WHAT
                 if read -r -t 1 -u "$control" word; then return; fi
                 # what it said before it went may still be in the pipe: look once more
                 if [ $gone = 1 ]; then guest_failed "the guest died before $2"; fi
-                if ! kill -0 "$qemu_pid" 2>/dev/null; then gone=1; fi
+                if ! kill -0 "$qemu_pid" 2>/dev/null; then
+                        gone=1
+                elif ! kill -0 "$out_pid" 2>/dev/null; then
+                        exit 141 # whoever read our output is gone: end like a program that SIGPIPE killed
+                fi
                 if [ $SECONDS -ge $end ]; then guest_failed "time limit: $1 s passed before $2"; fi
         done
 }
 
 guest_failed() { # MESSAGE
-        kill -KILL "$qemu_pid" 2>/dev/null || :
+        local panic
+
+        guest_kill
         wait "$out_pid" "$err_pid" || :
-        out_pid='' err_pid=''
         if [ -s "$tmp/qemu" ]; then tail -n 5 "$tmp/qemu" >&2; fi
         say "the last lines of its console:"
         tail -n 30 "$console" | tr -d '\r' >&2
-        fail "$1"
+        panic=$(grep -ao 'Kernel panic.*' "$console" | tail -n 1 | tr -d '\r') || :
+        fail "$1${panic:+ ($panic)}"
+}
+
+guest_kill() {
+        kill -KILL "$qemu_pid" 2>/dev/null || :
+        wait "$qemu_pid" 2>/dev/null || :
 }
 
 # Sets $status to the command's.
@@ -91,8 +102,7 @@ guest_follow() {
         exit\ *) status=${word#exit } ;;
         *) guest_failed "unexpected word from the guest: $word" ;;
         esac
-        kill -KILL "$qemu_pid" 2>/dev/null || : # it has said all and is turning itself off
-        wait "$qemu_pid" 2>/dev/null || :
+        guest_kill # it has said all and is turning itself off
         wait "$out_pid" "$err_pid" || :
         if [ -n "$share" ]; then guest_apply_changes; fi
         now_ms end

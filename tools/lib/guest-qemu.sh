@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # variables shared with tools/guest, named at the head
-# QEMU for the test guest, and the choice between KVM and emulation. Needs common.sh; expects cache, base, memory,
-# cpus, tmp.
+# QEMU for the test guest, and the choice between KVM and emulation. Needs common.sh; expects cache, suite, base,
+# memory, cpus, tmp.
 
 # QEMU before 8.1 translated code without locking its page. With two emulated processors the kernel's patching of
 # itself (static keys) then ends in "Oops: int3": seen with Debian 12's QEMU 7.2 in one boot of sixteen. So QEMU is
 # taken from Debian 13 on every host; it boots the guest faster, too. Only unpacked, it runs with its own libraries.
 qemu_suite=trixie
 # panic=-1 with -no-reboot: a kernel that panics ends QEMU.
-kernel_args="console=ttyS0 loglevel=4 panic=-1 mitigations=off systemd.condition-needs-update=no"
+kernel_args="console=ttyS0 loglevel=4 panic=-1 mitigations=off systemd.condition-needs-update=no TERM=dumb"
 probe_limit=20
 
 # Makes $cache/qemu-SUITE unless it is there.
@@ -55,9 +55,9 @@ qemu_choose_accel() {
 
         accel=tcg
         if [ ! -w /dev/kvm ]; then return; fi
-        verdict=$base/accel-$(</proc/sys/kernel/random/boot_id)
+        verdict=$cache/accel-$suite-$(</proc/sys/kernel/random/boot_id)
         if [ ! -e "$verdict" ]; then
-                rm -f "$base"/accel-*
+                rm -f "$cache/accel-$suite-"*
                 timed "KVM probe" qemu_probe_kvm >"$verdict.new"
                 mv "$verdict.new" "$verdict"
         fi
