@@ -41,18 +41,19 @@ static int make_environment(const Entry *e, const LanguageCommand *c, StrList *r
 
 /* The paths that the caller named are looked at again as the caller, inside the unit: a symbolic link that was changed
  * in between is found by its device and inode. */
-static size_t make_checks(const Entry *e, LaunchCheck *checks, size_t max) {
+static size_t make_checks(const Entry *e, StdinFrom stdin_from, LaunchCheck *checks, size_t max) {
         size_t n = 0;
 
         for (size_t i = 0; i < e->n_paths && n < max; i++) {
                 const PathcheckResult *p = &e->paths[i];
 
-                if (p->error != 0)
-                        continue; /* an optional path that is not there */
                 checks[n++] = (LaunchCheck) { .path = p->path,
                                               .kind = p->is_directory ? LAUNCH_CHECK_DIRECTORY : LAUNCH_CHECK_FILE,
                                               .dev = p->dev,
                                               .ino = p->ino };
+                /* A query in a file, for an engine that reads it on stdin. */
+                if (stdin_from == STDIN_FILE && strcmp(p->key, "file") == 0)
+                        checks[n - 1].kind = LAUNCH_CHECK_STDIN;
         }
         return n;
 }
@@ -71,11 +72,11 @@ static int make_launch(const Entry *e, const LanguageCommand *c) {
                 .n_limits = r->n_limits,
                 .cwd = e->working_directory_access != PATH_HIDDEN && r->working_directory ? r->working_directory : "/",
                 .argv = c->argv.v,
-                .stdin_from = c->stdin_from,
+                .stdin_from = c->stdin_from == STDIN_FILE ? STDIN_NULL : c->stdin_from,
                 .query_on_fd = c->query_on_fd,
                 .thp_disable = e->thp_disable,
                 .checks = checks,
-                .n_checks = make_checks(e, checks, LAUNCH_CHECKS_MAX),
+                .n_checks = make_checks(e, c->stdin_from, checks, LAUNCH_CHECKS_MAX),
         };
         int fd = make_environment(e, c, &environment);
 

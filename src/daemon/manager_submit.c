@@ -79,6 +79,21 @@ static int entry_new(Manager *m, Request *r, SubmitFds *fds, Entry **ret) {
         return 0;
 }
 
+/* Only the language knows whether a database is a file; a relative one is of the caller's working directory. */
+static int resolve_database(Request *r, const Language *l) {
+        char *path;
+
+        if (!r->database || r->database[0] == '/' || !r->working_directory ||
+            (l->database != DATABASE_FILE && l->database != DATABASE_OPTIONAL_FILE) ||
+            (l->database_default && strcmp(r->database, l->database_default) == 0))
+                return 0;
+        if (asprintf(&path, "%s/%s", strcmp(r->working_directory, "/") == 0 ? "" : r->working_directory, r->database) < 0)
+                return -ENOMEM;
+        free(r->database);
+        r->database = path;
+        return 0;
+}
+
 /* Build both commands and keep what the language says of the sandbox. */
 static int take_language(Entry *e, const Language *l, Error *ret_error) {
         const Request *r = &e->record.request;
@@ -261,7 +276,9 @@ int manager_submit(Manager *m, Request *request, SubmitFds *fds, bool allow_prio
 
         e->max_bytes = e->record.request.memory_max_bytes ? e->record.request.memory_max_bytes
                                                           : m->config->per_query_bytes;
-        r = take_language(e, l, ret_error);
+        r = resolve_database(&e->record.request, l);
+        if (r >= 0)
+                r = take_language(e, l, ret_error);
         if (r < 0) {
                 entry_free(e);
                 return ret_error->code ? r : error_set(ret_error, ERROR_INTERNAL, "out of memory");

@@ -158,7 +158,7 @@ void manager_start_unit(Manager *m, Entry *e) {
         if (r->working_directory && e->working_directory_access != PATH_HIDDEN)
                 items[request.n_items++] = (PathcheckItem) { "working_directory", r->working_directory,
                                                              PATHCHECK_DIRECTORY };
-        if (r->database && (e->database_kind == DATABASE_FILE || e->database_kind == DATABASE_OPTIONAL_FILE))
+        if (r->database && r->database[0] == '/' && e->database_kind != DATABASE_NAME) /* not ":memory:" */
                 items[request.n_items++] = (PathcheckItem) { "database", r->database, PATHCHECK_FILE };
         if (r->file)
                 items[request.n_items++] = (PathcheckItem) { "file", r->file, PATHCHECK_FILE };

@@ -152,6 +152,8 @@ static int check(const LaunchCheck *c) {
                 r = -ESTALE;
         else if (directory && access(c->path, X_OK) < 0)
                 r = -errno;
+        else if (c->kind == LAUNCH_CHECK_STDIN && (dup2(fd, STDIN_FILENO) < 0 || fcntl(STDIN_FILENO, F_SETFL, 0) < 0))
+                r = -errno;
         close(fd);
         return r;
 }
