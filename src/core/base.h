@@ -69,7 +69,7 @@ typedef struct StrPair {
         char *key, *value;
 } StrPair;
 
-/* A growing list of key and value; owns them. Zero-initialise. Keys are unique: a later one replaces. */
+/* A growing list of key and value; owns them. Zero-initialise. Keys are unique: a later one replaces, at the end. */
 typedef struct PairList {
         StrPair *v;
         size_t n;

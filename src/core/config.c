@@ -15,7 +15,6 @@
 #define BOOL(n, f, d, l, w) { n, CONFIG_KIND_BOOL, FIELD(f), d, 0, 0, NULL, l, w }
 #define CHOICE(n, f, d, c, l, w) { n, CONFIG_KIND_CHOICE, FIELD(f), d, 0, 0, c, l, w }
 #define LIST(n, f, l, w) { n, CONFIG_KIND_LIST, FIELD(f), "", 0, 0, NULL, l, w }
-#define NO_FIELD SIZE_MAX /* accepted and checked, but there is nothing to keep */
 
 /* The one table that parses and prints; docs/configuration.md and units/penstock.conf are tested against it. */
 static const ConfigKeyInfo keys[_CONFIG_KEY_MAX] = {
@@ -32,12 +31,8 @@ static const ConfigKeyInfo keys[_CONFIG_KEY_MAX] = {
                               "The budget of all queries; empty: ConcurrencyQuota times MemoryBytesQuotaPerQuery."),
         [CONFIG_QUEUE_SIZE] = COUNT("QueueSize", queue_size, "64", 0, 100000, true,
                                     "How many queries may wait before new ones are rejected."),
-        [CONFIG_LOGGER] = { .name = "Logger",
-                            .kind = CONFIG_KIND_CHOICE,
-                            .offset = NO_FIELD,
-                            .fallback = "journal",
-                            .choices = "journal",
-                            .what = "Where entries go; there is only the journal." },
+        [CONFIG_LOGGER] = CHOICE("Logger", logger, "journal", "journal", false,
+                                 "Where entries go; there is only the journal."),
         [CONFIG_METRIC_LABEL_KEYS] = LIST("MetricLabelKeys", metric_label_keys, false,
                                           "Names of request labels that every metric carries."),
         [CONFIG_EXECUTOR_DEPENDENCIES] = LIST("ExecutorDependencies", executor_dependencies, true,
@@ -90,7 +85,7 @@ const char *config_key_name(ConfigKey key) {
 }
 
 static void *field_of(const Config *c, ConfigKey key) {
-        return keys[key].offset == NO_FIELD ? NULL : (char *) c + keys[key].offset;
+        return (char *) c + keys[key].offset;
 }
 
 static int number_parse(const ConfigKeyInfo *k, const char *value, uint64_t ram_bytes, uint64_t *ret) {
@@ -154,9 +149,9 @@ static int value_apply(Config *c, ConfigKey key, const char *value, uint64_t ram
         case CONFIG_KIND_CHOICE: break;
         }
         r = choice_parse(k->choices, value);
-        if (r < 0 || !field)
-                return MIN(r, 0);
-        memcpy(field, &r, sizeof(r)); /* each enum of a choice is an int whose values are the places in the list */
+        if (r < 0)
+                return r;
+        *(unsigned *) field = (unsigned) r; /* each enum of a choice has the places in the list as its values */
         return 0;
 }
 
@@ -302,7 +297,7 @@ const char *config_value_text(const Config *c, ConfigKey key, char *buf, size_t 
         case CONFIG_KIND_COUNT: return count_text(*(const uint64_t *) field, buf, len);
         case CONFIG_KIND_CHOICE: break;
         }
-        for (int i = field ? *(const int *) field : 0; i > 0; i--)
+        for (int i = *(const int *) field; i > 0; i--)
                 choice = strchr(choice, ' ') + 1;
         snprintf(buf, len, "%.*s", (int) strcspn(choice, " "), choice);
         return buf;

@@ -6,6 +6,7 @@
 #include "core/dependency.h"
 
 typedef enum ExhaustionPolicy { EXHAUSTION_FREEZE, EXHAUSTION_FAIL } ExhaustionPolicy;
+typedef enum Logger { LOGGER_JOURNAL } Logger; /* there is no other; the key is part of the contract */
 typedef enum MemoryProtection { PROTECTION_LOW, PROTECTION_MIN } MemoryProtection;
 
 /* Where a value came from. Owned by the Config. */
@@ -51,6 +52,7 @@ typedef struct Config {
         uint64_t per_query_bytes;   /* MemoryBytesQuotaPerQuery */
         uint64_t max_memory_bytes;  /* the global budget */
         uint64_t queue_size;
+        Logger logger;
         StrList metric_label_keys, executor_dependencies;
         uint64_t queue_timeout_usec, query_timeout_usec; /* 0 or USEC_INFINITY: none */
         uint64_t shutdown_timeout_usec;                  /* 0: cancel at once; USEC_INFINITY: wait for ever */

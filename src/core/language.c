@@ -86,13 +86,22 @@ static bool template_is_valid(const char *s) {
         return r == 0;
 }
 
-static int text_set(char **field, const char *value) {
-        char *copy = *value ? strdup(value) : NULL;
+/* By name, not by offset: the analyzer follows an owner only into a field that it can name. */
+static int text_set(Language *l, const KeyInfo *k, const char *value) {
+        char *copy = value[0] != '\0' ? strdup(value) : NULL;
 
-        if (*value && !copy)
+        if (value[0] != '\0' && !copy)
                 return -ENOMEM;
-        free(*field);
-        *field = copy;
+        if (k->offset == offsetof(Language, description)) {
+                free(l->description);
+                l->description = copy;
+        } else if (k->offset == offsetof(Language, database_default)) {
+                free(l->database_default);
+                l->database_default = copy;
+        } else {
+                free(l->memory_note);
+                l->memory_note = copy;
+        }
         return 0;
 }
 
@@ -164,7 +173,7 @@ static int value_apply(Language *l, const KeyInfo *k, const char *value) {
         bool empty = value[0] == '\0';
 
         switch (k->kind) {
-        case TEXT: return text_set(field, value);
+        case TEXT: return text_set(l, k, value);
         case ARGV: return argv_set(field, value);
         case PAIRS: return pairs_add(field, value);
         case NAMES: return names_add(field, value);

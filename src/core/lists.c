@@ -47,51 +47,52 @@ bool strlist_has(const StrList *l, const char *s) {
         return false;
 }
 
-static StrPair *pairlist_find(const PairList *l, const char *key) {
-        for (size_t i = 0; i < l->n; i++)
-                if (strcmp(l->v[i].key, key) == 0)
-                        return &l->v[i];
-        return NULL;
+/* The place of @key, or the number of pairs when it is absent. */
+static size_t pairlist_find(const PairList *l, const char *key) {
+        size_t i = 0;
+
+        while (i < l->n && strcmp(l->v[i].key, key) != 0)
+                i++;
+        return i;
+}
+
+/* Free the pair at @i and close the gap among @n of them. */
+static void pair_drop(PairList *l, size_t i, size_t n) {
+        free(l->v[i].key);
+        free(l->v[i].value);
+        memmove(&l->v[i], &l->v[i + 1], (n - i - 1) * sizeof(*l->v));
+}
+
+void pairlist_remove(PairList *l, const char *key) {
+        size_t i = pairlist_find(l, key);
+
+        if (i < l->n)
+                pair_drop(l, i, l->n--);
 }
 
 int pairlist_set(PairList *l, const char *key, const char *value) {
-        StrPair *old = pairlist_find(l, key), *v;
-        char *k, *copy = strdup(value);
+        char *k = strdup(key), *copy = strdup(value);
+        size_t i = pairlist_find(l, key);
+        StrPair *v = k && copy ? realloc(l->v, (l->n + 1) * sizeof(*v)) : NULL;
 
-        if (!copy)
-                return -ENOMEM;
-        if (old) {
-                free(old->value);
-                old->value = copy;
-                return 0;
-        }
-        k = strdup(key);
-        v = k ? realloc(l->v, (l->n + 1) * sizeof(*v)) : NULL;
         if (!v) {
                 free(k);
                 free(copy);
                 return -ENOMEM;
         }
-        v[l->n++] = (StrPair) { .key = k, .value = copy };
+        v[l->n] = (StrPair) { .key = k, .value = copy };
         l->v = v;
+        if (i < l->n)
+                pair_drop(l, i, l->n + 1); /* the new one moves down to the end */
+        else
+                l->n++;
         return 0;
 }
 
 const char *pairlist_get(const PairList *l, const char *key) {
-        const StrPair *p = pairlist_find(l, key);
+        size_t i = pairlist_find(l, key);
 
-        return p ? p->value : NULL;
-}
-
-void pairlist_remove(PairList *l, const char *key) {
-        StrPair *p = pairlist_find(l, key);
-
-        if (!p)
-                return;
-        free(p->key);
-        free(p->value);
-        l->n--;
-        memmove(p, p + 1, (size_t) (l->v + l->n - p) * sizeof(*p));
+        return i < l->n ? l->v[i].value : NULL;
 }
 
 void pairlist_done(PairList *l) {
