@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What callers ask of one query: on its object, or of the Controller by its ID. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bus/server.h"
+
+typedef enum Ended {
+        ENDED_ALSO_DONE, /* what is kept of ended queries answers too */
+        ENDED_NOT_DONE,
+} Ended;
+
+static int no_such_query(sd_bus_message *m, uint64_t id) {
+        Error error = {};
+
+        (void) error_set(&error, ERROR_NO_SUCH_QUERY,
+                         "there is no query %llu: never issued, Done, or no longer kept among the ended ones",
+                         (unsigned long long) id);
+        return reply_error(m, &error);
+}
+
+/* The query that @m is about; NULL: it was answered with NoSuchQuery. @m may be read again afterwards. */
+static const Query *query_of_message(const BusServer *s, sd_bus_message *m, Ended ended) {
+        const Engine *e = manager_engine(s->manager);
+        const char *path = sd_bus_message_get_path(m);
+        const Query *q = NULL;
+        uint64_t id = 0;
+
+        if (strcmp(path, CONTROLLER_PATH) == 0) {
+                if (sd_bus_message_rewind(m, true) >= 0 && sd_bus_message_read(m, "t", &id) >= 0)
+                        q = engine_find(e, id);
+        } else if (u64_parse(path + strlen(QUERY_PREFIX "/_"), &id) == 0)
+                q = engine_find(e, id); /* it had an object when the call came */
+        if (!q || (ended == ENDED_NOT_DONE && engine_is_tombstone(e, q->id))) {
+                (void) no_such_query(m, id);
+                return NULL;
+        }
+        return q;
+}
+
+/* The same for the owner and root alone; else it was answered with PermissionDenied. */
+static const Query *query_of_call(const BusServer *s, Call *c, const Caller *caller, const char *method,
+                                  Ended ended) {
+        const Query *q = query_of_message(s, call_message(c), ended);
+        Error error = {};
+
+        if (q && access_check_query(caller, q, method, &error) < 0) {
+                (void) reply_error(call_message(c), &error);
+                return NULL;
+        }
+        return q;
+}
+
+/* First without asking who it is: most mistakes end here. */
+static int method_of_query(sd_bus_message *m, BusServer *s, Ended ended, CallHandler handler) {
+        if (!query_of_message(s, m, ended))
+                return 1;
+        return calls_add(s->calls, m, 0, handler);
+}
+
+static CallProgress run_cancel(BusServer *s, Call *c, const Caller *caller) {
+        const Query *q = query_of_call(s, c, caller, "Cancel", ENDED_ALSO_DONE);
+
+        if (q) {
+                manager_feed(s->manager, &(Event) { .type = EVENT_CANCEL, .query_id = q->id });
+                (void) sd_bus_reply_method_return(call_message(c), NULL);
+        }
+        return CALL_ANSWERED;
+}
+
+int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        (void) ret_error;
+        return method_of_query(m, userdata, ENDED_ALSO_DONE, run_cancel);
+}
+
+int reply_statistics(BusServer *s, sd_bus_message *m, const Query *q, StderrTail tail) {
+        sd_bus_message *reply = NULL;
+        QueryView v;
+        int r;
+
+        if (!q)
+                return no_such_query(m, 0);
+        query_view_init(&v, s->manager, q);
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r >= 0)
+                r = query_statistics_append(reply, &v, tail);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? reply_errno(m, r, "report the statistics") : r;
+}
+
+static CallProgress run_done(BusServer *s, Call *c, const Caller *caller) {
+        const Query *q = query_of_call(s, c, caller, "Done", ENDED_ALSO_DONE);
+
+        if (!q)
+                return CALL_ANSWERED;
+        if (engine_is_tombstone(manager_engine(s->manager), q->id))
+                (void) reply_statistics(s, call_message(c), q, STDERR_TAIL_SHOWN);
+        else if (waiting_add_done(s, call_message(c), q->id, STDERR_TAIL_SHOWN) > 0)
+                /* perhaps answered at once, from within */
+                manager_feed(s->manager, &(Event) { .type = EVENT_DONE, .query_id = q->id });
+        return CALL_ANSWERED;
+}
+
+int method_done(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        (void) ret_error;
+        return method_of_query(m, userdata, ENDED_ALSO_DONE, run_done);
+}
+
+/* Opened again, so that each reader starts at the front and has an offset of its own. */
+static int results_open(const QueryRecord *record) {
+        char path[64];
+        int fd;
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", record->results_file_fd);
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        return fd < 0 ? -errno : fd;
+}
+
+static int results_check(const Query *q, const QueryRecord *record, Error *e) {
+        if (!q->spec.detached)
+                return error_set(e, ERROR_INVALID_ARGUMENT,
+                                 "query %llu is attached: its results went to its submitter alone; detach a query to "
+                                 "keep them",
+                                 (unsigned long long) q->id);
+        if (!record || record->results_file_fd < 0)
+                return error_set(
+                                e, ERROR_INVALID_ARGUMENT,
+                                "the results of query %llu are no longer kept; ResultsKeepSec sets how long they are",
+                                (unsigned long long) q->id);
+        return 0;
+}
+
+static CallProgress run_results(BusServer *s, Call *c, const Caller *caller) {
+        const Query *q = query_of_call(s, c, caller, "Results", ENDED_NOT_DONE);
+        const QueryRecord *record;
+        Error error = {};
+        int fd;
+
+        if (!q)
+                return CALL_ANSWERED;
+        record = manager_record(s->manager, q->id);
+        fd = results_check(q, record, &error);
+        if (fd == 0)
+                fd = results_open(record);
+        if (fd < 0) {
+                (void) reply_failure(call_message(c), fd, &error, "open the results");
+                return CALL_ANSWERED;
+        }
+        (void) sd_bus_reply_method_return(call_message(c), "h", fd);
+        close(fd);
+        return CALL_ANSWERED;
+}
+
+int method_results(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        (void) ret_error;
+        return method_of_query(m, userdata, ENDED_NOT_DONE, run_results);
+}
+
+static CallProgress run_statistics(BusServer *s, Call *c, const Caller *caller) {
+        const Query *q = query_of_call(s, c, caller, "Statistics", ENDED_ALSO_DONE);
+
+        if (q)
+                (void) reply_statistics(s, call_message(c), q, STDERR_TAIL_SHOWN);
+        return CALL_ANSWERED;
+}
+
+int method_statistics(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        (void) ret_error;
+        return method_of_query(m, userdata, ENDED_ALSO_DONE, run_statistics);
+}
+
+static CallProgress run_profiler_results(BusServer *s, Call *c, const Caller *caller) {
+        const Query *q = query_of_call(s, c, caller, "ProfilerResults", ENDED_ALSO_DONE);
+        QueryView v;
+        int fd;
+
+        if (!q)
+                return CALL_ANSWERED;
+        query_view_init(&v, s->manager, q);
+        fd = query_profile_open(&v);
+        if (fd < 0) {
+                (void) reply_errno(call_message(c), fd, "write the timeline");
+                return CALL_ANSWERED;
+        }
+        (void) sd_bus_reply_method_return(call_message(c), "h", fd);
+        close(fd);
+        return CALL_ANSWERED;
+}
+
+int method_profiler_results(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        (void) ret_error;
+        return method_of_query(m, userdata, ENDED_ALSO_DONE, run_profiler_results);
+}
+
+static int reply_description(BusServer *s, sd_bus_message *m, const Query *q, StderrTail tail) {
+        sd_bus_message *reply = NULL;
+        QueryView v;
+        int r;
+
+        query_view_init(&v, s->manager, q);
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r >= 0)
+                r = query_properties_append(reply, &v);
+        if (r >= 0)
+                r = query_statistics_append(reply, &v, tail);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? reply_errno(m, r, "describe the query") : r;
+}
+
+static CallProgress run_describe(BusServer *s, Call *c, const Caller *caller) {
+        const Query *q = query_of_message(s, call_message(c), ENDED_ALSO_DONE);
+
+        if (q)
+                (void) reply_description(s, call_message(c), q,
+                                         access_check_query(caller, q, "Describe", NULL) == 0 ? STDERR_TAIL_SHOWN
+                                                                                              : STDERR_TAIL_HIDDEN);
+        return CALL_ANSWERED;
+}
+
+/* Who asks matters only when there is something to hide. */
+int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        BusServer *s = userdata;
+        const Query *q = query_of_message(s, m, ENDED_ALSO_DONE);
+        const QueryRecord *record;
+
+        (void) ret_error;
+        if (!q)
+                return 1;
+        record = manager_record(s->manager, q->id);
+        if (record && record->stderr_tail)
+                return calls_add(s->calls, m, 0, run_describe);
+        return reply_description(s, m, q, STDERR_TAIL_HIDDEN);
+}

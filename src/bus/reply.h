@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* bus/reply: errors as answers. Both return what an sd-bus method handler returns. */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "core/error.h"
+
+/* Answer @m with @error under its D-Bus name. */
+int reply_error(sd_bus_message *m, const Error *error);
+/* Answer @m with Internal: "cannot <what>: <strerror>". @r is a negative errno. */
+int reply_errno(sd_bus_message *m, int r, const char *what);
+/* The two as one: what a function with @ret_error left. @r < 0 without an error set is our own failure. */
+int reply_failure(sd_bus_message *m, int r, const Error *error, const char *what);

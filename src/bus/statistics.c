@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bus/statistics.h"
+
+static int append_u64(sd_bus_message *m, const char *key, uint64_t value) {
+        return sd_bus_message_append(m, "{sv}", key, "t", value);
+}
+
+static int append_times(sd_bus_message *m, const QueryView *v) {
+        const Query *q = v->query;
+        const struct {
+                const char *key;
+                uint64_t usec;
+        } times[] = {
+                { "total_usec", query_total_usec(q, v->now_usec) },
+                { "compile_usec", query_time_in(q, QUERY_COMPILING, v->now_usec) },
+                { "queue_usec", query_time_in(q, QUERY_QUEUEING, v->now_usec) },
+                { "execute_usec", query_time_in(q, QUERY_EXECUTING, v->now_usec) },
+                { "frozen_usec", query_frozen_usec(q, v->now_usec) },
+        };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(times); i++)
+                r = append_u64(m, times[i].key, times[i].usec);
+        return r;
+}
+
+static int append_kernel_numbers(sd_bus_message *m, const FinalNumbers *n) {
+        int r;
+
+        if ((r = append_u64(m, "stall_usec", n->stall_usec)) < 0 ||
+            (r = append_u64(m, "cpu_usec", n->cpu_usec)) < 0 ||
+            (r = append_u64(m, "io_read_bytes", n->io_read_bytes)) < 0 ||
+            (r = append_u64(m, "io_write_bytes", n->io_write_bytes)) < 0)
+                return r;
+        return 0;
+}
+
+/* An error of the engine's run, not one that kept it from running. */
+static bool is_runtime_error(const Query *q) {
+        if (q->state != QUERY_ERRORED)
+                return false;
+        switch (q->error.code) {
+        case ERROR_MEMORY_LIMIT_EXCEEDED:
+        case ERROR_MEMORY_BUDGET_EXHAUSTED:
+        case ERROR_TIMEOUT:
+        case ERROR_EXECUTION_FAILED: return true;
+        default: return false;
+        }
+}
+
+static int append_runtime_errors(sd_bus_message *m, const Query *q) {
+        if (is_runtime_error(q))
+                return sd_bus_message_append(m, "{sv}", "runtime_errors", "as", 1, q->error.message);
+        return sd_bus_message_append(m, "{sv}", "runtime_errors", "as", 0);
+}
+
+static int append_raise_log_items(sd_bus_message *m, const Query *q) {
+        size_t n = MIN(q->n_raises, (uint64_t) QUERY_RAISES_KEPT);
+        int r = sd_bus_message_open_container(m, 'a', "(tsttt)");
+
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                const Raise *raise = &q->raises[i];
+
+                r = sd_bus_message_append(m, "(tsttt)", raise->at_usec, raise_cause_name(raise->cause),
+                                          raise->old_bytes, raise->new_bytes, raise->latency_usec);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_raise_log(sd_bus_message *m, const Query *q) {
+        int r = sd_bus_message_open_container(m, 'e', "sv");
+
+        if (r >= 0)
+                r = sd_bus_message_append_basic(m, 's', "raise_log");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "a(tsttt)");
+        if (r >= 0)
+                r = append_raise_log_items(m, q);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int query_statistics_append(sd_bus_message *m, QueryView *v, StderrTail tail) {
+        const Query *q = v->query;
+        int r = append_times(m, v);
+
+        if (r >= 0)
+                r = append_kernel_numbers(m, &q->final);
+        if (r >= 0)
+                r = append_u64(m, "memory_peak_bytes", query_view_peak(v));
+        if (r >= 0)
+                r = append_u64(m, "raises", q->n_raises);
+        if (r >= 0)
+                r = append_runtime_errors(m, q);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "verdict", "s", verdict_name(q->verdict));
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "exit_status", "i", (int32_t) q->exit_status);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "exit_signal", "i", (int32_t) q->exit_signal);
+        if (r >= 0)
+                r = append_raise_log(m, q);
+        if (r >= 0 && tail == STDERR_TAIL_SHOWN && v->record && v->record->stderr_tail)
+                r = sd_bus_message_append(m, "{sv}", "stderr_tail", "s", v->record->stderr_tail);
+        return r;
+}
