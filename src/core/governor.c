@@ -65,7 +65,7 @@ static RaiseCause find_cause(GovernorState *g, const Sample *s, uint64_t quota_b
         if (ahead_bytes >= high - margin - need_bytes)
                 return RAISE_RATE;
         /* Page cache alone reaches memory.max too; it takes need as well to be a reason. */
-        if (g->has_last && s->events_max > g->last_events_max && need_bytes >= quota_bytes / 2)
+        if (s->events_max > g->last_events_max && need_bytes >= quota_bytes / 2)
                 return RAISE_MAX;
         if (g->has_last && refaults_matter(g, s, quota_bytes, now_usec))
                 return RAISE_REFAULT;
