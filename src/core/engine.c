@@ -60,6 +60,7 @@ static void config_copy_numbers(Config *to, const Config *from) {
         *to = *from;
         to->metric_label_keys = (StrList) {};
         to->executor_dependencies = (StrList) {};
+        to->dependencies = (DependencyList) {};
         memset(to->origin, 0, sizeof(to->origin));
 }
 
@@ -85,6 +86,12 @@ Engine *engine_free(Engine *e) {
         }
         for (size_t i = 0; i < e->n_tombstones; i++)
                 free(e->tombstones[i]);
+        while (e->fallen) {
+                Query *q = e->fallen;
+
+                e->fallen = q->next_fallen;
+                free(q);
+        }
         free(e->active);
         free(e);
         return NULL;
@@ -109,22 +116,56 @@ Query *engine_lookup(const Engine *e, uint64_t id) {
         return NULL;
 }
 
+static bool unit_exists(UnitPhase unit) {
+        return unit == UNIT_STARTING || unit == UNIT_READY || unit == UNIT_LEAVING;
+}
+
+void engine_set_unit(Engine *e, Query *q, UnitPhase unit) {
+        e->n_units = e->n_units - unit_exists(q->unit) + unit_exists(unit);
+        q->unit = unit;
+}
+
 static void on_config(Engine *e, const Config *c) {
         config_copy_numbers(&e->config, c);
         budget_configure(&e->budget, c->max_memory_bytes, c->concurrency_quota, c->initial_bytes);
+        e->memory_came_back = true;
+        admit_reconfigure(e);
+}
+
+static Query *find_fallen(const Engine *e, uint64_t id) {
+        Query *q = e->fallen;
+
+        while (q && q->id != id)
+                q = q->next_fallen;
+        return q;
+}
+
+/* Its record fell out of the ring before its unit was gone: nothing but that end still matters. */
+static void on_fallen_event(Engine *e, const Event *ev) {
+        Query *q = find_fallen(e, ev->query_id), **link = &e->fallen;
+
+        if (!q || (ev->type != EVENT_UNIT_GONE && ev->type != EVENT_UNIT_FAILED))
+                return;
+        end_unit_gone(e, q);
+        while (*link != q)
+                link = &(*link)->next_fallen;
+        *link = q->next_fallen;
+        free(q);
 }
 
 static void on_query_event(Engine *e, const Event *ev) {
         Query *q = engine_lookup(e, ev->query_id);
 
-        if (!q)
+        if (!q) {
+                on_fallen_event(e, ev);
                 return;
+        }
         switch (ev->type) {
         case EVENT_UNIT_READY:
                 admit_unit_ready(e, q);
                 break;
         case EVENT_UNIT_FAILED:
-                q->unit = UNIT_GONE;
+                engine_set_unit(e, q, UNIT_GONE);
                 end_compile_slot(e, q);
                 if (query_is_live(q))
                         end_query(e, q, QUERY_ERRORED, VERDICT_START, false, ev->error->code, "%s",
@@ -279,10 +320,10 @@ bool engine_is_shut_down(const Engine *e) {
 }
 
 uint64_t engine_units_max(const Engine *e) {
-        /* Those that run, those that compile, those made ahead; and as many again that are just leaving. */
-        uint64_t n = usec_add(e->config.concurrency_quota, e->config.compile_concurrency);
-        uint64_t known = usec_add(e->config.concurrency_quota, e->config.queue_size);
+        uint64_t known = usec_add(e->config.concurrency_quota, e->config.queue_size), n;
 
-        n = MIN(usec_add(n, e->config.warm_units), known);
+        /* Those that run and those that wait with one; and as many again that are just leaving. */
+        n = usec_add(e->config.concurrency_quota, MAX(e->config.warm_units, ENGINE_UNITS_WAITING_MAX));
+        n = MIN(usec_add(n, e->config.compile_concurrency), known);
         return n > UINT64_MAX / 2 ? UINT64_MAX : 2 * n;
 }

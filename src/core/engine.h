@@ -122,7 +122,7 @@ uint64_t engine_deadline(const Engine *e);
 
 /* A query by its ID, also one that was Done lately (its tombstone); NULL: never issued, or fallen out of the ring. */
 const Query *engine_find(const Engine *e, uint64_t id);
-/* True when the ID was issued and has fallen out of the ring, or is a tombstone. */
+/* True when engine_find() answers from a tombstone: it is no longer in the active set. */
 bool engine_is_tombstone(const Engine *e, uint64_t id);
 /* The active queries in the order of submission: @previous NULL gives the first; NULL ends. */
 const Query *engine_next(const Engine *e, const Query *previous);
@@ -136,5 +136,6 @@ const Budget *engine_budget(const Engine *e);
 uint64_t engine_count(const Engine *e, QueryState s); /* active ones in that state */
 bool engine_is_paused(const Engine *e);
 bool engine_is_shut_down(const Engine *e);
-/* Units that may exist at once: for the slice's slack. */
+/* Units that may exist at once, for the slice's slack; no more are started until some are gone. So each
+ * ACTION_START_UNIT must at last be followed by EVENT_UNIT_FAILED or EVENT_UNIT_GONE. */
 uint64_t engine_units_max(const Engine *e);

@@ -10,17 +10,13 @@ static int refuse(Engine *e, const Error *error) {
         return 0;
 }
 
-static uint64_t round_down(uint64_t bytes) {
-        return bytes == SIZE_INFINITY ? bytes : bytes / ENGINE_PAGE_BYTES * ENGINE_PAGE_BYTES;
-}
-
 /* The memory a request asks for, against what it may have. Fills in both numbers, or sets @error. */
 static bool effective_memory(const Engine *e, const QuerySpec *spec, uint64_t *ret_initial, uint64_t *ret_max,
                              Error *error) {
         const Config *c = &e->config;
         char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
-        uint64_t max = spec->max_bytes ? round_down(spec->max_bytes) : c->per_query_bytes;
-        uint64_t initial = spec->initial_bytes ? round_down(spec->initial_bytes) : MIN(c->initial_bytes, max);
+        uint64_t max = spec->max_bytes ? page_floor(spec->max_bytes) : c->per_query_bytes;
+        uint64_t initial = spec->initial_bytes ? page_floor(spec->initial_bytes) : MIN(c->initial_bytes, max);
 
         if (max > c->per_query_bytes)
                 error_set(error, ERROR_INVALID_ARGUMENT,
@@ -84,7 +80,7 @@ static void bound_ended(Engine *e, uint32_t uid) {
                 if (!oldest)
                         oldest = q;
         }
-        if (oldest && n >= MAX(e->config.max_queries_per_user, 16u))
+        if (oldest && n >= MIN(MAX(e->config.max_queries_per_user, ENGINE_ENDED_MIN), ENGINE_ENDED_MAX))
                 end_forget(e, oldest);
 }
 
@@ -131,8 +127,11 @@ int admit_request(Engine *e, const QuerySpec *spec) {
                 error_set(&error, ERROR_PERMISSION_DENIED,
                           "priority %d: only root may ask for a priority above 0", spec->priority);
         else if (effective_memory(e, spec, &initial, &max, &error) && has_room(e, spec, &error)) {
-                bound_ended(e, spec->uid);
-                return add_query(e, spec, initial, max);
+                int r = add_query(e, spec, initial, max);
+
+                if (r == 0)
+                        bound_ended(e, spec->uid);
+                return r;
         }
         return refuse(e, &error);
 }
@@ -154,25 +153,31 @@ static bool before(const Query *a, const Query *b) {
         return a->spec.priority != b->spec.priority ? a->spec.priority > b->spec.priority : a->id < b->id;
 }
 
-Query *admit_next(const Engine *e, const Query *after) {
+static Query *next_in(const Engine *e, QueryState state, const Query *after) {
         Query *best = NULL;
 
         for (size_t i = 0; i < e->n_active; i++) {
                 Query *q = e->active[i];
 
-                if (q->state != QUERY_QUEUEING || q->ending)
-                        continue;
-                if ((!after || before(after, q)) && (!best || before(q, best)))
+                if (q->state == state && (!after || before(after, q)) && (!best || before(q, best)))
                         best = q;
         }
         return best;
 }
 
-static void start_unit(Engine *e, Query *q) {
+Query *admit_next(const Engine *e, const Query *after) {
+        return next_in(e, QUERY_QUEUEING, after);
+}
+
+/* False: as many exist as were promised (PID 1 is slow to let some go); later, then. */
+static bool start_unit(Engine *e, Query *q) {
         if (q->unit != UNIT_NONE)
-                return;
-        q->unit = UNIT_STARTING;
+                return true;
+        if (e->n_units >= engine_units_max(e))
+                return false;
+        engine_set_unit(e, q, UNIT_STARTING);
         engine_emit(e, ACTION_START_UNIT, q);
+        return true;
 }
 
 static void begin_compile(Engine *e, Query *q) {
@@ -186,7 +191,7 @@ static void begin_compile(Engine *e, Query *q) {
 void admit_unit_ready(Engine *e, Query *q) {
         if (q->unit != UNIT_STARTING)
                 return;
-        q->unit = UNIT_READY;
+        engine_set_unit(e, q, UNIT_READY);
         if (q->state == QUERY_COMPILING && q->run == RUN_NONE)
                 begin_compile(e, q);
         else if (q->state == QUERY_EXECUTING && q->run == RUN_NONE)
@@ -216,48 +221,96 @@ void admit_compiled(Engine *e, Query *q, const EndedReport *r, const Error *erro
         }
 }
 
-static void settle_compiles(Engine *e) {
-        for (size_t i = 0; i < e->n_active && e->n_compile_slots < e->config.compile_concurrency; i++) {
-                Query *q = e->active[i];
+static uint64_t waiting_units(const Engine *e) {
+        uint64_t n = 0;
 
-                if (q->state != QUERY_CREATED)
-                        continue;
+        for (size_t i = 0; i < e->n_active; i++)
+                n += (e->active[i]->state == QUERY_COMPILING || e->active[i]->state == QUERY_QUEUEING) &&
+                     e->active[i]->unit != UNIT_NONE;
+        return n;
+}
+
+/* Compiling ahead tells a user early of his mistakes, but each compiled query keeps its unit while it waits. The one
+ * that would be the head of the queue is let through a little longer, or it would lose its turn. */
+static bool may_compile(const Engine *e, const Query *q) {
+        const Query *head = admit_next(e, NULL);
+        uint64_t limit = ENGINE_UNITS_WAITING_MAX;
+
+        if (!head || before(q, head))
+                limit += e->config.compile_concurrency;
+        return waiting_units(e) < limit;
+}
+
+static void settle_compiles(Engine *e) {
+        Query *q;
+
+        while (e->n_compile_slots < e->config.compile_concurrency && (q = next_in(e, QUERY_CREATED, NULL))) {
+                if (!may_compile(e, q) || !start_unit(e, q))
+                        return;
                 query_move(q, QUERY_COMPILING, e->now_usec);
                 q->has_compile_slot = true;
                 e->n_compile_slots++;
                 engine_emit(e, ACTION_STATE, q);
-                start_unit(e, q);
         }
+}
+
+/* Can the head of the queue go? If not it stays the head, and nothing overtakes it. */
+static bool start_head(Engine *e, Query *q) {
+        /* Who waits frozen comes first where the pool is asked; a plain initial quota is reserved anyhow. */
+        if (q->initial_bytes > e->config.initial_bytes && e->n_waiters > 0)
+                return false;
+        if (lease_open(&e->budget, &q->lease, q->initial_bytes) < 0)
+                return false;
+        if (!start_unit(e, q)) {
+                lease_done(&q->lease);
+                return false;
+        }
+        query_move(q, QUERY_EXECUTING, e->now_usec);
+        q->has_slot = true;
+        e->n_executing++;
+        engine_emit(e, ACTION_STATE, q);
+        if (q->unit == UNIT_READY)
+                run_hand_over(e, q);
+        return true;
 }
 
 static void settle_slots(Engine *e) {
         Query *q;
 
-        while (!e->paused && e->n_executing < e->config.concurrency_quota && (q = admit_next(e, NULL))) {
-                /* Who waits frozen comes first where the pool is asked; a plain initial quota is reserved anyhow. */
-                if (q->initial_bytes > e->config.initial_bytes && e->n_waiters > 0)
+        while (!e->paused && e->n_executing < e->config.concurrency_quota && (q = admit_next(e, NULL)))
+                if (!start_head(e, q))
                         return;
-                if (lease_open(&e->budget, &q->lease, q->initial_bytes) < 0)
-                        return; /* it stays at the head: nothing overtakes it */
-                query_move(q, QUERY_EXECUTING, e->now_usec);
-                q->has_slot = true;
-                e->n_executing++;
-                engine_emit(e, ACTION_STATE, q);
-                if (q->unit == UNIT_READY)
-                        run_hand_over(e, q);
-                else
-                        start_unit(e, q);
-        }
 }
 
 static void settle_warm(Engine *e) {
-        const Query *q = NULL;
+        Query *q = NULL;
 
         for (uint64_t n = 0; n < e->config.warm_units; n++) {
                 q = admit_next(e, q);
-                if (!q)
+                if (!q || !start_unit(e, q))
                         return;
-                start_unit(e, engine_lookup(e, q->id));
+        }
+}
+
+/* A reload: those who wait start by the new figures. Who has a unit keeps at most the maximum that it was made for;
+ * a start that has become impossible for ever must not stay at the head of the queue. */
+void admit_reconfigure(Engine *e) {
+        for (size_t i = e->n_active; i > 0; i--) {
+                Query *q = e->active[i - 1];
+                QuerySpec spec = q->spec;
+                Error error = {};
+                uint64_t initial, max;
+
+                if (!query_is_live(q) || q->state == QUERY_EXECUTING)
+                        continue;
+                if (spec.max_bytes > e->config.per_query_bytes)
+                        spec.max_bytes = e->config.per_query_bytes;
+                if (!effective_memory(e, &spec, &initial, &max, &error)) {
+                        end_query(e, q, QUERY_ERRORED, VERDICT_START, false, error.code, "%s", error.message);
+                        continue;
+                }
+                q->max_bytes = q->unit == UNIT_NONE ? max : MIN(max, q->max_bytes);
+                q->initial_bytes = MIN(initial, q->max_bytes);
         }
 }
 
@@ -289,6 +342,9 @@ const char *engine_wait_reason(const Engine *e, const Query *q, char *buf, size_
         else if (q->state == QUERY_QUEUEING && e->n_executing >= e->config.concurrency_quota)
                 snprintf(buf, len, "a free slot (ConcurrencyQuota=%llu, %llu ahead of it)",
                          (unsigned long long) e->config.concurrency_quota,
+                         (unsigned long long) engine_queue_position(e, q) - 1);
+        else if (q->state == QUERY_QUEUEING && engine_queue_position(e, q) > 1)
+                snprintf(buf, len, "its turn (%llu ahead of it, the first waits for memory or its unit)",
                          (unsigned long long) engine_queue_position(e, q) - 1);
         else if (q->state == QUERY_QUEUEING)
                 snprintf(buf, len, "memory for an initial quota of %s (%s unused; MaxMemoryBytes)",

@@ -16,6 +16,7 @@ void end_compile_slot(Engine *e, Query *q) {
 }
 
 static void leftover_set(Engine *e, Query *q, uint64_t bytes) {
+        e->memory_came_back = e->memory_came_back || bytes < q->residual_bytes;
         e->leftover_bytes = e->leftover_bytes - q->residual_bytes + bytes;
         q->residual_bytes = bytes;
         budget_set_leftover(&e->budget, e->leftover_bytes);
@@ -32,6 +33,7 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
         q->peak_bytes = MAX(q->peak_bytes, q->final.memory_peak_bytes);
         lease_done(&q->lease);
         if (q->has_slot) {
+                e->memory_came_back = true;
                 q->has_slot = false;
                 e->n_executing--;
         }
@@ -40,7 +42,7 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
         engine_note(e, q, NOTE_END, "%s%s%s", query_state_name(state), error->code ? ": " : "",
                     error->code ? error->message : "");
         if (q->unit == UNIT_STARTING || q->unit == UNIT_READY) {
-                q->unit = UNIT_LEAVING;
+                engine_set_unit(e, q, UNIT_LEAVING);
                 engine_emit(e, ACTION_RELEASE_UNIT, q);
         }
         q->forget_usec = e->config.results_keep_usec ? usec_add(e->now_usec, e->config.results_keep_usec) : 0;
@@ -84,21 +86,34 @@ void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool grac
         }
 }
 
+/* The limit in force when it died. Raises that came after the kernel's kill, because we saw its events late, changed
+ * nothing for it: its peak stayed at what they started from. */
+static uint64_t limit_at_death(const Query *q, const FinalNumbers *n) {
+        uint64_t limit = q->lease.bytes;
+
+        if (n->memory_peak_bytes == 0 || q->n_raises > QUERY_RAISES_KEPT)
+                return limit;
+        for (uint64_t i = q->n_raises; i > 0 && n->memory_peak_bytes <= q->raises[i - 1].old_bytes; i--)
+                limit = q->raises[i - 1].old_bytes;
+        return limit;
+}
+
 /* Killed by the kernel for memory: whose limit was it? `oom` of its own events counts its own limit; a kill without
  * one came from above, or from the host. */
 static Verdict memory_verdict(const Query *q, const FinalNumbers *n) {
         if (n->events_oom == 0)
                 return VERDICT_SLICE;
-        if (q->lease.bytes >= q->max_bytes)
+        if (limit_at_death(q, n) >= q->max_bytes)
                 return VERDICT_MAXIMUM;
-        return q->denied || q->headroom_off ? VERDICT_BUDGET : VERDICT_QUOTA;
+        return limit_at_death(q, n) == q->lease.bytes && (q->denied || q->headroom_off) ? VERDICT_BUDGET
+                                                                                       : VERDICT_QUOTA;
 }
 
 static Verdict describe_memory(const Engine *e, const Query *q, const FinalNumbers *n, Error *error) {
         char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
         Verdict v = memory_verdict(q, n);
 
-        size_format(q->lease.bytes, a);
+        size_format(limit_at_death(q, n), a);
         size_format(q->max_bytes, b);
         size_format(n->memory_peak_bytes, c);
         if (v == VERDICT_MAXIMUM)
@@ -150,6 +165,9 @@ static void judge_report(const Engine *e, const Query *q, const EndedReport *r, 
         } else if (r->exit_signal) {
                 *ret_verdict = VERDICT_SIGNAL;
                 error_set(ret_error, ERROR_EXECUTION_FAILED, "its engine was ended by signal %d", r->exit_signal);
+        } else if (r->exit_status < 0) {
+                *ret_verdict = VERDICT_WORKER;
+                error_set(ret_error, ERROR_EXECUTION_FAILED, "how its engine ended is not known");
         } else if (r->exit_status != 0) {
                 *ret_verdict = r->numbers.pids_max_events > 0 ? VERDICT_TASKS : VERDICT_EXIT;
                 error_set(ret_error, ERROR_EXECUTION_FAILED, "its engine ended with exit status %d%s", r->exit_status,
@@ -186,7 +204,7 @@ void end_report(Engine *e, Query *q, const EndedReport *r, const Error *error) {
 void end_unit_gone(Engine *e, Query *q) {
         Error error = {};
 
-        q->unit = UNIT_GONE;
+        engine_set_unit(e, q, UNIT_GONE);
         end_compile_slot(e, q);
         if (query_is_live(q) && q->run == RUN_HANDED) {
                 q->run = RUN_ENDED; /* the cgroup is gone, so it is empty */
@@ -203,27 +221,33 @@ void end_unit_gone(Engine *e, Query *q) {
         leftover_set(e, q, 0);
 }
 
+/* The oldest record leaves the ring. What its unit still holds stays booked until that is gone. */
+static void fall_out(Engine *e, Query *q) {
+        if (q->unit == UNIT_NONE || q->unit == UNIT_GONE) {
+                free(q);
+                return;
+        }
+        q->next_fallen = e->fallen;
+        e->fallen = q;
+}
+
 void end_forget(Engine *e, Query *q) {
-        Query *oldest;
         size_t i = 0;
 
         while (e->active[i] != q)
                 i++;
         memmove(&e->active[i], &e->active[i + 1], (e->n_active - i - 1) * sizeof(*e->active));
         e->n_active--;
+        q->done = true; /* also when its time was up, or its user had too many: a late Done finds nothing to do */
         engine_emit(e, ACTION_FORGET, q);
 
         if (e->n_tombstones < ENGINE_TOMBSTONES) {
                 e->tombstones[e->n_tombstones++] = q;
                 return;
         }
-        /* The oldest falls out; one whose unit lingers gives back what it has booked. */
-        oldest = e->tombstones[e->tombstone_next];
+        fall_out(e, e->tombstones[e->tombstone_next]);
         e->tombstones[e->tombstone_next] = q;
         e->tombstone_next = (e->tombstone_next + 1) % ENGINE_TOMBSTONES;
-        end_compile_slot(e, oldest);
-        leftover_set(e, oldest, 0);
-        free(oldest);
 }
 
 void end_release(Engine *e, Query *q) {
@@ -241,10 +265,8 @@ void end_deadlines(Engine *e, Query *q) {
         uint64_t now = e->now_usec;
 
         if (!query_is_live(q)) {
-                if (q->forget_usec && now >= q->forget_usec) {
-                        q->done = true;
+                if (q->forget_usec && now >= q->forget_usec)
                         end_forget(e, q);
-                }
                 return;
         }
         if (q->ending) {
@@ -299,10 +321,31 @@ void end_shutdown(Engine *e, uint64_t usec) {
         }
 }
 
-void end_shutdown_settle(Engine *e) {
-        Action *a;
-        size_t len = 0, n = 0;
+/* "queries 3 7 12 and 4 more": as many numbers as fit, each of them whole. */
+static void name_the_live(const Engine *e, Error *error) {
+        const size_t room = 24; /* " and N more" */
+        uint64_t left = 0;
+        size_t len;
 
+        error_set(error, ERROR_TIMEOUT, "still running at the deadline, now canceled: queries");
+        for (size_t i = 0; i < e->n_active; i++) {
+                char number[24];
+
+                if (!query_is_live(e->active[i]))
+                        continue;
+                len = strlen(error->message);
+                snprintf(number, sizeof(number), " %llu", ULL(e->active[i]->id));
+                if (left == 0 && len + strlen(number) + room < sizeof(error->message))
+                        memcpy(error->message + len, number, strlen(number) + 1);
+                else
+                        left++;
+        }
+        len = strlen(error->message);
+        if (left > 0)
+                snprintf(error->message + len, sizeof(error->message) - len, " and %llu more", ULL(left));
+}
+
+void end_shutdown_settle(Engine *e) {
         if (!e->shutdown_pending)
                 return;
         if (!anyone_live(e)) {
@@ -312,14 +355,7 @@ void end_shutdown_settle(Engine *e) {
         }
         if (e->now_usec < e->shutdown_deadline_usec)
                 return;
-        a = engine_emit(e, ACTION_SHUTDOWN_DONE, NULL);
-        error_set(&a->error, ERROR_TIMEOUT, "still running at the deadline, now canceled: queries");
-        for (size_t i = 0; i < e->n_active && n < 32; i++)
-                if (query_is_live(e->active[i])) {
-                        len = strlen(a->error.message);
-                        snprintf(a->error.message + len, sizeof(a->error.message) - len, " %llu", ULL(e->active[i]->id));
-                        n++;
-                }
+        name_the_live(e, &engine_emit(e, ACTION_SHUTDOWN_DONE, NULL)->error);
         e->shutdown_pending = false;
         cancel_for_shutdown(e, true);
 }

@@ -10,6 +10,11 @@
 /* The least one query may ask for: below it not even a shell starts. */
 #define ENGINE_QUERY_BYTES_MIN (1 * MIB)
 #define ENGINE_PAGE_BYTES UINT64_C(4096)
+/* Queries that wait with a unit of their own, compiled or made ahead: each costs PID 1, and a worker's memory. */
+#define ENGINE_UNITS_WAITING_MAX 16u
+/* Ended queries of one user that were not released, at the least and at the most. */
+#define ENGINE_ENDED_MIN 16u
+#define ENGINE_ENDED_MAX 1024u
 /* A rest of the pool smaller than this part of a quota is no help to who waits frozen. */
 #define ENGINE_REST_DIVISOR 8
 
@@ -21,8 +26,10 @@ struct Engine {
         size_t n_active, allocated;
         Query *tombstones[ENGINE_TOMBSTONES]; /* a ring: the slot of an ID is found by its position */
         size_t n_tombstones, tombstone_next;
-        uint64_t n_executing, n_compile_slots, n_waiters, leftover_bytes;
+        Query *fallen; /* out of the ring, but their units still hold something */
+        uint64_t n_executing, n_compile_slots, n_waiters, n_units, leftover_bytes;
         bool paused, shut_down, shutdown_pending;
+        bool memory_came_back; /* in this step: who was refused is looked at again */
         uint64_t shutdown_deadline_usec;
         ActionList *out;
 };
@@ -35,11 +42,16 @@ static inline bool query_is_live(const Query *q) {
         return !query_state_is_end(q->state);
 }
 uint64_t usec_add(uint64_t a, uint64_t b); /* saturates at USEC_INFINITY */
+static inline uint64_t page_floor(uint64_t bytes) {
+        return bytes == SIZE_INFINITY ? bytes : bytes - bytes % ENGINE_PAGE_BYTES;
+}
+void engine_set_unit(Engine *e, Query *q, UnitPhase unit); /* the one place where units are counted */
 
 /* engine_admit.c */
 int admit_request(Engine *e, const QuerySpec *spec);
 void admit_unit_ready(Engine *e, Query *q);
 void admit_compiled(Engine *e, Query *q, const EndedReport *r, const Error *error);
+void admit_reconfigure(Engine *e); /* the figures changed under those who wait */
 void admit_settle(Engine *e); /* give free compile and execution slots to those who wait */
 Query *admit_next(const Engine *e, const Query *after); /* the order of the queue */
 uint64_t admit_query_timeout(const Query *q);           /* when its own timeout is due */

@@ -22,7 +22,7 @@ void run_limits(Engine *e, Query *q, int r, uint64_t max_bytes, uint64_t latency
 
         if (r == -ENODEV || r == -ENOENT || q->run != RUN_HANDED)
                 return; /* its group is gone: the end is on its way */
-        if (r < 0 || (max_bytes > q->lease.bytes && max_bytes != SIZE_INFINITY)) {
+        if (r < 0 || max_bytes > q->lease.bytes) {
                 engine_note(e, q, NOTE_LIMIT_FAILED, "the kernel has memory.max %s where %s was set (%d)",
                             size_format(max_bytes, a), size_format(q->lease.bytes, b), r);
                 if (query_is_live(q))
@@ -31,8 +31,8 @@ void run_limits(Engine *e, Query *q, int r, uint64_t max_bytes, uint64_t latency
                 return;
         }
         q->quota_bytes = max_bytes;
-        if (q->n_raises > 0 && q->n_raises <= QUERY_RAISES_KEPT)
-                q->raises[q->n_raises - 1].latency_usec = latency_usec;
+        if (q->n_raises > 0 && q->n_raises <= QUERY_RAISES_KEPT && q->raises[q->n_raises - 1].latency_usec == 0)
+                q->raises[q->n_raises - 1].latency_usec = latency_usec; /* not of a later write of memory.high */
 }
 
 static void book_raise(Engine *e, Query *q, uint64_t old_bytes, RaiseCause cause) {
@@ -55,7 +55,8 @@ static bool grant(Engine *e, Query *q, uint64_t bytes, RaiseCause cause) {
 
         if (bytes <= old || lease_resize(&q->lease, bytes) < 0)
                 return false;
-        q->headroom_off = false;
+        q->headroom_off = q->denied = q->hungry = false;
+        q->hungry_need_bytes = q->hungry_pause_usec = 0;
         set_limits(e, q, ACTION_SET_LIMITS);
         book_raise(e, q, old, cause);
         run_progress(e);
@@ -94,22 +95,35 @@ static void thaw(Engine *e, Query *q) {
         engine_note(e, q, NOTE_THAW, "thawed at %s", size_format(q->lease.bytes, a));
 }
 
-/* What the pool has for a query that runs: nothing while others wait for it in order. */
-static uint64_t pool_for_runner(const Engine *e) {
-        uint64_t unused = budget_unused_bytes(&e->budget);
+/* By how much a query that runs may grow: not from the pool while others wait for it in order. What its own slot has
+ * left, because it asked for less, is its own all the time. */
+static uint64_t growth_for_runner(const Engine *e, const Query *q) {
+        uint64_t growth = budget_growth_bytes(&e->budget, &q->lease);
+        uint64_t slot_rest = q->lease.bytes < e->config.initial_bytes ? e->config.initial_bytes - q->lease.bytes : 0;
 
-        if (e->n_waiters > 0)
-                return 0;
-        return unused == SIZE_INFINITY ? unused : unused / ENGINE_PAGE_BYTES * ENGINE_PAGE_BYTES;
+        return page_floor(e->n_waiters > 0 ? MIN(growth, slot_rest) : growth);
+}
+
+/* It is near its limit and can't be paid. While its need grows it is watched; at rest it is left alone, until memory
+ * comes back or the next event. */
+static void stay_hungry(Engine *e, Query *q, uint64_t need_bytes) {
+        if (need_bytes > q->hungry_need_bytes || q->hungry_pause_usec == 0)
+                q->hungry_pause_usec = GOVERNOR_SAMPLE_MIN_USEC;
+        else
+                q->hungry_pause_usec *= 2;
+        if (q->hungry_pause_usec > GOVERNOR_SAMPLE_MAX_USEC)
+                q->hungry_pause_usec = 0;
+        q->hungry = true;
+        q->hungry_need_bytes = need_bytes;
+        q->sample_due_usec = q->hungry_pause_usec ? usec_add(e->now_usec, q->hungry_pause_usec) : 0;
 }
 
 static void deny(Engine *e, Query *q, const GovernorDecision *d) {
         char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
-        uint64_t high = governor_high(q->lease.bytes, q->max_bytes, q->pids);
 
-        /* Near is not there: it may fit yet. It is looked at again soon, and stopped only in its headroom. */
-        q->sample_due_usec = e->now_usec + GOVERNOR_SAMPLE_MIN_USEC;
-        if (d->need_bytes < high)
+        stay_hungry(e, q, d->need_bytes);
+        /* Near is not there: it may fit yet. It is stopped only in its headroom. */
+        if (d->need_bytes < governor_high(q->lease.bytes, q->max_bytes, q->pids))
                 return;
         if (!q->denied)
                 engine_note(e, q, NOTE_DENIED, "denied: needs more than %s, %s unused; MaxMemoryBytes sets the budget",
@@ -126,14 +140,9 @@ static void deny(Engine *e, Query *q, const GovernorDecision *d) {
 }
 
 static void raise_or_deny(Engine *e, Query *q, const GovernorDecision *d) {
-        uint64_t pool = pool_for_runner(e), growth = d->want_bytes - q->lease.bytes;
-        uint64_t slot_rest = q->lease.bytes < e->config.initial_bytes ? e->config.initial_bytes - q->lease.bytes : 0;
+        uint64_t growth = MIN(d->want_bytes - q->lease.bytes, growth_for_runner(e, q));
 
-        /* A query that asked for less than a slot holds may have the slot's rest without asking the pool. */
-        pool = pool > SIZE_INFINITY - slot_rest ? SIZE_INFINITY : pool + slot_rest;
-        if (grant(e, q, q->lease.bytes + MIN(growth, pool), d->cause))
-                q->denied = false;
-        else
+        if (!grant(e, q, q->lease.bytes + growth, d->cause))
                 deny(e, q, d);
 }
 
@@ -157,6 +166,7 @@ void run_sample(Engine *e, Query *q, const Sample *s) {
                 raise_or_deny(e, q, &d);
                 return;
         }
+        q->hungry = false;
         /* New threads need more headroom than memory.high was set for. */
         high = governor_high(q->lease.bytes, q->max_bytes, q->pids);
         if (!q->headroom_off && high < q->high_bytes)
@@ -181,20 +191,21 @@ static Query *first_waiter(const Engine *e) {
         return first;
 }
 
-/* Can anybody give memory back, or come to its end, without a grant? */
-static bool somebody_runs(const Engine *e) {
+/* Will memory come back without a grant? A query that runs and holds more than its slot gives it back in the end, one
+ * that is being killed soon; what dead ones left goes with their units. What a slot holds never comes to the pool. */
+static bool somebody_can_give(const Engine *e) {
+        if (e->leftover_bytes > 0)
+                return true;
         for (size_t i = 0; i < e->n_active; i++) {
                 const Query *q = e->active[i];
 
-                if (q->state == QUERY_EXECUTING && (!q->frozen || q->ending))
+                if (q->state == QUERY_EXECUTING && (!q->frozen || q->ending) && lease_end_helps(&q->lease))
                         return true;
         }
         return false;
 }
 
-/* The lowest priority, then the youngest; of those whose end helps: who was given something, or waits itself. */
-static void choose_victim(Engine *e, const char *why) {
-        char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
+static Query *lowest_then_youngest(const Engine *e, bool only_helpful) {
         Query *victim = NULL;
 
         for (size_t i = 0; i < e->n_active; i++) {
@@ -202,11 +213,23 @@ static void choose_victim(Engine *e, const char *why) {
 
                 if (q->state != QUERY_EXECUTING || q->ending || q->run != RUN_HANDED)
                         continue;
-                if (!q->frozen && q->lease.bytes <= e->config.initial_bytes)
+                if (!lease_end_helps(&q->lease) && (only_helpful || !q->frozen))
                         continue;
                 if (!victim || q->spec.priority <= victim->spec.priority)
                         victim = q;
         }
+        return victim;
+}
+
+/* One query ends, so that the others can go on. When all wait (@deadlock) it must be one whose end frees something,
+ * if there is one; at a deadline also one that has waited long enough and holds nothing. */
+static void choose_victim(Engine *e, bool deadlock, const char *why) {
+        char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
+        Query *victim = deadlock ? lowest_then_youngest(e, true) : NULL;
+
+        if (!victim)
+                victim = lowest_then_youngest(e, false);
+        run_progress(e); /* its end must come before the next deadline does */
         if (!victim)
                 return;
         engine_note(e, victim, NOTE_VICTIM, "chosen as victim: %s; it holds %s", why,
@@ -220,35 +243,47 @@ static void choose_victim(Engine *e, const char *why) {
 
 static bool serve_first_waiter(Engine *e) {
         Query *q = first_waiter(e);
-        uint64_t unused, growth, rest;
+        uint64_t room, growth;
 
         if (!q)
                 return false;
-        unused = budget_unused_bytes(&e->budget);
+        room = page_floor(budget_growth_bytes(&e->budget, &q->lease));
         growth = q->wanted_bytes - q->lease.bytes;
-        if (unused < growth) {
-                /* Not all it wants; but when nobody else can go on, the rest of the pool, if that is any help. */
-                rest = unused / ENGINE_PAGE_BYTES * ENGINE_PAGE_BYTES;
-                if (somebody_runs(e) || rest < q->lease.bytes / ENGINE_REST_DIVISOR)
+        if (room < growth) {
+                /* Not all it wants; but when no more will come, the rest of the pool, if that is any help. */
+                if (somebody_can_give(e) || room < q->lease.bytes / ENGINE_REST_DIVISOR)
                         return false;
-                growth = rest;
+                growth = room;
         }
         if (!grant(e, q, q->lease.bytes + growth, q->wanted_cause))
                 return false;
-        q->denied = false;
         thaw(e, q);
         /* It grew before it was frozen: look soon, the next event may come late. */
-        q->sample_due_usec = e->now_usec + GOVERNOR_SAMPLE_MIN_USEC;
+        q->sample_due_usec = usec_add(e->now_usec, GOVERNOR_SAMPLE_MIN_USEC);
         return true;
+}
+
+static void look_at_the_hungry(Engine *e) {
+        for (size_t i = 0; i < e->n_active; i++) {
+                Query *q = e->active[i];
+
+                if (q->state != QUERY_EXECUTING || !q->hungry || q->frozen || q->ending)
+                        continue;
+                q->sample_due_usec = 0;
+                engine_emit(e, ACTION_SAMPLE, q);
+        }
 }
 
 void run_settle(Engine *e) {
         while (e->n_waiters > 0 && serve_first_waiter(e))
                 ;
-        if (e->n_waiters == 0)
+        if (e->memory_came_back && e->n_waiters == 0)
+                look_at_the_hungry(e);
+        e->memory_came_back = false;
+        if (!first_waiter(e))
                 return;
-        if (!somebody_runs(e)) {
-                choose_victim(e, "every query that executes waits for memory");
+        if (!somebody_can_give(e)) {
+                choose_victim(e, true, "nobody who executes can go on, or give memory back");
                 return;
         }
         for (size_t i = 0; i < e->n_active; i++) {
@@ -256,8 +291,7 @@ void run_settle(Engine *e) {
 
                 if (!q->frozen || q->ending || q->frozen_deadline_usec > e->now_usec)
                         continue;
-                choose_victim(e, "nobody gave memory back within FreezeTimeoutSec");
-                run_progress(e); /* one victim a deadline: its end must come first */
+                choose_victim(e, false, "nobody gave memory back within FreezeTimeoutSec");
                 return;
         }
 }

@@ -82,7 +82,8 @@ typedef enum RunPhase {
         RUN_ENDED,     /* engine/ is empty for good */
 } RunPhase;
 
-typedef struct Query {
+typedef struct Query Query;
+struct Query {
         uint64_t id;
         QuerySpec spec;
         QueryState state;
@@ -98,6 +99,8 @@ typedef struct Query {
         uint64_t high_bytes;  /* memory.high as last asked for */
         uint64_t current_bytes, peak_bytes, need_bytes, pids; /* as last sampled */
         bool denied;       /* the pool could not pay for its last need */
+        bool hungry;       /* a raise was due and could not be paid: looked at again when memory comes back */
+        uint64_t hungry_need_bytes, hungry_pause_usec;
         bool headroom_off; /* denied for good (`fail`): memory.high is out of the way, the kernel decides */
         GovernorState governor;
         Raise raises[QUERY_RAISES_KEPT];
@@ -125,7 +128,8 @@ typedef struct Query {
         int exit_status, exit_signal; /* of the engine; -1 and 0 while not known */
         FinalNumbers final;
         uint64_t residual_bytes; /* still charged to the slice until its unit is gone */
-} Query;
+        Query *next_fallen;
+};
 
 /* Move to @to, booking the time spent. The move must be legal (asserted: input never asks for a state). */
 void query_move(Query *q, QueryState to, uint64_t now_usec);

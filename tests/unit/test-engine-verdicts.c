@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is said of an end that nobody asked for. */
+#include "engine-kit.h"
+
+/* The table of verdicts. @raised: the query was raised to 128M; @denied: and then denied 256M, under `fail`. */
+static const struct {
+        const char *what;
+        bool raised, denied, small_maximum;
+        EndedReport report;
+        QueryState state;
+        Verdict verdict;
+        ErrorCode code;
+        const char *says;
+} deaths[] = {
+        { .what = "it ended as it wished", .state = QUERY_FINISHED },
+        { .what = "zero, though the reader left", .report.reader_gone = true, .state = QUERY_FINISHED },
+        { .what = "its own exit status", .report.exit_status = 3, .state = QUERY_ERRORED, .verdict = VERDICT_EXIT,
+          .code = ERROR_EXECUTION_FAILED, .says = "status 3" },
+        { .what = "its own exit status that looks like a kill", .report.exit_status = 137, .state = QUERY_ERRORED,
+          .verdict = VERDICT_EXIT, .code = ERROR_EXECUTION_FAILED },
+        { .what = "an unknown end", .report.exit_status = -1, .state = QUERY_ERRORED, .verdict = VERDICT_WORKER,
+          .code = ERROR_EXECUTION_FAILED },
+        { .what = "a signal", .report = { .exit_status = -1, .exit_signal = SIGSEGV }, .state = QUERY_ERRORED,
+          .verdict = VERDICT_SIGNAL, .code = ERROR_EXECUTION_FAILED, .says = "signal 11" },
+        { .what = "someone's SIGKILL", .report = { .exit_status = -1, .exit_signal = SIGKILL }, .state = QUERY_ERRORED,
+          .verdict = VERDICT_SIGNAL, .code = ERROR_EXECUTION_FAILED, .says = "signal 9" },
+        { .what = "a broken pipe", .report = { .exit_status = -1, .exit_signal = SIGPIPE, .reader_gone = true },
+          .state = QUERY_CANCELED, .verdict = VERDICT_READER, .code = ERROR_CANCELED },
+        { .what = "a broken pipe seen as an error", .report = { .exit_status = 1, .reader_gone = true },
+          .state = QUERY_CANCELED, .verdict = VERDICT_READER, .code = ERROR_CANCELED },
+        { .what = "a broken pipe of its own", .report = { .exit_status = -1, .exit_signal = SIGPIPE },
+          .state = QUERY_ERRORED, .verdict = VERDICT_SIGNAL, .code = ERROR_EXECUTION_FAILED },
+        { .what = "a stopped unit", .report = { .exit_status = -1, .exit_signal = SIGTERM, .unit_stopped = true },
+          .state = QUERY_CANCELED, .verdict = VERDICT_STOPPED, .code = ERROR_CANCELED },
+        { .what = "too many results", .report = { .exit_status = -1, .exit_signal = SIGPIPE, .results_truncated = true },
+          .state = QUERY_ERRORED, .verdict = VERDICT_RESULTS, .code = ERROR_EXECUTION_FAILED, .says = "ResultsMaxBytes" },
+        { .what = "too many results, all written", .report.results_truncated = true, .state = QUERY_ERRORED,
+          .verdict = VERDICT_RESULTS, .code = ERROR_EXECUTION_FAILED },
+        { .what = "the task limit", .report = { .exit_status = 1, .numbers.pids_max_events = 1 }, .state = QUERY_ERRORED,
+          .verdict = VERDICT_TASKS, .code = ERROR_EXECUTION_FAILED, .says = "TasksMaxPerQuery" },
+        { .what = "the task limit met and survived", .report.numbers.pids_max_events = 9, .state = QUERY_FINISHED },
+        { .what = "its maximum", .small_maximum = true,
+          .report = { .exit_status = -1, .exit_signal = SIGKILL,
+                      .numbers = { .events_oom = 1, .events_oom_kill = 2, .memory_peak_bytes = 64 * MIB } },
+          .state = QUERY_ERRORED, .verdict = VERDICT_MAXIMUM, .code = ERROR_MEMORY_LIMIT_EXCEEDED, .says = "64.0M" },
+        { .what = "a quota below its maximum",
+          .report = { .exit_status = -1, .exit_signal = SIGKILL,
+                      .numbers = { .events_oom = 1, .events_oom_kill = 1, .memory_peak_bytes = 64 * MIB } },
+          .state = QUERY_ERRORED, .verdict = VERDICT_QUOTA, .code = ERROR_MEMORY_LIMIT_EXCEEDED },
+        { .what = "the budget", .raised = true, .denied = true,
+          .report = { .exit_status = -1, .exit_signal = SIGKILL,
+                      .numbers = { .events_oom = 1, .events_oom_kill = 1, .memory_peak_bytes = 128 * MIB } },
+          .state = QUERY_ERRORED, .verdict = VERDICT_BUDGET, .code = ERROR_MEMORY_BUDGET_EXHAUSTED,
+          .says = "MaxMemoryBytes" },
+        { .what = "a limit above its own", .report = { .exit_status = -1, .exit_signal = SIGKILL,
+                                                       .numbers = { .events_oom = 0, .events_oom_kill = 1 } },
+          .state = QUERY_ERRORED, .verdict = VERDICT_SLICE, .code = ERROR_MEMORY_BUDGET_EXHAUSTED },
+        { .what = "a child that the kernel killed, itself well",
+          .report.numbers = { .events_oom = 1, .events_oom_kill = 1 }, .state = QUERY_FINISHED },
+        { .what = "memory before a lost reader", .small_maximum = true,
+          .report = { .exit_status = -1, .exit_signal = SIGKILL, .reader_gone = true, .unit_stopped = true,
+                      .numbers = { .events_oom = 1, .events_oom_kill = 1 } },
+          .state = QUERY_ERRORED, .verdict = VERDICT_MAXIMUM, .code = ERROR_MEMORY_LIMIT_EXCEEDED },
+};
+
+static void every_death_says_whose_limit_it_was(void **state) {
+        Config c = kit_config();
+
+        (void) state;
+        c.exhaustion_policy = EXHAUSTION_FAIL;
+        for (unsigned i = 0; i < ELEMENTSOF(deaths); i++) {
+                uint64_t id;
+
+                c.max_memory_bytes = deaths[i].denied ? 320 * MIB : GIB;
+                c.per_query_bytes = MIN(c.max_memory_bytes, GIB);
+                kit_reopen(&c);
+                id = kit_submit(&kit, (QuerySpec) { .max_bytes = deaths[i].small_maximum ? 64 * MIB : 0 });
+                if (deaths[i].raised)
+                        kit_need(&kit, id, 60 * MIB);
+                if (deaths[i].denied)
+                        kit_need(&kit, id, 127 * MIB);
+                kit_report(&kit, id, deaths[i].report, NULL);
+                if (kit_query(&kit, id)->verdict != deaths[i].verdict || kit_state(&kit, id) != deaths[i].state)
+                        fail_msg("%s: %s, verdict '%s'", deaths[i].what, query_state_name(kit_state(&kit, id)),
+                                 verdict_name(kit_query(&kit, id)->verdict));
+                assert_int_equal(kit_query(&kit, id)->error.code, deaths[i].code);
+                if (deaths[i].says)
+                        assert_non_null(strstr(kit_query(&kit, id)->error.message, deaths[i].says));
+        }
+}
+
+static void a_start_that_failed_says_why(void **state) {
+        uint64_t id = kit_plain(&kit);
+        Error why = { ERROR_EXECUTION_FAILED, "no such program" };
+
+        (void) state;
+        kit_report(&kit, id, (EndedReport) { .start_failed = true, .exit_status = 7 }, &why);
+        assert_int_equal(kit_state(&kit, id), QUERY_ERRORED);
+        assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_START);
+        assert_string_equal(kit_query(&kit, id)->error.message, "no such program");
+        assert_int_equal(kit_query(&kit, id)->exit_status, -1);
+}
+
+static void a_kill_before_the_raise_took_hold_is_not_the_maximum(void **state) {
+        uint64_t id = kit_submit(&kit, (QuerySpec) { .max_bytes = 128 * MIB });
+
+        (void) state;
+        /* The kernel killed it at 64M; we saw the events late, and raised a dead group to its maximum. */
+        kit_need(&kit, id, 64 * MIB);
+        assert_int_equal(kit_query(&kit, id)->lease.bytes, 128 * MIB);
+        kit_report(&kit, id,
+                   (EndedReport) { .exit_status = -1, .exit_signal = SIGKILL,
+                                   .numbers = { .events_oom = 1, .events_oom_kill = 1, .memory_peak_bytes = 64 * MIB } },
+                   NULL);
+        assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_QUOTA);
+}
+
+static void an_asked_for_end_is_no_memory_verdict(void **state) {
+        uint64_t id = kit_plain(&kit);
+
+        (void) state;
+        kit_event(&kit, EVENT_CANCEL, id);
+        kit_report(&kit, id,
+                   (EndedReport) { .exit_status = -1, .exit_signal = SIGKILL,
+                                   .numbers = { .events_oom = 1, .events_oom_kill = 1 } },
+                   NULL);
+        assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_CANCEL);
+}
+
+static void final_numbers_outlive_the_query(void **state) {
+        uint64_t id = kit_plain(&kit);
+
+        (void) state;
+        kit_need(&kit, id, 30 * MIB);
+        kit_report(&kit, id, (EndedReport) { .numbers = { .memory_peak_bytes = 40 * MIB, .cpu_usec = 7 } }, NULL);
+        kit_event(&kit, EVENT_DONE, id);
+        assert_int_equal(kit_query(&kit, id)->peak_bytes, 40 * MIB);
+        assert_int_equal(kit_query(&kit, id)->final.cpu_usec, 7);
+        assert_int_equal(kit_query(&kit, id)->exit_status, 0);
+}
+
+static void a_lost_unit_ends_its_query(void **state) {
+        uint64_t id = kit_plain(&kit), canceled = kit_plain(&kit);
+
+        (void) state;
+        kit_gone(&kit, id);
+        assert_int_equal(kit_state(&kit, id), QUERY_ERRORED);
+        assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_WORKER);
+        assert_int_equal(kit_saw(&kit, ACTION_RELEASE_UNIT, id), 0);
+        kit_event(&kit, EVENT_CANCEL, canceled);
+        kit_gone(&kit, canceled);
+        assert_int_equal(kit_state(&kit, canceled), QUERY_CANCELED);
+        kit_exit(&kit, id, 0); /* a report after that is void */
+        assert_int_equal(kit_state(&kit, id), QUERY_ERRORED);
+        assert_int_equal(engine_count(kit.engine, QUERY_EXECUTING), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                KIT_TEST(every_death_says_whose_limit_it_was),
+                KIT_TEST(a_start_that_failed_says_why),
+                KIT_TEST(a_kill_before_the_raise_took_hold_is_not_the_maximum),
+                KIT_TEST(an_asked_for_end_is_no_memory_verdict),
+                KIT_TEST(final_numbers_outlive_the_query),
+                KIT_TEST(a_lost_unit_ends_its_query),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
