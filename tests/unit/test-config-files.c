@@ -66,14 +66,14 @@ static void unknown_keys_warn_with_file_and_line(void **state) {
         Tree *t = *state;
         Config c;
 
-        put(t, "/etc/penstock/penstock.conf", "Stray=1\n[Controller]\n\nQueueLength=5\n[Contoller]\nQueueSize=5\n");
+        put(t, "/etc/penstock/penstock.conf", "Stray=1\n[Controller]\n\nQueueLength=5\n[Controllers]\nQueueSize=5\n");
         c = load(t);
         assert_true(c.queue_size == 64);
         config_done(&c);
         print_message("%s", t->warnings);
         assert_non_null(strstr(t->warnings, "/etc/penstock/penstock.conf:1: Stray= stands before any [Section]"));
         assert_non_null(strstr(t->warnings, "penstock.conf:4: there is no key QueueLength in [Controller]"));
-        assert_non_null(strstr(t->warnings, "penstock.conf:6: there is no key QueueSize in [Contoller]"));
+        assert_non_null(strstr(t->warnings, "penstock.conf:6: there is no key QueueSize in [Controllers]"));
 }
 
 static void bad_values_refuse_with_file_and_line(void **state) {

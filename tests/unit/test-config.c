@@ -123,7 +123,7 @@ static void unknown_keys_and_sections_are_told_apart_from_bad_values(void **stat
         (void) state;
         config_init(&c, RAM);
         assert_int_equal(config_set(&c, RAM, "Controller", "QueueLength", "1", "f", 1, &e), -ENOENT);
-        assert_int_equal(config_set(&c, RAM, "Contoller", "QueueSize", "1", "f", 1, &e), -ENOENT);
+        assert_int_equal(config_set(&c, RAM, "Controllers", "QueueSize", "1", "f", 1, &e), -ENOENT);
         assert_int_equal(config_set(&c, RAM, "", "QueueSize", "1", "f", 1, &e), -ENOENT);
         assert_int_equal(config_set(&c, RAM, "Controller", "queuesize", "1", "f", 1, &e), -ENOENT);
         assert_int_equal(e.code, ERROR_NONE);

@@ -37,7 +37,7 @@ expect 0 "begin; explain select 1; explain query plan select amount from sales; 
 expect 0 "with recursive c(n) as (select 1 union all select n + 1 from c limit 5) select n from c;"
 # wrong
 expect 1 'selec 1' 'line 1: near "selec": syntax error'
-expect 1 "select 1;${nl}${nl}select amount fro sales;" 'line 3: '
+expect 1 "select 1;${nl}${nl}select amount from where sales;" 'line 3: '
 expect 1 "select 1;${nl}select nought from sales;" 'line 2: no such column: nought'
 expect 1 "select 1;${nl}select *${nl}from${nl}missing;" 'no such table: missing'
 expect 1 'select (1' 'incomplete input'
