@@ -254,7 +254,7 @@ static int admit(Manager *m, Entry *e, bool allow_priority, Submitted *ret, Erro
         entry_free(e);
         entry_close_fd(&ret->results_fd);
         entry_close_fd(&ret->hold_fd);
-        return error_errno(ret_error->code);
+        return -error_errno(ret_error->code);
 }
 
 int manager_submit(Manager *m, Request *request, SubmitFds *fds, bool allow_priority, Submitted *ret,
