@@ -97,8 +97,9 @@ Engine *engine_free(Engine *e) {
         return NULL;
 }
 
-Query *engine_lookup(const Engine *e, uint64_t id) {
-        size_t low = 0, high = e->n_active; /* active is sorted by ID */
+/* The position of @id in the active set, which is sorted by it, or where it would stand. */
+static size_t active_position(const Engine *e, uint64_t id) {
+        size_t low = 0, high = e->n_active;
 
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
@@ -108,12 +109,22 @@ Query *engine_lookup(const Engine *e, uint64_t id) {
                 else
                         high = middle;
         }
-        if (low < e->n_active && e->active[low]->id == id)
-                return e->active[low];
-        for (size_t i = 0; i < e->n_tombstones; i++)
+        return low;
+}
+
+static Query *find_active(const Engine *e, uint64_t id) {
+        size_t i = active_position(e, id);
+
+        return i < e->n_active && e->active[i]->id == id ? e->active[i] : NULL;
+}
+
+Query *engine_lookup(const Engine *e, uint64_t id) {
+        Query *q = find_active(e, id);
+
+        for (size_t i = 0; !q && i < e->n_tombstones; i++)
                 if (e->tombstones[i]->id == id)
-                        return e->tombstones[i];
-        return NULL;
+                        q = e->tombstones[i];
+        return q;
 }
 
 static bool unit_exists(UnitPhase unit) {
@@ -282,21 +293,13 @@ const Query *engine_find(const Engine *e, uint64_t id) {
 }
 
 bool engine_is_tombstone(const Engine *e, uint64_t id) {
-        const Query *q = engine_lookup(e, id);
-
-        if (!q)
-                return false;
-        for (size_t i = 0; i < e->n_tombstones; i++)
-                if (e->tombstones[i] == q)
-                        return true;
-        return false;
+        return !find_active(e, id) && engine_lookup(e, id);
 }
 
 const Query *engine_next(const Engine *e, const Query *previous) {
-        for (size_t i = 0; i < e->n_active; i++)
-                if (!previous || e->active[i]->id > previous->id)
-                        return e->active[i];
-        return NULL;
+        size_t i = previous ? active_position(e, previous->id + 1) : 0;
+
+        return i < e->n_active ? e->active[i] : NULL;
 }
 
 const Budget *engine_budget(const Engine *e) {
