@@ -126,23 +126,25 @@ static int append_u64(sd_bus_message *m, const char *name, uint64_t value) {
         return append_property(m, &(Property) { name, 't', .t = value });
 }
 
-/* A path goes into the unit's file in /run as it is: systemd does not escape it in BindPaths=, so a newline in a
- * directory's name would be read as another setting at the next daemon-reload. */
-static bool path_can_pass(const char *path) {
+/* systemd writes a path to the unit's file in /run without escaping it, so a newline in a directory's name would be
+ * read as another setting at the next daemon-reload. And from 255 on it hands BindPaths= to its executor with colons
+ * and blanks escaped but not quotes, which are taken off there: "/tmp/a'b" then names another path than was checked. */
+static bool path_can_pass(const char *path, bool bound) {
         if (!path_is_clean(path) || !utf8_is_valid(path, strlen(path)))
                 return false;
         for (const char *p = path; *p; p++)
-                if ((unsigned char) *p < 0x20 || *p == 0x7f)
+                if ((unsigned char) *p < 0x20 || *p == 0x7f || (bound && (*p == '\'' || *p == '"')))
                         return false;
         return true;
 }
 
-static int check_paths(const StrList *paths, Error *ret_error) {
+static int check_paths(const StrList *paths, bool bound, Error *ret_error) {
         for (size_t i = 0; paths && i < paths->n; i++)
-                if (!path_can_pass(paths->v[i]))
+                if (!path_can_pass(paths->v[i], bound))
                         return error_set(ret_error, ERROR_INVALID_ARGUMENT,
-                                         "A path can't be made visible in the query's sandbox: it holds a control character, is "
-                                         "not UTF-8, or is not absolute and plain.");
+                                         "a path can't be made visible in the query's sandbox: it holds a control character%s, "
+                                         "is not UTF-8, or is not absolute and plain",
+                                         bound ? " or a quote" : "");
         return 0;
 }
 
@@ -335,7 +337,7 @@ static int append_extra_value(sd_bus_message *m, const UnitProperty *p, const ch
         case UNIT_PROPERTY_PATHS:
                 r = words_split(text, &words);
                 for (size_t i = 0; r >= 0 && i < words.n; i++)
-                        r = path_can_pass(words.v[i]) ? 0 : -EINVAL;
+                        r = path_can_pass(words.v[i], false) ? 0 : -EINVAL;
                 return r < 0 ? r : append_paths(m, p->name, &words);
         case UNIT_PROPERTY_FILTER: return 0; /* append_filter() has it */
         }
@@ -349,7 +351,7 @@ static int append_extra(sd_bus_message *m, const PairList *extra, Error *ret_err
                 int r;
 
                 if (!p || unit_property_check(p, extra->v[i].value) < 0)
-                        return error_set(ret_error, ERROR_INVALID_ARGUMENT, "%.64s=: %s in [Sandbox] of a language.",
+                        return error_set(ret_error, ERROR_INVALID_ARGUMENT, "%.64s=: %s in [Sandbox] of a language",
                                          extra->v[i].key, p ? "not a value that is allowed" : "not a property that is allowed");
                 r = append_extra_value(m, p, extra->v[i].value);
                 if (r < 0)
@@ -386,16 +388,16 @@ static int append_all(sd_bus_message *m, const UnitSpec *spec, Error *ret_error)
 }
 
 int systemd_props_append(sd_bus_message *m, const UnitSpec *spec, Error *ret_error) {
-        const StrList *lists[] = { spec->read_write_paths, spec->read_only_paths, spec->bind_paths,
-                                   spec->bind_read_only_paths };
-        int r;
+        int r = check_paths(spec->read_write_paths, false, ret_error);
 
-        for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
-                r = check_paths(lists[i], ret_error);
-                if (r < 0)
-                        return r;
-        }
-        r = sd_bus_message_open_container(m, 'a', "(sv)");
+        if (r >= 0)
+                r = check_paths(spec->read_only_paths, false, ret_error);
+        if (r >= 0)
+                r = check_paths(spec->bind_paths, true, ret_error);
+        if (r >= 0)
+                r = check_paths(spec->bind_read_only_paths, true, ret_error);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "(sv)");
         if (r >= 0)
                 r = append_all(m, spec, ret_error);
         return r < 0 ? r : sd_bus_message_close_container(m);
