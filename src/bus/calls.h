@@ -13,9 +13,10 @@ typedef struct Calls Calls;
 typedef struct Call Call;
 typedef struct BusServer BusServer;
 
-/* Enough for a client that submits in bulk without waiting for answers. */
-#define CALLS_PER_SENDER_MAX 128u
-#define CALLS_MAX 1024u
+/* Enough for a client that submits in bulk without waiting for answers. Each may hold 16 descriptors (the system bus
+ * takes so many with one message), wanted or not: 8,192 in all, which LimitNOFILE= must allow for. */
+#define CALLS_PER_SENDER_MAX 64u
+#define CALLS_MAX 512u
 /* A request takes 7 MiB at most (core/request.h), and most are under 1 KiB. */
 #define CALLS_PER_SENDER_BYTES_MAX (16 * MIB)
 #define CALLS_BYTES_MAX (64 * MIB)
@@ -49,6 +50,6 @@ void call_set_work(Call *c, void *work, void (*work_free)(void *work));
 void *call_work(const Call *c);
 void call_finish(Call *c); /* answered; @c is gone */
 
-/* Count what the message at hand holds, in bytes, without copying any of it; stops counting beyond @limit. The
- * message is rewound. Returns 0 or -errno. */
+/* Count what the message at hand holds, in bytes and with a price for each value, without copying any of it; stops
+ * counting beyond @limit. The message is rewound. Returns 0 or -errno. */
 int message_measure(sd_bus_message *m, size_t limit, size_t *ret_bytes);

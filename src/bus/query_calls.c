@@ -76,25 +76,28 @@ int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         return method_of_query(m, userdata, ENDED_ALSO_DONE, run_cancel);
 }
 
-int reply_statistics(BusServer *s, sd_bus_message *m, const Query *q, StderrTail tail) {
-        sd_bus_message *reply = NULL;
+int send_statistics(BusServer *s, sd_bus_message *reply, const Query *q, StderrTail tail) {
         QueryView v;
         int r;
 
-        if (!q)
-                return no_such_query(m, 0);
         query_view_init(&v, s->manager, q);
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        r = sd_bus_message_open_container(reply, 'a', "{sv}");
         if (r >= 0)
                 r = query_statistics_append(reply, &v, tail);
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
+static void reply_statistics(BusServer *s, sd_bus_message *m, const Query *q) {
+        sd_bus_message *reply = NULL;
+        int r = sd_bus_message_new_method_return(m, &reply);
+
         if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
+                r = send_statistics(s, reply, q, STDERR_TAIL_SHOWN);
+        if (r < 0)
+                (void) reply_errno(m, r, "report the statistics");
         sd_bus_message_unref(reply);
-        return r < 0 ? reply_errno(m, r, "report the statistics") : r;
 }
 
 static CallProgress run_done(BusServer *s, Call *c, const Caller *caller) {
@@ -103,7 +106,7 @@ static CallProgress run_done(BusServer *s, Call *c, const Caller *caller) {
         if (!q)
                 return CALL_ANSWERED;
         if (engine_is_tombstone(manager_engine(s->manager), q->id))
-                (void) reply_statistics(s, call_message(c), q, STDERR_TAIL_SHOWN);
+                reply_statistics(s, call_message(c), q);
         else if (waiting_add_done(s, call_message(c), q->id, STDERR_TAIL_SHOWN) > 0)
                 /* perhaps answered at once, from within */
                 manager_feed(s->manager, &(Event) { .type = EVENT_DONE, .query_id = q->id });
@@ -169,7 +172,7 @@ static CallProgress run_statistics(BusServer *s, Call *c, const Caller *caller) 
         const Query *q = query_of_call(s, c, caller, "Statistics", ENDED_ALSO_DONE);
 
         if (q)
-                (void) reply_statistics(s, call_message(c), q, STDERR_TAIL_SHOWN);
+                reply_statistics(s, call_message(c), q);
         return CALL_ANSWERED;
 }
 

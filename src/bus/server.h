@@ -26,7 +26,7 @@ struct Waiting {
         Waiting *next;
         uint64_t query_id;
         StderrTail tail;
-        sd_bus_message *message;
+        sd_bus_message *message; /* of Shutdown: the call. Of Done: the reply that is to be filled in */
 };
 
 struct BusServer {
@@ -67,8 +67,8 @@ const Query *query_of_path(const BusServer *s, const char *path);
 int controller_get_config(sd_bus *bus, const char *path, const char *interface, const char *property,
                           sd_bus_message *reply, void *userdata, sd_bus_error *ret_error);
 
-/* Answer @m with the statistics of @q as a{sv}; NULL: NoSuchQuery. */
-int reply_statistics(BusServer *s, sd_bus_message *m, const Query *q, StderrTail tail);
+/* Fill the empty @reply with the statistics of @q as a{sv}, and send it. */
+int send_statistics(BusServer *s, sd_bus_message *reply, const Query *q, StderrTail tail);
 
 /* bus/submit.c */
 int method_query(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

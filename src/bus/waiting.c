@@ -5,11 +5,12 @@
 #include "bus/server.h"
 #include "bus/statistics.h"
 
+/* @m is taken over if there is a Waiting. */
 static Waiting *waiting_new(sd_bus_message *m, uint64_t query_id, StderrTail tail) {
         Waiting *w = calloc(1, sizeof(*w));
 
         if (w)
-                *w = (Waiting) { .query_id = query_id, .tail = tail, .message = sd_bus_message_ref(m) };
+                *w = (Waiting) { .query_id = query_id, .tail = tail, .message = m };
         return w;
 }
 
@@ -25,9 +26,11 @@ static void list_append(Waiting **list, Waiting *w) {
 }
 
 int waiting_add_done(BusServer *s, sd_bus_message *m, uint64_t query_id, StderrTail tail) {
+        sd_bus_message *reply = NULL;
         Error error = {};
         size_t n = 0;
         Waiting *w;
+        int r;
 
         for (w = s->done_waiting; w; w = w->next)
                 n += w->query_id == query_id;
@@ -38,8 +41,11 @@ int waiting_add_done(BusServer *s, sd_bus_message *m, uint64_t query_id, StderrT
                 (void) reply_error(m, &error);
                 return 0;
         }
-        w = waiting_new(m, query_id, tail);
+        /* Not the call itself: it may hold descriptors, and wait for long. */
+        r = sd_bus_message_new_method_return(m, &reply);
+        w = r >= 0 ? waiting_new(reply, query_id, tail) : NULL;
         if (!w) {
+                sd_bus_message_unref(reply);
                 (void) reply_errno(m, -ENOMEM, "wait for the end of the query");
                 return 0;
         }
@@ -58,8 +64,9 @@ int waiting_add_shutdown(BusServer *s, sd_bus_message *m) {
                 (void) reply_error(m, &error);
                 return 0;
         }
-        w = waiting_new(m, 0, STDERR_TAIL_HIDDEN);
+        w = waiting_new(sd_bus_message_ref(m), 0, STDERR_TAIL_HIDDEN);
         if (!w) {
+                sd_bus_message_unref(m);
                 (void) reply_errno(m, -ENOMEM, "wait for the end of all queries");
                 return 0;
         }
@@ -79,7 +86,8 @@ void waiting_answer_done(BusServer *s, uint64_t query_id) {
                 }
                 *p = w->next;
                 s->n_done_waiting--;
-                (void) reply_statistics(s, w->message, q, w->tail);
+                if (q)
+                        (void) send_statistics(s, w->message, q, w->tail);
                 waiting_free(w);
         }
 }

@@ -262,7 +262,7 @@ static void one_sender_may_have_so_many_calls_waiting(void **state) {
                 send_from(b, ":1.7", &replies[i]);
         send_from(b, ":1.8", &other);
         bench_settle(b);
-        assert_error(replies[CALLS_PER_SENDER_MAX], TOO_MANY, "128 calls of this connection");
+        assert_error(replies[CALLS_PER_SENDER_MAX], TOO_MANY, "64 calls of this connection");
         assert_int_equal(b->n_asks, 2);
         bench_answer_all(b);
         for (size_t i = 0; i < CALLS_PER_SENDER_MAX; i++) {

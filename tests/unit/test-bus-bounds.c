@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The bounds of a request, each at its edge. */
+#include "test-bus-bench.h"
+
+#include <string.h>
+
+#define INVALID "org.penstock1.Error.InvalidArgument"
+
+static char *text_of(size_t n, char c) {
+        char *s = malloc(n + 1);
+
+        assert_non_null(s);
+        memset(s, c, n);
+        s[n] = '\0';
+        return s;
+}
+
+static sd_bus_message *call_closed(Bench *b, sd_bus_message *m) {
+        bench_request_close(m);
+        return bench_call(b, m);
+}
+
+static sd_bus_message *call_with_query(Bench *b, size_t n) {
+        sd_bus_message *m = bench_request_open(b);
+        char *query = text_of(n, 'q');
+
+        assert_return_code(sd_bus_message_append(m, "{sv}{sv}", "language", "s", "sqlite", "query", "s", query), 0);
+        free(query);
+        return call_closed(b, m);
+}
+
+static void a_query_of_4_mib_is_taken_and_a_byte_more_is_not(void **state) {
+        Bench *b = *state;
+
+        assert_returned(call_with_query(b, REQUEST_QUERY_BYTES_MAX));
+        assert_error(call_with_query(b, REQUEST_QUERY_BYTES_MAX + 1), INVALID, "query is 4194305 bytes long");
+        assert_error(call_with_query(b, 10 * MIB), INVALID, "longer than 8388608 bytes");
+        assert_returned(call_with_query(b, 10)); /* and goes on */
+}
+
+/* What takes long to walk over is too large, before it has kept the loop busy. */
+static void many_small_values_are_as_bad_as_large_ones(void **state) {
+        Bench *b = *state;
+        sd_bus_message *m = bench_request_minimal(b);
+
+        assert_return_code(sd_bus_message_open_container(m, 'e', "sv"), 0);
+        assert_return_code(sd_bus_message_append(m, "s", "query"), 0);
+        assert_return_code(sd_bus_message_open_container(m, 'v', "aas"), 0);
+        assert_return_code(sd_bus_message_open_container(m, 'a', "as"), 0);
+        for (size_t i = 0; i < 10000; i++)
+                assert_return_code(sd_bus_message_append(m, "as", 0), 0);
+        for (int i = 0; i < 3; i++)
+                assert_return_code(sd_bus_message_close_container(m), 0);
+        assert_error(call_closed(b, m), INVALID, "longer than 8388608 bytes");
+}
+
+/* Every bound at once still fits. */
+static void the_largest_request_is_taken(void **state) {
+        Bench *b = *state;
+        sd_bus_message *m = bench_request_open(b);
+        char *query = text_of(REQUEST_QUERY_BYTES_MAX, 'q');
+        char *argument = text_of(REQUEST_ARGV_BYTES_MAX / REQUEST_ARGV_MAX - 1, 'a');
+        static const char *const pairs[] = { "parameters", "environment" };
+        char name[32];
+
+        assert_return_code(sd_bus_message_append(m, "{sv}{sv}", "language", "s", "sqlite", "query", "s", query), 0);
+        assert_return_code(sd_bus_message_open_container(m, 'e', "sv"), 0);
+        assert_return_code(sd_bus_message_append(m, "s", "argv"), 0);
+        assert_return_code(sd_bus_message_open_container(m, 'v', "as"), 0);
+        assert_return_code(sd_bus_message_open_container(m, 'a', "s"), 0);
+        for (size_t i = 0; i < REQUEST_ARGV_MAX; i++)
+                assert_return_code(sd_bus_message_append(m, "s", argument), 0);
+        for (int i = 0; i < 3; i++)
+                assert_return_code(sd_bus_message_close_container(m), 0);
+        query[REQUEST_PAIRS_BYTES_MAX / REQUEST_PAIRS_MAX - 6] = '\0';
+        for (size_t k = 0; k < ELEMENTSOF(pairs); k++) {
+                assert_return_code(sd_bus_message_open_container(m, 'e', "sv"), 0);
+                assert_return_code(sd_bus_message_append(m, "s", pairs[k]), 0);
+                assert_return_code(sd_bus_message_open_container(m, 'v', "a{ss}"), 0);
+                assert_return_code(sd_bus_message_open_container(m, 'a', "{ss}"), 0);
+                for (size_t i = 0; i < REQUEST_PAIRS_MAX; i++) {
+                        snprintf(name, sizeof(name), "k%03zu", i);
+                        assert_return_code(sd_bus_message_append(m, "{ss}", name, query), 0);
+                }
+                for (int i = 0; i < 3; i++)
+                        assert_return_code(sd_bus_message_close_container(m), 0);
+        }
+        free(query);
+        free(argument);
+        assert_returned(call_closed(b, m));
+}
+
+static sd_bus_message *call_with_strings(Bench *b, const char *key, size_t n, const char *value) {
+        sd_bus_message *m = bench_request_minimal(b);
+
+        assert_return_code(sd_bus_message_open_container(m, 'e', "sv"), 0);
+        assert_return_code(sd_bus_message_append(m, "s", key), 0);
+        assert_return_code(sd_bus_message_open_container(m, 'v', "as"), 0);
+        assert_return_code(sd_bus_message_open_container(m, 'a', "s"), 0);
+        for (size_t i = 0; i < n; i++)
+                assert_return_code(sd_bus_message_append(m, "s", value), 0);
+        for (int i = 0; i < 3; i++)
+                assert_return_code(sd_bus_message_close_container(m), 0);
+        return call_closed(b, m);
+}
+
+static void argv_is_bounded_in_count_element_and_sum(void **state) {
+        Bench *b = *state;
+        char *longest = text_of(REQUEST_ARG_BYTES_MAX - 1, 'a'), *too_long = text_of(REQUEST_ARG_BYTES_MAX, 'a');
+
+        assert_returned(call_with_strings(b, "argv", REQUEST_ARGV_MAX, "a"));
+        assert_error(call_with_strings(b, "argv", REQUEST_ARGV_MAX + 1, "a"), INVALID, "argv has more than 4096");
+        assert_returned(call_with_strings(b, "argv", 8, longest));
+        assert_error(call_with_strings(b, "argv", 9, longest), INVALID, "argv is longer than 1048576 bytes");
+        assert_error(call_with_strings(b, "argv", 1, too_long), INVALID, "argv[0] is 131072 bytes long");
+        assert_error(call_with_strings(b, "dependencies", 257, "a"), INVALID, "dependencies has more than 256");
+        free(longest);
+        free(too_long);
+}
+
+static sd_bus_message *call_with_pairs(Bench *b, const char *key, size_t n, const char *value) {
+        sd_bus_message *m = bench_request_minimal(b);
+        char name[32];
+
+        assert_return_code(sd_bus_message_open_container(m, 'e', "sv"), 0);
+        assert_return_code(sd_bus_message_append(m, "s", key), 0);
+        assert_return_code(sd_bus_message_open_container(m, 'v', "a{ss}"), 0);
+        assert_return_code(sd_bus_message_open_container(m, 'a', "{ss}"), 0);
+        for (size_t i = 0; i < n; i++) {
+                snprintf(name, sizeof(name), "k%zu", i);
+                assert_return_code(sd_bus_message_append(m, "{ss}", name, value), 0);
+        }
+        for (int i = 0; i < 3; i++)
+                assert_return_code(sd_bus_message_close_container(m), 0);
+        return call_closed(b, m);
+}
+
+static void pairs_are_bounded_in_count_value_and_sum(void **state) {
+        Bench *b = *state;
+        char *longest = text_of(REQUEST_VALUE_BYTES_MAX, 'v'), *too_long = text_of(REQUEST_VALUE_BYTES_MAX + 1, 'v');
+        char *label = text_of(REQUEST_LABEL_BYTES_MAX + 1, 'v');
+
+        assert_returned(call_with_pairs(b, "parameters", REQUEST_PAIRS_MAX, "v"));
+        assert_error(call_with_pairs(b, "parameters", REQUEST_PAIRS_MAX + 1, "v"), INVALID, "more than 256");
+        assert_error(call_with_pairs(b, "environment", 1, too_long), INVALID, "the value of k0 is 32769 bytes");
+        assert_error(call_with_pairs(b, "environment", 17, longest), INVALID, "environment is longer than 524288");
+        assert_error(call_with_pairs(b, "labels", REQUEST_LABELS_MAX + 1, "v"), INVALID, "labels has more than 32");
+        assert_error(call_with_pairs(b, "labels", 1, label), INVALID, "the value of k0 is 256 bytes");
+        free(longest);
+        free(too_long);
+        free(label);
+}
+
+int main(void) {
+#define BENCH_TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
+        const struct CMUnitTest tests[] = {
+                BENCH_TEST(a_query_of_4_mib_is_taken_and_a_byte_more_is_not),
+                BENCH_TEST(many_small_values_are_as_bad_as_large_ones),
+                BENCH_TEST(the_largest_request_is_taken),
+                BENCH_TEST(argv_is_bounded_in_count_element_and_sum),
+                BENCH_TEST(pairs_are_bounded_in_count_value_and_sum),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
