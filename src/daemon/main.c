@@ -104,6 +104,8 @@ static int on_sighup(sd_event_source *s, const struct signalfd_siginfo *si, void
         (void) sd_notify(0, "RELOADING=1");
         if (manager_reload(d->manager, &error) < 0)
                 journal_write(LOG_ERR, JOURNAL_CONFIG, 0, "Not reloaded, nothing has changed: %s", error.message);
+        else
+                bus_server_reload(d->server);
         (void) sd_notify(0, "READY=1");
         return 0;
 }
