@@ -271,7 +271,11 @@ const char *size_format(uint64_t bytes, char buf[static SIZE_TEXT_MAX]) {
                 if (bytes >= unit) {
                         unsigned tenths = (unsigned) (bytes % unit * 10 / unit) % 10;
 
-                        snprintf(buf, SIZE_TEXT_MAX, "%llu.%u%c", (unsigned long long) (bytes / unit), tenths, *l);
+                        /* "64M" is what its owner wrote; "64.0M" says that something was cut. */
+                        if (bytes % unit == 0)
+                                snprintf(buf, SIZE_TEXT_MAX, "%llu%c", (unsigned long long) (bytes / unit), *l);
+                        else
+                                snprintf(buf, SIZE_TEXT_MAX, "%llu.%u%c", (unsigned long long) (bytes / unit), tenths, *l);
                         return buf;
                 }
         snprintf(buf, SIZE_TEXT_MAX, "%lluB", (unsigned long long) bytes);

@@ -42,7 +42,7 @@ int bool_parse(const char *text, bool *ret);
 int u64_parse(const char *text, uint64_t *ret);
 
 #define SIZE_TEXT_MAX 32
-/* Write @bytes as people read it ("64.0M", "1.5G", "infinity") into @buf; returns @buf. */
+/* Write @bytes as people read it ("64M", "1.5G", "64.0M" for a little more, "infinity") into @buf; returns @buf. */
 const char *size_format(uint64_t bytes, char buf[static SIZE_TEXT_MAX]);
 /* Write @bytes exactly, as short as size_parse() can read it back ("64M", "1536M", "4097"); returns @buf. */
 const char *size_format_exact(uint64_t bytes, char buf[static SIZE_TEXT_MAX]);

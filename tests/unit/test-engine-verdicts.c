@@ -42,7 +42,7 @@ static const struct {
         { .what = "its maximum", .small_maximum = true,
           .report = { .exit_status = -1, .exit_signal = SIGKILL,
                       .numbers = { .events_oom = 1, .events_oom_kill = 2, .memory_peak_bytes = 64 * MIB } },
-          .state = QUERY_ERRORED, .verdict = VERDICT_MAXIMUM, .code = ERROR_MEMORY_LIMIT_EXCEEDED, .says = "64.0M" },
+          .state = QUERY_ERRORED, .verdict = VERDICT_MAXIMUM, .code = ERROR_MEMORY_LIMIT_EXCEEDED, .says = "64M" },
         { .what = "a quota below its maximum",
           .report = { .exit_status = -1, .exit_signal = SIGKILL,
                       .numbers = { .events_oom = 1, .events_oom_kill = 1, .memory_peak_bytes = 64 * MIB } },
