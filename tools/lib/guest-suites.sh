@@ -58,8 +58,10 @@ guest_suite() { # SUITE|here
                         --keep-console "$work/logs/console-$suite" -- /usr/src/penstock/source/tests/guest/run)
         fi
         now_ms begin
-        "${command[@]}" ${long:+--long} "${guest_words[@]}" 2>&1 </dev/null | tee "$log" | guest_show_lines "$suite"
-        r=${PIPESTATUS[0]}
+        r=0
+        # Under set -e and pipefail a failing guest would end this shell before it is judged.
+        "${command[@]}" ${long:+--long} "${guest_words[@]}" 2>&1 </dev/null | tee "$log" | guest_show_lines "$suite" ||
+                r=${PIPESTATUS[0]}
         guest_judge "$suite" "$log" "$r" "$begin"
 }
 
