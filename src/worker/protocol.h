@@ -14,9 +14,9 @@
 #define WORKER_STDERR_TAIL_MAX 4096u
 #define WORKER_FDS_MAX 8u
 
-/* SIGTERM to the worker (`systemctl stop`): the engine, which PID 1 signals too, has this long to end before
- * cgroup.kill, and penstockd the second span to acknowledge the report. The unit's TimeoutStopSec must be above the
- * sum, or PID 1 kills the reporter. */
+/* SIGTERM to the worker (`systemctl stop`, KillMode=mixed): it passes SIGTERM on, the engine has the first span to
+ * end before cgroup.kill, and penstockd the second to acknowledge the report. The unit's TimeoutStopSec must be above
+ * the sum, or PID 1 kills the reporter. */
 #define WORKER_STOP_GRACE_MSEC 1000
 #define WORKER_STOP_ACK_MSEC 2000
 /* A worker that executes nothing ends when penstockd has been unreachable or silent for this long. */

@@ -118,6 +118,11 @@ bool run_on_reaped(Run *r, pid_t pid, int wait_status) {
         return true;
 }
 
+void run_terminate(const Run *r) {
+        if (r->pid > 0)
+                kill(-r->pid, SIGTERM); /* it leads a session; not reaped, so the number is still its own */
+}
+
 void run_kill(Run *r) {
         group_kill(r->kill_fd);
         /* A process that has not joined its group yet is in none of our kill files' reach. */

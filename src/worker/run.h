@@ -35,6 +35,8 @@ void run_fail(Run *r, WorkerStep step, int error);
 void run_on_status(Run *r);
 /* waitpid() gave @pid; returns true if it was this one's. */
 bool run_on_reaped(Run *r, pid_t pid, int wait_status);
+/* Ask the first process and its process group to end (SIGTERM). */
+void run_terminate(const Run *r);
 /* Kill all of it, now. */
 void run_kill(Run *r);
 /* After each wake-up: kills what the first process left, and sets over when the group is empty. */

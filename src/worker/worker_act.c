@@ -171,8 +171,8 @@ void worker_on_results_event(Worker *w) {
         worker_say(w, WORKER_READER_GONE);
 }
 
-/* PID 1 stops the unit and signals the engine as well (KillMode=control-group): give it a moment, which a frozen one
- * could not use. Reported as ever, but an acknowledgement is not waited for without end. */
+/* PID 1 stops the unit, and with KillMode=mixed signals only us: pass it on and give the engine a moment, which a
+ * frozen one could not use. Reported as ever, but an acknowledgement is not waited for without end. */
 void worker_on_sigterm(Worker *w) {
         if (w->stopping)
                 return;
@@ -181,8 +181,10 @@ void worker_on_sigterm(Worker *w) {
         case WORKER_PHASE_EXECUTING:
                 if (group_shall_be_frozen(w->groups[WORKER_GROUP_ENGINE_FREEZE]))
                         run_kill(&w->engine);
-                else
+                else {
+                        run_terminate(&w->engine);
                         w->stop_at = now_msec() + WORKER_STOP_GRACE_MSEC;
+                }
                 break;
         case WORKER_PHASE_ENDED: w->stop_at = now_msec() + WORKER_STOP_ACK_MSEC; break;
         default: release(w);

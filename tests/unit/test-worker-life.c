@@ -237,6 +237,25 @@ static void sigterm_ends_a_query_and_is_reported(void **state) {
         }
 }
 
+static void sigterm_is_passed_on_to_the_engine(void **state) {
+        char *argv[] = { "sh", "-c", "trap 'echo bye; exit 5' TERM; echo; while :; do sleep 1; done", NULL };
+        Bench *b = *state;
+        Launch l = bench_launch(argv);
+        int results;
+        char c;
+
+        bench_start_worker(b);
+        results = bench_execute(b, &l, NO_FDS);
+        assert_int_equal(read(results, &c, 1), 1); /* the trap is set */
+        assert_int_equal(kill(b->worker, SIGTERM), 0);
+        bench_wait(b, &b->exiteds, 1);
+        assert_true(WIFEXITED(b->exited.wait_status) && WEXITSTATUS(b->exited.wait_status) == 5);
+        assert_true(b->exited.flags & WORKER_EXITED_STOPPED);
+        bench_read_output(b, results);
+        assert_string_equal(b->output, "bye\n");
+        bench_finish(b);
+}
+
 static void a_group_killed_by_penstockd_is_reported(void **state) {
         char *argv[] = { "sh", "-c", "sleep 1000 | sleep 1000", NULL };
         Bench *b = *state;
@@ -263,7 +282,8 @@ int main(void) {
                 TEST(a_running_query_outlives_penstockd),      TEST(compile_then_execute),
                 TEST(a_compiler_that_cannot_start_says_why),   TEST(a_waiting_process_that_died_is_replaced),
                 TEST(release_ends_a_worker_in_every_phase),    TEST(sigterm_ends_an_idle_worker),
-                TEST(sigterm_ends_a_query_and_is_reported),    TEST(a_group_killed_by_penstockd_is_reported),
+                TEST(sigterm_ends_a_query_and_is_reported),    TEST(sigterm_is_passed_on_to_the_engine),
+                TEST(a_group_killed_by_penstockd_is_reported),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
