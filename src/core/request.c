@@ -47,6 +47,8 @@ static int query_check(const Request *r, Error *e) {
 
         if (!r->query && !r->file && r->argv.n == 0)
                 return invalid(e, "query", "is missing: give a query, a file, or an argv");
+        if (r->query && r->query_len == 0)
+                return invalid(e, "query", "is empty");
         if (r->query && r->file)
                 return invalid(e, "query", "and file exclude each other");
         if (r->query_len > REQUEST_QUERY_BYTES_MAX)

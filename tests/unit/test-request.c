@@ -53,7 +53,10 @@ static void a_query_a_file_or_an_argv_is_needed(void **state) {
         (void) state;
         accepted(&r);
         r = request_make("");
-        accepted(&r);
+        refused(&r, "query is empty");
+        r = request_make("");
+        strlist_add(&r.argv, "true");
+        refused(&r, "query is empty");
         r = request_make(NULL);
         r.file = strdup("/home/a/q.sql");
         accepted(&r);
