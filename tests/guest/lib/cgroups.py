@@ -135,9 +135,11 @@ class Sampler(threading.Thread):
     def run(self):
         while not self._ending.is_set():
             pair = (limit(self.group), limit(self.group, "memory.high"))
-            if pair[0] is None:
+            again = limit(self.group)
+            if again is None:
                 return
-            if pair[1] is not None and (not self.seen or self.seen[-1] != pair):
+            # Two files cannot be read at once, so a pair counts only when the first had not changed meanwhile.
+            if pair[0] == again and pair[1] is not None and (not self.seen or self.seen[-1] != pair):
                 self.seen.append(pair)
             time.sleep(0.001)
 

@@ -14,6 +14,7 @@ from lib.service import (
     ctl,
     ctl_start,
     daemon_pid,
+    reload_daemon,
     run,
     submit,
     system,
@@ -73,8 +74,12 @@ def config_check():
         expect_in("MaxMemoryBytes", done.errors + done.text, "the message")
     finally:
         os.unlink(path)
-    text = ctl("config", "show").expect(0).text
-    for word in ("ConcurrencyQuota", "InitialMemoryBytesQuotaPerQuery", "penstock.conf"):
+    write_drop_in({"QueueSize": 7})
+    try:
+        text = ctl("config", "show").expect(0).text
+    finally:
+        os.unlink(DROP_IN)
+    for word in ("ConcurrencyQuota=4", "InitialMemoryBytesQuotaPerQuery=64M", "QueueSize=7", f"{DROP_IN}:2"):
         expect_in(word, text, "config show")
 
 
@@ -99,8 +104,13 @@ def refuses_to_start():
 def stop_and_start():
     running = [Gated() for _ in range(4)]
     waiting = ctl_start("run", "--", "true")
-    wait_for(lambda: ctl("status", "--json").text.find('"queueing": 1') >= 0, "one waits")
-    system("systemctl", "stop", DAEMON, limit=300)
+    wait_for(lambda: '"queueing": 1' in ctl("status", "--json").text, "one waits")
+    write_drop_in({"ShutdownTimeoutSec": "2s", "CancelGraceSec": "1s"})
+    try:
+        reload_daemon()
+        system("systemctl", "stop", DAEMON, limit=300)
+    finally:
+        os.unlink(DROP_IN)
     for q in running:
         expect_equal(q.wait().status, 125, "the status of a running query")
     expect_equal(waiting.wait().status, 125, "the status of the waiting query")
@@ -181,10 +191,12 @@ def shutdown():
 @test("pause starts no waiting query, and resume goes on")
 def pause():
     ctl("pause", user="root", cwd="/").expect(0)
-    q = submit("--", "echo", "paused")
-    wait_for_state(q, "queueing")
-    expect_in("paus", ctl("why", str(q)).expect(0).text.lower(), "what it waits for")
-    ctl("resume", user="root", cwd="/").expect(0)
+    try:
+        q = submit("--", "echo", "paused")
+        wait_for_state(q, "queueing")
+        expect_in("paus", ctl("why", str(q)).expect(0).text.lower(), "what it waits for")
+    finally:
+        ctl("resume", user="root", cwd="/").expect(0)
     ctl("wait", str(q)).expect(0)
     ctl("done", str(q)).expect(0)
 
