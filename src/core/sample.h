@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* core/sample: what the kernel says of one query's engine/ group, as plain numbers; and its text, parsed. libc only. */
+/* core/sample: what the kernel says of one query's engine/ group, as plain numbers; and its text, parsed. libc only.
+ */
 #pragma once
 
 #include "core/base.h"
@@ -31,8 +32,8 @@ typedef struct FinalNumbers {
 
 /* Parse the text of a kernel file into @s (fields not named in the text keep their value).
  * Each takes @text NUL-terminated and ignores unknown keys and whatever is not "key number". The kernel ends every
- * line with a newline: a last line without one was cut by a short buffer, and is ignored too, since a cut number reads
- * as a smaller one. Returns 0, or -EBADMSG when nothing could be read from it. */
+ * line with a newline: a last line without one was cut by a short buffer, and is ignored too, since a cut number
+ * reads as a smaller one. Returns 0, or -EBADMSG when nothing could be read from it. */
 int sample_parse_memory_stat(const char *text, Sample *s);
 int sample_parse_memory_events(const char *text, Sample *s);
 /* Sets has_psi. "full" is missing for the whole host's CPU only, never here. */

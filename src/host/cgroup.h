@@ -9,9 +9,9 @@
 #include "core/error.h"
 #include "core/sample.h"
 
-/* Find the hierarchy once, at start. Returns 0, or -errno with @ret_error one clear line that says what the host lacks
- * (cgroup v2 as the only hierarchy, the memory and pids controllers, cgroup.kill). Call before anything else here.
- * libcgroup is kept silent unless CGROUP_LOGLEVEL is in the environment; then it writes to stderr. */
+/* Find the hierarchy once, at start. Returns 0, or -errno with @ret_error one clear line that says what the host
+ * lacks (cgroup v2 as the only hierarchy, the memory and pids controllers, cgroup.kill). Call before anything else
+ * here. libcgroup is kept silent unless CGROUP_LOGLEVEL is in the environment; then it writes to stderr. */
 int cgroup_host_init(Error *ret_error);
 /* The mount point, "/sys/fs/cgroup" normally. */
 const char *cgroup_host_root(void);
@@ -23,8 +23,8 @@ int cgroup_read_value(const char *cgroup, const char *file, uint64_t *ret);
 typedef struct QueryGroups QueryGroups;
 
 typedef struct QueryGroupsSetup {
-        const char *unit_cgroup; /* "/penstock.slice/penstock-q7.service", as systemd names it */
-        pid_t worker_pid;        /* moved into worker/, with all else that is in the unit's own group */
+        const char *unit_cgroup;    /* "/penstock.slice/penstock-q7.service", as systemd names it */
+        pid_t worker_pid;           /* moved into worker/, with all else that is in the unit's own group */
         uint64_t compile_max_bytes; /* memory.max of compile/; 0: no compile/ */
         uint64_t tasks_max;         /* pids.max of engine/ and of compile/; SIZE_INFINITY: "max" */
 } QueryGroupsSetup;
@@ -59,8 +59,8 @@ typedef enum GroupFile {
 
 /* Borrowed descriptor; -1 where the host has no such file. */
 int query_groups_fd(const QueryGroups *g, GroupFile file);
-/* A new descriptor of a file of engine/ ("memory.pressure"), CLOEXEC, for one who needs a notification or a PSI trigger of
- * its own. Returns it, or -errno; -ENOENT also when the host has no such file. */
+/* A new descriptor of a file of engine/ ("memory.pressure"), CLOEXEC, for one who needs a notification or a PSI
+ * trigger of its own. Returns it, or -errno; -ENOENT also when the host has no such file. */
 int query_groups_open(const QueryGroups *g, const char *file, int flags);
 
 /* Set engine/'s limits: @max_bytes first when it grows, @high_bytes first when it shrinks; SIZE_INFINITY is "max".
@@ -75,7 +75,8 @@ int query_groups_freeze(QueryGroups *g, bool frozen);
 /* SIGKILL to all in engine/ (cgroup.kill), @compile: in compile/ instead. Works on a frozen group. */
 int query_groups_kill(QueryGroups *g, bool compile);
 /* @signo to every process of engine/, by its cgroup.procs read anew until no new pid shows up (or it forks faster
- * than that: a few rounds, then it is left to query_groups_kill()). */
+ * than that: a few rounds). The kernel lists a new process a moment after its parent could last be stopped from
+ * making it, so one can be missed: what must end is ended by query_groups_kill(), which has no such gap. */
 int query_groups_signal(QueryGroups *g, int signo);
 int query_groups_sample(QueryGroups *g, Sample *ret);
 /* stall_usec is PSI's "some": any task waited. */

@@ -77,7 +77,8 @@ static int check_hierarchy(const char *root, int *ret_fd, Error *ret_error) {
         r = -EOPNOTSUPP;
         if (fs.f_type != CGROUP2_SUPER_MAGIC) {
                 error_set(ret_error, ERROR_INTERNAL,
-                          "The memory controller is in a cgroup v1 hierarchy (%s). Penstock needs cgroup v2 only: boot "
+                          "The memory controller is in a cgroup v1 hierarchy (%s). Penstock needs cgroup v2 only: "
+                          "boot "
                           "with systemd.unified_cgroup_hierarchy=1.",
                           root);
                 goto fail;
@@ -90,7 +91,8 @@ static int check_hierarchy(const char *root, int *ret_fd, Error *ret_error) {
                 goto fail;
         if (!has_word(text, "memory") || !has_word(text, "pids")) {
                 error_set(ret_error, ERROR_INTERNAL,
-                          "%s/cgroup.controllers lacks memory or pids. Is cgroup_disable= on the kernel's command line?",
+                          "%s/cgroup.controllers lacks memory or pids. Is cgroup_disable= on the kernel's command "
+                          "line?",
                           root);
                 r = -EOPNOTSUPP;
                 goto fail;
@@ -119,7 +121,8 @@ int cgroup_host_init(Error *ret_error) {
                 r = cgroup_get_subsys_mount_point("memory", &root);
         if (r != 0) {
                 error_set(ret_error, ERROR_INTERNAL,
-                          "No cgroup hierarchy with the memory controller is mounted (libcgroup: %s). Penstock needs cgroup "
+                          "No cgroup hierarchy with the memory controller is mounted (libcgroup: %s). Penstock needs "
+                          "cgroup "
                           "v2 at /sys/fs/cgroup.",
                           cgroup_strerror(r));
                 return -EOPNOTSUPP;

@@ -21,13 +21,14 @@ struct QueryGroups {
         int files[_GROUP_FILE_MAX];
         /* Opened for sampling only: a description that the worker holds too would lose it notifications when read. */
         int stat, current, max, high, freeze_events, pids;
-        int caps[GROUP_CAPS_MAX]; /* memory.max of the unit and what is above it, but for the root */
+        int caps[GROUP_CAPS_MAX];       /* memory.max of the unit and what is above it, but for the root */
         uint64_t max_bytes, high_bytes; /* as last read back */
 };
 
 /* The root of the hierarchy; valid after cgroup_host_init(). */
 int cgroup_host_fd(void);
-/* Open the directory of a group ("/penstock.slice"). Returns the descriptor or -errno; -EINVAL for a name with "..". */
+/* Open the directory of a group ("/penstock.slice"). Returns the descriptor or -errno; -EINVAL for a name with "..".
+ */
 int cgroup_open_dir(const char *cgroup);
 
 /* One pread() of the whole file into @buf, NUL-terminated. Not a loop: a second read would be of another moment. */
@@ -39,6 +40,7 @@ const char *cgroup_value_text(uint64_t value, char buf[static 24]);
 /* Open @file in @dir_fd, read one value, close. */
 int cgroup_read_value_at(int dir_fd, const char *file, uint64_t *ret);
 
-/* Make worker/, engine/ and compile/ below @unit_fd, the open directory of setup->unit_cgroup; see query_groups_new(). */
+/* Make worker/, engine/ and compile/ below @unit_fd, the open directory of setup->unit_cgroup; see
+ * query_groups_new(). */
 int cgroup_setup_groups(int unit_fd, const QueryGroupsSetup *setup);
 void cgroup_remove_groups(int unit_fd);

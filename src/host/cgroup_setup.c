@@ -60,7 +60,8 @@ static bool unit_has(int unit_fd, const char *file) {
 /* Make one group and set it up. cgroup_create_cgroup() also writes "+memory" and so on to cgroup.subtree_control of
  * every group on the way from the root. Above the unit that changes nothing: systemd turned these controllers on
  * already, or the unit would not have them. */
-static int make_group(int unit_fd, const char *unit_cgroup, const char *name, uint64_t max_bytes, uint64_t tasks_max) {
+static int make_group(int unit_fd, const char *unit_cgroup, const char *name, uint64_t max_bytes,
+                      uint64_t tasks_max) {
         char path[4096], max_text[24], tasks_text[24];
         Value memory[3] = { { "memory.oom.group", "1" } };
         Value pids = { "pids.max", cgroup_value_text(tasks_max, tasks_text) };
@@ -80,7 +81,9 @@ static int make_group(int unit_fd, const char *unit_cgroup, const char *name, ui
         r = add_controller(cg, "memory", memory, n);
         if (r == 0)
                 r = add_controller(cg, "pids", &pids, 1);
-        if (r == 0 && unit_has(unit_fd, "io.stat")) /* for the bytes read and written */
+        /* For the bytes read and written. Once is enough, it is turned on for all groups of the unit; and each
+         * controller makes libcgroup walk down from the root once more, and read /proc/mounts at each step. */
+        if (r == 0 && strcmp(name, GROUP_ENGINE) == 0 && unit_has(unit_fd, "io.stat"))
                 r = add_controller(cg, "io", NULL, 0);
         if (r == 0)
                 r = lib_errno(cgroup_create_cgroup(cg, 1));
@@ -95,7 +98,9 @@ static int check_group(int unit_fd, const char *name, uint64_t max_bytes, uint64
                 uint64_t value;
                 bool optional;
         } expected[] = {
-                { "memory.max", max_bytes == SIZE_INFINITY ? max_bytes : max_bytes - max_bytes % (uint64_t) sysconf(_SC_PAGESIZE), false },
+                { "memory.max",
+                  max_bytes == SIZE_INFINITY ? max_bytes : max_bytes - max_bytes % (uint64_t) sysconf(_SC_PAGESIZE),
+                  false },
                 { "memory.oom.group", 1, false },
                 { "memory.swap.max", 0, true },
                 { "pids.max", tasks_max, false },
@@ -197,8 +202,8 @@ static bool unit_is_same(int unit_fd, const char *unit_cgroup) {
                a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-/* When the unit ends while we are at it, libcgroup makes its directory anew (it makes all parents), and systemd, which
- * has forgotten the unit, would never remove it. */
+/* When the unit ends while we are at it, libcgroup makes its directory anew (it makes all parents), and systemd,
+ * which has forgotten the unit, would never remove it. */
 static void remove_ghost(const char *unit_cgroup) {
         int fd = cgroup_open_dir(unit_cgroup);
 

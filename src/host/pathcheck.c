@@ -260,7 +260,8 @@ static int start(Pathcheck *p, sd_event *event, const PathcheckRequest *request)
         if (r >= 0)
                 r = sd_event_add_io(event, &p->io, p->fd, EPOLLIN, on_answer, p);
         if (r >= 0)
-                r = sd_event_add_time_relative(event, &p->timer, CLOCK_MONOTONIC, PATHCHECK_TIMEOUT_USEC, 0, on_timeout, p);
+                r = sd_event_add_time_relative(event, &p->timer, CLOCK_MONOTONIC, PATHCHECK_TIMEOUT_USEC, 0,
+                                               on_timeout, p);
         return r;
 }
 

@@ -3,11 +3,11 @@
  * uid, resolves and opens each path, and reports through a pipe; FUSE and NFS may hang, so it has a time limit.
  *
  * Why: root binds such a path into the query's unit, and a bind mount leaves out the permissions of the directories
- * above it. So what the caller can't reach by himself must not be bound; and what he saw (device and inode) is compared
- * once more by the engine's process after it became the caller.
+ * above it. So what the caller can't reach by himself must not be bound; and what he saw (device and inode) is
+ * compared once more by the engine's process after it became the caller.
  *
- * The child sees what this process sees: penstockd must not have a /tmp or a home of its own (PrivateTmp=, ProtectHome=),
- * or it would judge other files than those that PID 1 binds. */
+ * The child sees what this process sees: penstockd must not have a /tmp or a home of its own (PrivateTmp=,
+ * ProtectHome=), or it would judge other files than those that PID 1 binds. */
 #pragma once
 
 #include <sys/types.h>
@@ -37,12 +37,12 @@ typedef struct PathcheckRequest {
 } PathcheckRequest;
 
 typedef struct PathcheckResult {
-        const char *key;      /* of the item */
+        const char *key;       /* of the item */
         char *path, *resolved; /* as asked for; without symbolic links, NULL when @error is set */
         int error;             /* errno, positive; 0: it is what it should be */
         bool is_directory, is_writable;
-        /* Root finds the same under this name. If not (FUSE keeps root out, a link leads elsewhere for root), it can't be
-         * bound or made writable in a unit: PID 1 does that as root, and the unit would not start. */
+        /* Root finds the same under this name. If not (FUSE keeps root out, a link leads elsewhere for root), it
+         * can't be bound or made writable in a unit: PID 1 does that as root, and the unit would not start. */
         bool root_reaches;
         uint64_t dev, ino;
 } PathcheckResult;

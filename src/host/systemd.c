@@ -99,7 +99,8 @@ static int on_pump(sd_event_source *source, void *userdata) {
         return 0;
 }
 
-int systemd_call(SystemdLink *l, sd_bus_message *m, CallReply reply, uint64_t id, void *data, void (*data_free)(void *)) {
+int systemd_call(SystemdLink *l, sd_bus_message *m, CallReply reply, uint64_t id, void *data,
+                 void (*data_free)(void *)) {
         Call *c = calloc(1, sizeof *c);
 
         if (!c) {
@@ -115,10 +116,12 @@ int systemd_call(SystemdLink *l, sd_bus_message *m, CallReply reply, uint64_t id
 int systemd_call_manager(SystemdLink *l, const char *method, const char *types, CallReply reply, uint64_t id,
                          const char *a, const char *b) {
         sd_bus_message *m = NULL;
-        int r = sd_bus_message_new_method_call(l->bus, &m, SYSTEMD_DESTINATION, SYSTEMD_PATH, SYSTEMD_MANAGER, method);
+        int r = sd_bus_message_new_method_call(l->bus, &m, SYSTEMD_DESTINATION, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                               method);
 
         if (r >= 0)
-                r = strcmp(types, "ss") == 0 ? sd_bus_message_append(m, "ss", a, b) : sd_bus_message_append(m, "s", a);
+                r = strcmp(types, "ss") == 0 ? sd_bus_message_append(m, "ss", a, b)
+                                             : sd_bus_message_append(m, "s", a);
         if (r < 0) {
                 sd_bus_message_unref(m);
                 return r;

@@ -20,10 +20,10 @@ typedef struct UnitSpec {
         const char *description; /* our own words: never a client's text */
         char *const *exec_argv;  /* the worker and its arguments; [0] is an absolute path */
         uint64_t memory_max_bytes, memory_low_bytes;
-        bool protect_min;   /* memory_low_bytes goes to MemoryMin */
-        uint64_t tasks_max; /* of the whole unit: leave room for the worker above engine/'s own */
+        bool protect_min;     /* memory_low_bytes goes to MemoryMin */
+        uint64_t tasks_max;   /* of the whole unit: leave room for the worker above engine/'s own */
         uint64_t tmpfs_bytes; /* size= of each tmpfs; 0 or SIZE_INFINITY: half of RAM */
-        bool tmp_on_disk;     /* /tmp and /var/tmp are the unit's own directories in the host's; else each is a tmpfs */
+        bool tmp_on_disk; /* /tmp and /var/tmp are the unit's own directories in the host's; else each is a tmpfs */
         bool network;
         /* hidden: /home and /root are empty, and what is bound in from there is all there is */
         enum { UNIT_HOME_HIDDEN, UNIT_HOME_READ_ONLY, UNIT_HOME_READ_WRITE } home;
@@ -38,25 +38,25 @@ typedef struct SystemdOps {
         /* The unit's start job ended: 0 it runs; -errno with @error_text (systemd's words, for the journal). After a
          * failure no unit_gone follows; what may be left is cleaned up here. */
         void (*unit_started)(uint64_t query_id, int r, const char *error_text, void *userdata);
-        /* The unit is gone: its cgroup, mounts and name are free. @result is systemd's Result ("success", "oom-kill"…),
-         * or "unknown" for a unit that was not started by this link. */
+        /* The unit is gone: its cgroup, mounts and name are free. @result is systemd's Result ("success",
+         * "oom-kill"…), or "unknown" for a unit that was not started by this link. */
         void (*unit_gone)(uint64_t query_id, const char *result, void *userdata);
         /* PID 1 was reloaded or came back after a reexec, or the bus after a restart: limits must be read anew. */
         void (*resync)(void *userdata);
 } SystemdOps;
 
-/* Subscribes. @bus is borrowed and attached to an event loop. The matches that hear of units (JobRemoved, UnitRemoved,
- * PropertiesChanged) are installed before the first call and taken back when there has been no unit for a while: they
- * wake us for every unit of the host. Returns 0 or -errno. */
+/* Subscribes. @bus is borrowed and attached to an event loop. The matches that hear of units (JobRemoved,
+ * UnitRemoved, PropertiesChanged) are installed before the first call and taken back when there has been no unit for
+ * a while: they wake us for every unit of the host. Returns 0 or -errno. */
 int systemd_link_new(sd_bus *bus, const SystemdOps *ops, void *userdata, SystemdLink **ret);
 SystemdLink *systemd_link_free(SystemdLink *l); /* takes NULL, returns NULL */
 
-/* StartTransientUnit, with AddRef and CollectMode=inactive-or-failed; UnitExists is cleared by one ResetFailedUnit and
- * retry. The outcome comes by unit_started. Returns 0 when queued, -EINVAL for an extra property that is not allowed
- * or a path that can't be passed on, -EEXIST when this unit is here already, or -ENOMEM. */
+/* StartTransientUnit, with AddRef and CollectMode=inactive-or-failed; UnitExists is cleared by one ResetFailedUnit
+ * and retry. The outcome comes by unit_started. Returns 0 when queued, -EINVAL for an extra property that is not
+ * allowed or a path that can't be passed on, -EEXIST when this unit is here already, or -ENOMEM. */
 int systemd_unit_start(SystemdLink *l, const UnitSpec *spec, Error *ret_error);
-/* StopUnit; idempotent; the outcome comes by unit_gone (or by unit_started, when it is still starting). Also for units
- * that this link has not started. Returns 0 when queued, or -ENOMEM. */
+/* StopUnit; idempotent; the outcome comes by unit_gone (or by unit_started, when it is still starting). Also for
+ * units that this link has not started. Returns 0 when queued, or -ENOMEM. */
 int systemd_unit_stop(SystemdLink *l, uint64_t query_id);
 /* The worker has ended, so the unit is about to: look whether it has, should systemd's signal not come. Our reference
  * is dropped by itself once the unit's Result was read. Unknown IDs are ignored. */

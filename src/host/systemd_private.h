@@ -40,12 +40,12 @@ struct Unit {
         bool seen_alive; /* a unit is inactive before it starts, too */
         bool seen_dead;
         bool stop_wanted;
-        bool asking;         /* a GetUnit is on its way */
-        char *job;           /* the path of our start job; NULL: not known */
-        char *early_job;     /* a JobRemoved that came before the answer with the job's path … */
-        char *early_result;  /* … and its result */
-        char *result;        /* systemd's Result */
-        char *failure;       /* why the start failed */
+        bool asking;        /* a GetUnit is on its way */
+        char *job;          /* the path of our start job; NULL: not known */
+        char *early_job;    /* a JobRemoved that came before the answer with the job's path … */
+        char *early_result; /* … and its result */
+        char *result;       /* systemd's Result */
+        char *failure;      /* why the start failed */
         int failure_r;
         sd_event_source *timer; /* when to ask PID 1, because no signal came */
         Unit *next;             /* in the same bucket */

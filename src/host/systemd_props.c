@@ -4,11 +4,11 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 
 #include "core/language.h"
 #include "core/words.h"
 #include "host/systemd_props.h"
+#include "host/systemd_props_lists.h"
 
 typedef struct Property {
         const char *name;
@@ -126,117 +126,6 @@ static int append_u64(sd_bus_message *m, const char *name, uint64_t value) {
         return append_property(m, &(Property) { name, 't', .t = value });
 }
 
-/* systemd writes a path to the unit's file in /run without escaping it, so a newline in a directory's name would be
- * read as another setting at the next daemon-reload. And from 255 on it hands BindPaths= to its executor with colons
- * and blanks escaped but not quotes, which are taken off there: "/tmp/a'b" then names another path than was checked. */
-static bool path_can_pass(const char *path, bool bound) {
-        if (!path_is_clean(path) || !utf8_is_valid(path, strlen(path)))
-                return false;
-        for (const char *p = path; *p; p++)
-                if ((unsigned char) *p < 0x20 || *p == 0x7f || (bound && (*p == '\'' || *p == '"')))
-                        return false;
-        return true;
-}
-
-static int check_paths(const StrList *paths, bool bound, Error *ret_error) {
-        for (size_t i = 0; paths && i < paths->n; i++)
-                if (!path_can_pass(paths->v[i], bound))
-                        return error_set(ret_error, ERROR_INVALID_ARGUMENT,
-                                         "a path can't be made visible in the query's sandbox: it holds a control character%s, "
-                                         "is not UTF-8, or is not absolute and plain",
-                                         bound ? " or a quote" : "");
-        return 0;
-}
-
-/* Open "(sv)" of property @name and its variant of @type. */
-static int open_property(sd_bus_message *m, const char *name, const char *type) {
-        int r = sd_bus_message_open_container(m, 'r', "sv");
-
-        if (r >= 0)
-                r = sd_bus_message_append(m, "s", name);
-        return r < 0 ? r : sd_bus_message_open_container(m, 'v', type);
-}
-
-static int close_property(sd_bus_message *m) {
-        int r = sd_bus_message_close_container(m);
-
-        return r < 0 ? r : sd_bus_message_close_container(m);
-}
-
-/* Property @name, a list of paths; "-" before each, so that one that vanishes does not fail the start. */
-static int append_paths(sd_bus_message *m, const char *name, const StrList *paths) {
-        char prefixed[4096 + 2];
-        int r;
-
-        if (!paths || paths->n == 0)
-                return 0;
-        r = open_property(m, name, "as");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "s");
-        for (size_t i = 0; r >= 0 && i < paths->n; i++) {
-                if ((size_t) snprintf(prefixed, sizeof prefixed, "-%s", paths->v[i]) >= sizeof prefixed)
-                        return -ENAMETOOLONG;
-                r = sd_bus_message_append(m, "s", prefixed);
-        }
-        if (r >= 0)
-                r = sd_bus_message_close_container(m);
-        return r < 0 ? r : close_property(m);
-}
-
-/* Each path is bound where it is, with what is mounted below it; ignored when it is gone. */
-static int append_binds(sd_bus_message *m, const char *name, const StrList *paths) {
-        int r;
-
-        if (!paths || paths->n == 0)
-                return 0;
-        r = open_property(m, name, "a(ssbt)");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "(ssbt)");
-        for (size_t i = 0; r >= 0 && i < paths->n; i++)
-                r = sd_bus_message_append(m, "(ssbt)", paths->v[i], paths->v[i], 1, (uint64_t) MS_REC);
-        if (r >= 0)
-                r = sd_bus_message_close_container(m);
-        return r < 0 ? r : close_property(m);
-}
-
-static int append_strings(sd_bus_message *m, const char *name, const char *const *v, size_t n) {
-        int r = open_property(m, name, "as");
-
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "s");
-        for (size_t i = 0; r >= 0 && i < n; i++)
-                r = sd_bus_message_append(m, "s", v[i]);
-        if (r >= 0)
-                r = sd_bus_message_close_container(m);
-        return r < 0 ? r : close_property(m);
-}
-
-/* An allow list (bas): ours, and the words of the language's own. One property for both: a second one would need to
- * repeat the first. */
-static int append_filter(sd_bus_message *m, const char *name, const char *const *ours, size_t n, const PairList *extra) {
-        CLEANUP(strlist_done) StrList words = {};
-        const char *more = extra ? pairlist_get(extra, name) : NULL;
-        int r = more ? words_split(more, &words) : 0;
-
-        if (r >= 0)
-                r = open_property(m, name, "(bas)");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'r', "bas");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "b", 1);
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "s");
-        for (size_t i = 0; r >= 0 && i < n; i++)
-                r = sd_bus_message_append(m, "s", ours[i]);
-        for (size_t i = 0; r >= 0 && i < words.n; i++)
-                r = sd_bus_message_append(m, "s", words.v[i]);
-        if (r >= 0)
-                r = sd_bus_message_close_container(m);
-        if (r >= 0)
-                r = sd_bus_message_close_container(m);
-        return r < 0 ? r : close_property(m);
-}
-
 /* /dev/shm always: what a dead query leaves in the host's stays charged to the slice. /tmp and /var/tmp when the
  * language wants memory; else PrivateTmp=, with /var/tmp on disk. PrivateTmp= wins over TemporaryFileSystem=/tmp on
  * both 252 and 257, so there is no having one of each. */
@@ -251,18 +140,18 @@ static int append_tmp(sd_bus_message *m, const UnitSpec *spec) {
 
         r = append_property(m, &(Property) { "PrivateTmp", 'b', .b = spec->tmp_on_disk });
         if (r >= 0)
-                r = open_property(m, "TemporaryFileSystem", "a(ss)");
+                r = props_open(m, "TemporaryFileSystem", "a(ss)");
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "(ss)");
         for (size_t i = 0; r >= 0 && i < (spec->tmp_on_disk ? 1 : ELEMENTSOF(paths)); i++)
                 r = sd_bus_message_append(m, "(ss)", paths[i], options);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
-        return r < 0 ? r : close_property(m);
+        return r < 0 ? r : props_close(m);
 }
 
 static int append_exec(sd_bus_message *m, char *const *argv) {
-        int r = open_property(m, "ExecStart", "a(sasb)");
+        int r = props_open(m, "ExecStart", "a(sasb)");
 
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "(sasb)");
@@ -278,7 +167,7 @@ static int append_exec(sd_bus_message *m, char *const *argv) {
                 r = sd_bus_message_close_container(m);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
-        return r < 0 ? r : close_property(m);
+        return r < 0 ? r : props_close(m);
 }
 
 static int append_numbers(sd_bus_message *m, const UnitSpec *spec) {
@@ -294,23 +183,25 @@ static int append_numbers(sd_bus_message *m, const UnitSpec *spec) {
 static int append_paths_of_spec(sd_bus_message *m, const UnitSpec *spec) {
         static const char *const homes[] = { "-/home", "-/root" };
         /* "tmpfs", not "yes": what is bound in from a home still has a place to be mounted on */
-        const char *home = spec->home == UNIT_HOME_HIDDEN ? "tmpfs" : spec->home == UNIT_HOME_READ_ONLY ? "read-only" : "no";
+        const char *home = spec->home == UNIT_HOME_HIDDEN      ? "tmpfs"
+                           : spec->home == UNIT_HOME_READ_ONLY ? "read-only"
+                                                               : "no";
         int r = append_property(m, &(Property) { "ProtectHome", 's', .s = home });
 
         if (r >= 0 && spec->home == UNIT_HOME_READ_WRITE) /* ProtectSystem=strict covers homes too */
-                r = append_strings(m, "ReadWritePaths", homes, ELEMENTSOF(homes));
+                r = props_append_strings(m, "ReadWritePaths", homes, ELEMENTSOF(homes));
         if (r >= 0)
-                r = append_strings(m, "InaccessiblePaths", inaccessible_paths, ELEMENTSOF(inaccessible_paths));
+                r = props_append_strings(m, "InaccessiblePaths", inaccessible_paths, ELEMENTSOF(inaccessible_paths));
         if (r >= 0)
                 r = append_tmp(m, spec);
         if (r >= 0)
-                r = append_paths(m, "ReadWritePaths", spec->read_write_paths);
+                r = props_append_paths(m, "ReadWritePaths", spec->read_write_paths);
         if (r >= 0)
-                r = append_paths(m, "ReadOnlyPaths", spec->read_only_paths);
+                r = props_append_paths(m, "ReadOnlyPaths", spec->read_only_paths);
         if (r >= 0)
-                r = append_binds(m, "BindPaths", spec->bind_paths);
+                r = props_append_binds(m, "BindPaths", spec->bind_paths);
         if (r >= 0)
-                r = append_binds(m, "BindReadOnlyPaths", spec->bind_read_only_paths);
+                r = props_append_binds(m, "BindReadOnlyPaths", spec->bind_read_only_paths);
         return r;
 }
 
@@ -333,13 +224,14 @@ static int append_extra_value(sd_bus_message *m, const UnitProperty *p, const ch
         case UNIT_PROPERTY_I32:
                 r = u64_parse(text + (text[0] == '-'), &n);
                 return r < 0 ? r
-                             : append_property(m, &(Property) { p->name, 'i', .i = text[0] == '-' ? -(int32_t) n : (int32_t) n });
+                             : append_property(m, &(Property) { p->name, 'i',
+                                                                .i = text[0] == '-' ? -(int32_t) n : (int32_t) n });
         case UNIT_PROPERTY_PATHS:
                 r = words_split(text, &words);
                 for (size_t i = 0; r >= 0 && i < words.n; i++)
-                        r = path_can_pass(words.v[i], false) ? 0 : -EINVAL;
-                return r < 0 ? r : append_paths(m, p->name, &words);
-        case UNIT_PROPERTY_FILTER: return 0; /* append_filter() has it */
+                        r = props_path_can_pass(words.v[i], false) ? 0 : -EINVAL;
+                return r < 0 ? r : props_append_paths(m, p->name, &words);
+        case UNIT_PROPERTY_FILTER: return 0; /* props_append_filter() has it */
         }
         return -EINVAL;
 }
@@ -352,7 +244,8 @@ static int append_extra(sd_bus_message *m, const PairList *extra, Error *ret_err
 
                 if (!p || unit_property_check(p, extra->v[i].value) < 0)
                         return error_set(ret_error, ERROR_INVALID_ARGUMENT, "%.64s=: %s in [Sandbox] of a language",
-                                         extra->v[i].key, p ? "not a value that is allowed" : "not a property that is allowed");
+                                         extra->v[i].key,
+                                         p ? "not a value that is allowed" : "not a property that is allowed");
                 r = append_extra_value(m, p, extra->v[i].value);
                 if (r < 0)
                         return r;
@@ -367,7 +260,7 @@ static int append_all(sd_bus_message *m, const UnitSpec *spec, Error *ret_error)
         if (r >= 0)
                 r = append_property(m, &(Property) { "Slice", 's', .s = spec->slice });
         if (r >= 0) /* stopped before it when the host goes down */
-                r = append_strings(m, "After", after, ELEMENTSOF(after));
+                r = props_append_strings(m, "After", after, ELEMENTSOF(after));
         if (r >= 0)
                 r = append_exec(m, spec->exec_argv);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(fixed_properties); i++)
@@ -377,25 +270,26 @@ static int append_all(sd_bus_message *m, const UnitSpec *spec, Error *ret_error)
         if (r >= 0)
                 r = append_property(m, &(Property) { "PrivateNetwork", 'b', .b = !spec->network });
         if (r >= 0)
-                r = append_strings(m, "SystemCallArchitectures", architectures, ELEMENTSOF(architectures));
+                r = props_append_strings(m, "SystemCallArchitectures", architectures, ELEMENTSOF(architectures));
         if (r >= 0)
-                r = append_filter(m, "SystemCallFilter", system_calls, ELEMENTSOF(system_calls), spec->extra);
+                r = props_append_filter(m, "SystemCallFilter", system_calls, ELEMENTSOF(system_calls), spec->extra);
         if (r >= 0)
-                r = append_filter(m, "RestrictAddressFamilies", address_families, ELEMENTSOF(address_families), spec->extra);
+                r = props_append_filter(m, "RestrictAddressFamilies", address_families, ELEMENTSOF(address_families),
+                                        spec->extra);
         if (r >= 0)
                 r = append_paths_of_spec(m, spec);
         return r < 0 ? r : append_extra(m, spec->extra, ret_error);
 }
 
 int systemd_props_append(sd_bus_message *m, const UnitSpec *spec, Error *ret_error) {
-        int r = check_paths(spec->read_write_paths, false, ret_error);
+        int r = props_check_paths(spec->read_write_paths, false, ret_error);
 
         if (r >= 0)
-                r = check_paths(spec->read_only_paths, false, ret_error);
+                r = props_check_paths(spec->read_only_paths, false, ret_error);
         if (r >= 0)
-                r = check_paths(spec->bind_paths, true, ret_error);
+                r = props_check_paths(spec->bind_paths, true, ret_error);
         if (r >= 0)
-                r = check_paths(spec->bind_read_only_paths, true, ret_error);
+                r = props_check_paths(spec->bind_read_only_paths, true, ret_error);
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "(sv)");
         if (r >= 0)

@@ -12,5 +12,6 @@
 
 /* Append the array a(sv) of @spec's properties to @m.
  * Returns 0; -EINVAL with @ret_error for an extra property that is not allowed or a path that can't be passed on (not
- * clean, a control character, not UTF-8; a quote in one to be bound); or -errno of sd-bus. On failure @m is not fit for use. */
+ * clean, a control character, not UTF-8; a quote in one to be bound); or -errno of sd-bus. On failure @m is not fit
+ * for use. */
 int systemd_props_append(sd_bus_message *m, const UnitSpec *spec, Error *ret_error);

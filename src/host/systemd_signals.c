@@ -64,7 +64,8 @@ static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error
         Unit *u = NULL;
 
         (void) error;
-        if (sd_bus_path_decode(sd_bus_message_get_path(m), SYSTEMD_UNIT_PREFIX, &unit) > 0 && systemd_unit_id(unit, &id))
+        if (sd_bus_path_decode(sd_bus_message_get_path(m), SYSTEMD_UNIT_PREFIX, &unit) > 0 &&
+            systemd_unit_id(unit, &id))
                 u = systemd_unit_find(l, id);
         free(unit);
         if (!u)

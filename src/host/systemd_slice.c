@@ -29,7 +29,8 @@ static void slice_done(SliceSet *s, int r) {
 static void on_slice_look(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply);
 
 static int slice_look(SliceSet *s) {
-        return systemd_call_get(s->link, SLICE, "org.freedesktop.systemd1.Slice", "MemoryMax", on_slice_look, 0, s, free);
+        return systemd_call_get(s->link, SLICE, "org.freedesktop.systemd1.Slice", "MemoryMax", on_slice_look, 0, s,
+                                free);
 }
 
 /* The kernel rounds down to pages. */
@@ -71,9 +72,9 @@ static int slice_properties(SliceSet *s) {
                                                "SetUnitProperties");
 
         if (r >= 0)
-                r = sd_bus_message_append(m, "sba(sv)", SLICE, 1, 6, "MemoryAccounting", "b", 1, "CPUAccounting", "b", 1,
-                                          "IOAccounting", "b", 1, "TasksAccounting", "b", 1, "MemoryMax", "t", s->max_bytes,
-                                          "MemoryLow", "t", s->low_bytes);
+                r = sd_bus_message_append(m, "sba(sv)", SLICE, 1, 6, "MemoryAccounting", "b", 1, "CPUAccounting", "b",
+                                          1, "IOAccounting", "b", 1, "TasksAccounting", "b", 1, "MemoryMax", "t",
+                                          s->max_bytes, "MemoryLow", "t", s->low_bytes);
         if (r < 0) {
                 sd_bus_message_unref(m);
                 return r;
@@ -100,9 +101,14 @@ int systemd_slice_set(SystemdLink *l, uint64_t memory_max_bytes, uint64_t memory
 
         if (!s)
                 return -ENOMEM;
-        *s = (SliceSet) { .link = l, .max_bytes = memory_max_bytes, .low_bytes = memory_low_bytes, .on_done = on_done,
-                          .userdata = userdata, .generation = ++l->slice_generation };
-        r = sd_bus_message_new_method_call(l->bus, &m, SYSTEMD_DESTINATION, SYSTEMD_PATH, SYSTEMD_MANAGER, "StartUnit");
+        *s = (SliceSet) { .link = l,
+                          .max_bytes = memory_max_bytes,
+                          .low_bytes = memory_low_bytes,
+                          .on_done = on_done,
+                          .userdata = userdata,
+                          .generation = ++l->slice_generation };
+        r = sd_bus_message_new_method_call(l->bus, &m, SYSTEMD_DESTINATION, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                           "StartUnit");
         if (r >= 0)
                 r = sd_bus_message_append(m, "ss", SLICE, "fail");
         if (r < 0) {
@@ -130,8 +136,8 @@ static int read_list(sd_bus_message *reply, const List *list) {
         r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
         if (r < 0)
                 return r;
-        while ((r = sd_bus_message_read(reply, "(ssssssouso)", &name, NULL, NULL, &active, NULL, NULL, NULL, NULL, NULL,
-                                        NULL)) > 0)
+        while ((r = sd_bus_message_read(reply, "(ssssssouso)", &name, NULL, NULL, &active, NULL, NULL, NULL, NULL,
+                                        NULL, NULL)) > 0)
                 if (systemd_unit_id(name, &id))
                         list->on_unit(id, active, list->userdata);
         return r;

@@ -23,11 +23,12 @@ static void unit_start_refused(Unit *u, sd_bus_message *reply) {
         if (sd_bus_message_is_method_error(reply, ERROR_UNIT_EXISTS) && !u->retried) {
                 u->retried = true;
                 systemd_set_string(&u->early_job, NULL);
-                if (systemd_call_manager(u->link, "ResetFailedUnit", "s", on_reset, u->id, systemd_unit_name(u->id, name),
-                                         NULL) >= 0)
+                if (systemd_call_manager(u->link, "ResetFailedUnit", "s", on_reset, u->id,
+                                         systemd_unit_name(u->id, name), NULL) >= 0)
                         return;
         }
-        u->failure_r = sd_bus_message_is_method_error(reply, ERROR_UNIT_EXISTS) ? -EEXIST : systemd_reply_errno(reply);
+        u->failure_r = sd_bus_message_is_method_error(reply, ERROR_UNIT_EXISTS) ? -EEXIST
+                                                                                : systemd_reply_errno(reply);
         systemd_set_string(&u->failure, e->message ? e->message : e->name);
         systemd_unit_vanished(u);
 }

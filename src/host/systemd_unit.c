@@ -76,8 +76,8 @@ static int on_look(sd_event_source *source, uint64_t usec, void *userdata) {
 
 void systemd_unit_look_after(Unit *u, uint64_t usec) {
         if (!u->timer) {
-                (void) sd_event_add_time_relative(u->link->event, &u->timer, CLOCK_MONOTONIC, usec, LOOK_ACCURACY_USEC,
-                                                  on_look, u);
+                (void) sd_event_add_time_relative(u->link->event, &u->timer, CLOCK_MONOTONIC, usec,
+                                                  LOOK_ACCURACY_USEC, on_look, u);
                 return;
         }
         (void) sd_event_source_set_time_relative(u->timer, usec);
@@ -117,7 +117,8 @@ static void on_stop(SystemdLink *l, uint64_t id, void *data, sd_bus_message *rep
 void systemd_unit_call_stop(Unit *u) {
         char name[UNIT_NAME_MAX];
 
-        if (systemd_call_manager(u->link, "StopUnit", "ss", on_stop, u->id, systemd_unit_name(u->id, name), "replace") < 0)
+        if (systemd_call_manager(u->link, "StopUnit", "ss", on_stop, u->id, systemd_unit_name(u->id, name),
+                                 "replace") < 0)
                 systemd_unit_look_after(u, STOP_LOOK_USEC);
 }
 
@@ -174,8 +175,8 @@ static void on_result(SystemdLink *l, uint64_t id, void *data, sd_bus_message *r
         if (result)
                 systemd_set_string(&u->result, result);
         if (u->state == UNIT_AUTOPSY) {
-                if (systemd_call_get(l, systemd_unit_name(id, name), SERVICE_INTERFACE, "ExecMainStatus", on_exit_status,
-                                     id, NULL, NULL) < 0)
+                if (systemd_call_get(l, systemd_unit_name(id, name), SERVICE_INTERFACE, "ExecMainStatus",
+                                     on_exit_status, id, NULL, NULL) < 0)
                         unit_fail(u, u->failure_r, u->failure);
                 return;
         }
@@ -188,8 +189,8 @@ static void on_result(SystemdLink *l, uint64_t id, void *data, sd_bus_message *r
 static void unit_ask_result(Unit *u) {
         char name[UNIT_NAME_MAX];
 
-        if (systemd_call_get(u->link, systemd_unit_name(u->id, name), SERVICE_INTERFACE, "Result", on_result, u->id, NULL,
-                             NULL) < 0)
+        if (systemd_call_get(u->link, systemd_unit_name(u->id, name), SERVICE_INTERFACE, "Result", on_result, u->id,
+                             NULL, NULL) < 0)
                 systemd_unit_look_after(u, STOP_LOOK_USEC);
 }
 
@@ -226,7 +227,9 @@ static void unit_job_failed(Unit *u, const char *job_result) {
 
         snprintf(text, sizeof text, "the start job ended as \"%s\"", job_result);
         systemd_set_string(&u->failure, text);
-        u->failure_r = strcmp(job_result, "canceled") == 0 ? -ECANCELED : strcmp(job_result, "timeout") == 0 ? -ETIMEDOUT : -EIO;
+        u->failure_r = strcmp(job_result, "canceled") == 0  ? -ECANCELED
+                       : strcmp(job_result, "timeout") == 0 ? -ETIMEDOUT
+                                                            : -EIO;
         u->state = UNIT_AUTOPSY;
         unit_ask_result(u);
 }
@@ -325,9 +328,8 @@ static void on_get_unit(SystemdLink *l, uint64_t id, void *data, sd_bus_message 
                 systemd_unit_vanished(u);
                 return;
         }
-        if (systemd_reply_errno(reply) < 0 ||
-            systemd_call_get(l, systemd_unit_name(id, name), UNIT_INTERFACE, "ActiveState", on_active_state, id, NULL,
-                             NULL) < 0) {
+        if (systemd_reply_errno(reply) < 0 || systemd_call_get(l, systemd_unit_name(id, name), UNIT_INTERFACE,
+                                                               "ActiveState", on_active_state, id, NULL, NULL) < 0) {
                 u->asking = false;
                 systemd_unit_look_after(u, STOP_LOOK_USEC);
         }
@@ -358,7 +360,8 @@ int systemd_unit_stop(SystemdLink *l, uint64_t query_id) {
         if (u->stop_wanted)
                 return 0;
         u->stop_wanted = true;
-        if (u->state == UNIT_ACTIVE || u->state == UNIT_JOB) /* else: once StartTransientUnit was answered, or it has ended */
+        if (u->state == UNIT_ACTIVE ||
+            u->state == UNIT_JOB) /* else: once StartTransientUnit was answered, or it has ended */
                 systemd_unit_call_stop(u);
         return 0;
 }

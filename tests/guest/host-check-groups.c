@@ -55,14 +55,6 @@ static bool engine_has_eaten(Check *c, void *data) {
         return query_groups_sample(stage->groups, &s) == 0 && s.anon_bytes >= stage->at_least;
 }
 
-static bool engine_has_pids(Check *c, void *data) {
-        Stage *stage = data;
-        Sample s;
-
-        (void) c;
-        return query_groups_sample(stage->groups, &s) == 0 && s.pids >= stage->at_least;
-}
-
 static int on_pressure(uint64_t id, uint64_t now, void *userdata) {
         (void) id, (void) now;
         ((Check *) userdata)->pressures++;
@@ -94,8 +86,10 @@ static void stage_new(Check *c, const char *mode, const char *argument, Stage *s
         check(c, wait_for(c, has_two_processes, s), "it has two processes");
         sort_pids(s);
         before = now_usec();
-        r = query_groups_new(&(QueryGroupsSetup) { .unit_cgroup = cgroup, .worker_pid = s->worker,
-                                                   .compile_max_bytes = 100 * MIB + 5, .tasks_max = 100 },
+        r = query_groups_new(&(QueryGroupsSetup) { .unit_cgroup = cgroup,
+                                                   .worker_pid = s->worker,
+                                                   .compile_max_bytes = 100 * MIB + 5,
+                                                   .tasks_max = 100 },
                              &s->groups);
         before = now_usec() - before;
         if (!check(c, r == 0, "its groups are made (%d) in %" PRIu64 " usec", r, before))
@@ -107,10 +101,13 @@ static void stage_enter(Check *c, Stage *s, uint64_t max_bytes, uint64_t high_by
         char text[24];
         int n;
 
-        check(c, query_groups_set_limits(s->groups, max_bytes, high_bytes, &max, &high) == 0 && max == max_bytes && high == high_bytes,
+        check(c,
+              query_groups_set_limits(s->groups, max_bytes, high_bytes, &max, &high) == 0 && max == max_bytes &&
+                              high == high_bytes,
               "limits are set and read back");
         n = snprintf(text, sizeof text, "%d", (int) s->engine);
-        check(c, write(query_groups_fd(s->groups, GROUP_ENGINE_PROCS), text, (size_t) n) == n, "the process enters engine/");
+        check(c, write(query_groups_fd(s->groups, GROUP_ENGINE_PROCS), text, (size_t) n) == n,
+              "the process enters engine/");
 }
 
 static void stage_done(Check *c, Stage *s) {
@@ -123,15 +120,33 @@ static void stage_done(Check *c, Stage *s) {
         s->groups = query_groups_free(s->groups);
 }
 
+static void check_cap(Check *c, Stage *s, const char *cgroup) {
+        uint64_t v;
+
+        check(c, query_groups_upper_cap(s->groups, &v) == 0 && v == 512 * MIB, "the cap is the unit's own limit");
+        run_command("systemctl set-property --runtime penstock-q%" PRIu64 ".service MemoryMax=200M", s->unit->id);
+        check(c, query_groups_upper_cap(s->groups, &v) == 0 && v == 200 * MIB,
+              "… or what an administrator set it to (%" PRIu64 ")", v);
+        check(c, cgroup_read_value(cgroup, "engine/memory.max", &v) == 0 && v == 32 * MIB,
+              "… which leaves engine/ alone");
+}
+
 static void check_setup(Check *c) {
         const struct {
                 const char *file;
                 uint64_t value;
         } expected[] = {
-                { "engine/memory.max", 0 },           { "engine/memory.oom.group", 1 }, { "engine/memory.swap.max", 0 },
-                { "engine/pids.max", 100 },           { "compile/memory.max", 100 * MIB }, { "compile/memory.oom.group", 1 },
-                { "memory.max", 512 * MIB },          { "memory.swap.max", 0 },         { "pids.max", 200 },
-                { "memory.low", 16 * MIB },           { "memory.oom.group", 0 },
+                { "engine/memory.max", 0 },
+                { "engine/memory.oom.group", 1 },
+                { "engine/memory.swap.max", 0 },
+                { "engine/pids.max", 100 },
+                { "compile/memory.max", 100 * MIB },
+                { "compile/memory.oom.group", 1 },
+                { "memory.max", 512 * MIB },
+                { "memory.swap.max", 0 },
+                { "pids.max", 200 },
+                { "memory.low", 16 * MIB },
+                { "memory.oom.group", 0 },
         };
         QueryGroups *again = NULL;
         uint64_t v, max, high;
@@ -141,30 +156,36 @@ static void check_setup(Check *c) {
         stage_new(c, "eat", "1", &s);
         unit_cgroup(s.unit, cgroup);
         for (size_t i = 0; i < ELEMENTSOF(expected); i++)
-                check(c, cgroup_read_value(cgroup, expected[i].file, &v) == 0 && v == expected[i].value, "%s is %" PRIu64,
-                      expected[i].file, expected[i].value);
+                check(c, cgroup_read_value(cgroup, expected[i].file, &v) == 0 && v == expected[i].value,
+                      "%s is %" PRIu64, expected[i].file, expected[i].value);
         check(c, first_pid(s.unit, ".", 0) == 0 && first_pid(s.unit, "worker", s.worker) == s.engine,
               "worker/ holds both, and the unit's own group nothing");
-        check(c, query_groups_new(&(QueryGroupsSetup) { .unit_cgroup = cgroup, .worker_pid = s.worker, .tasks_max = 1 }, &again) == -EEXIST,
+        check(c,
+              query_groups_new(&(QueryGroupsSetup) { .unit_cgroup = cgroup, .worker_pid = s.worker, .tasks_max = 1 },
+                               &again) == -EEXIST,
               "they are not made twice");
-        check(c, query_groups_set_limits(s.groups, 64 * MIB + 4097, 60 * MIB + 1, &max, &high) == 0 && max == 64 * MIB + 4096 &&
-                              high == 60 * MIB,
+        check(c,
+              query_groups_set_limits(s.groups, 64 * MIB + 4097, 60 * MIB + 1, &max, &high) == 0 &&
+                              max == 64 * MIB + 4096 && high == 60 * MIB,
               "what is read back is what the kernel made of it");
-        check(c, query_groups_set_limits(s.groups, 32 * MIB, SIZE_INFINITY, &max, &high) == 0 && max == 32 * MIB && high == SIZE_INFINITY,
+        check(c,
+              query_groups_set_limits(s.groups, 32 * MIB, SIZE_INFINITY, &max, &high) == 0 && max == 32 * MIB &&
+                              high == SIZE_INFINITY,
               "max lower, high off");
-        check(c, query_groups_protect(s.groups, 16 * MIB, false) == 0 && cgroup_read_value(cgroup, "engine/memory.low", &v) == 0 &&
-                              v == 16 * MIB,
+        check(c,
+              query_groups_protect(s.groups, 16 * MIB, false) == 0 &&
+                              cgroup_read_value(cgroup, "engine/memory.low", &v) == 0 && v == 16 * MIB,
               "engine/ is protected");
-        check(c, query_groups_adopt(cgroup, &again) == 0 && query_groups_fd(again, GROUP_COMPILE_KILL) >= 0 &&
+        check(c,
+              query_groups_adopt(cgroup, &again) == 0 && query_groups_fd(again, GROUP_COMPILE_KILL) >= 0 &&
                               cgroup_read_value(cgroup, "engine/memory.max", &v) == 0 && v == 32 * MIB,
               "adopting them changes nothing");
         query_groups_free(again);
-        check(c, query_groups_upper_cap(s.groups, &v) == 0 && v == 512 * MIB, "the cap is the unit's own limit");
-        run_command("systemctl set-property --runtime penstock-q%" PRIu64 ".service MemoryMax=200M", s.unit->id);
-        check(c, query_groups_upper_cap(s.groups, &v) == 0 && v == 200 * MIB, "… or what an administrator set it to (%" PRIu64 ")", v);
-        check(c, cgroup_read_value(cgroup, "engine/memory.max", &v) == 0 && v == 32 * MIB, "… which leaves engine/ alone");
+        check_cap(c, &s, cgroup);
         stage_done(c, &s);
-        check(c, query_groups_new(&(QueryGroupsSetup) { .unit_cgroup = cgroup, .worker_pid = 1, .tasks_max = 1 }, &again) == -ENOENT,
+        check(c,
+              query_groups_new(&(QueryGroupsSetup) { .unit_cgroup = cgroup, .worker_pid = 1, .tasks_max = 1 },
+                               &again) == -ENOENT,
               "no groups in a unit that is gone");
 }
 
@@ -189,9 +210,11 @@ static void check_growth(Check *c) {
         before = now_usec();
         r = query_groups_sample(s.groups, &sample);
         before = now_usec() - before;
-        check(c, r == 0 && sample.events_high > 0 && sample.populated && sample.pids == 1 && sample.max_bytes == 64 * MIB &&
-                              sample.high_bytes == 48 * MIB && sample.has_psi,
-              "the sample says so: high %" PRIu64 ", anon %" PRIu64 ", in %" PRIu64 " usec", sample.events_high, sample.anon_bytes, before);
+        check(c,
+              r == 0 && sample.events_high > 0 && sample.populated && sample.pids == 1 &&
+                              sample.max_bytes == 64 * MIB && sample.high_bytes == 48 * MIB && sample.has_psi,
+              "the sample says so: high %" PRIu64 ", anon %" PRIu64 ", in %" PRIu64 " usec", sample.events_high,
+              sample.anon_bytes, before);
         query_groups_freeze(s.groups, true);
         check(c, wait_for(c, engine_is_frozen, &s), "it freezes");
         query_groups_freeze(s.groups, false);
@@ -202,17 +225,20 @@ static void check_growth(Check *c) {
         s.at_least = 300 * MIB;
         check(c, wait_for(c, engine_has_eaten, &s), "it gets all it wanted");
         r = query_groups_sample(s.groups, &sample);
-        check(c, r == 0 && sample.events_oom_kill == 0 && sample.current_bytes >= sample.anon_bytes && sample.kernel_bytes > 0 &&
+        check(c,
+              r == 0 && sample.events_oom_kill == 0 && sample.current_bytes >= sample.anon_bytes &&
+                              sample.kernel_bytes > 0 &&
                               sample.active_anon_bytes + sample.inactive_anon_bytes >= 299 * MIB,
-              "nothing was killed; current %" PRIu64 ", kernel %" PRIu64 ", LRU %" PRIu64, sample.current_bytes, sample.kernel_bytes,
-              sample.active_anon_bytes + sample.inactive_anon_bytes);
+              "nothing was killed; current %" PRIu64 ", kernel %" PRIu64 ", LRU %" PRIu64, sample.current_bytes,
+              sample.kernel_bytes, sample.active_anon_bytes + sample.inactive_anon_bytes);
         r = query_groups_signal(s.groups, SIGTERM);
         check(c, r == 0 && wait_for(c, engine_is_empty, &s), "SIGTERM ends it");
         r = query_groups_final(s.groups, &f);
-        check(c, r == 0 && f.memory_peak_bytes >= 300 * MIB && f.memory_peak_bytes <= 400 * MIB && f.cpu_usec > 0 && f.events_high > 0 &&
-                              f.events_oom_kill == 0 && f.residual_bytes < 8 * MIB,
-              "final numbers: peak %" PRIu64 ", cpu %" PRIu64 ", stall %" PRIu64 ", residual %" PRIu64 " (%d)", f.memory_peak_bytes,
-              f.cpu_usec, f.stall_usec, f.residual_bytes, r);
+        check(c,
+              r == 0 && f.memory_peak_bytes >= 300 * MIB && f.memory_peak_bytes <= 400 * MIB && f.cpu_usec > 0 &&
+                              f.events_high > 0 && f.events_oom_kill == 0 && f.residual_bytes < 8 * MIB,
+              "final numbers: peak %" PRIu64 ", cpu %" PRIu64 ", stall %" PRIu64 ", residual %" PRIu64 " (%d)",
+              f.memory_peak_bytes, f.cpu_usec, f.stall_usec, f.residual_bytes, r);
         check(c, first_pid(s.unit, "worker", 0) == s.worker, "the worker lives");
         stage_done(c, &s);
         c->pressures = 0;
@@ -236,9 +262,9 @@ static void check_oom(Check *c) {
         check(c, wait_for(c, engine_is_empty, &s), "over memory.max the group is killed");
         check(c, wait_for(c, was_woken, NULL), "which wakes the loop");
         r = query_groups_sample(s.groups, &sample);
-        check(c, r == 0 && sample.events_oom_kill > 0 && sample.events_oom_group_kill > 0 &&
-                              sample.events_max > 0,
-              "the sample says so: oom_kill %" PRIu64 ", oom_group_kill %" PRIu64, sample.events_oom_kill, sample.events_oom_group_kill);
+        check(c, r == 0 && sample.events_oom_kill > 0 && sample.events_oom_group_kill > 0 && sample.events_max > 0,
+              "the sample says so: oom_kill %" PRIu64 ", oom_group_kill %" PRIu64, sample.events_oom_kill,
+              sample.events_oom_group_kill);
         r = query_groups_final(s.groups, &f);
         check(c, r == 0 && f.memory_peak_bytes <= 64 * MIB && f.memory_peak_bytes >= 60 * MIB,
               "the peak is at the limit: %" PRIu64, f.memory_peak_bytes);
@@ -248,22 +274,26 @@ static void check_oom(Check *c) {
 }
 
 static void check_ends(Check *c) {
+        Sample sample;
         Stage s;
 
         stage_new(c, "scatter", NULL, &s);
         stage_enter(c, &s, 64 * MIB, SIZE_INFINITY);
-        s.at_least = 6;
-        check(c, wait_for(c, engine_has_pids, &s), "children that left their session and parent are in engine/");
-        check(c, query_groups_signal(s.groups, SIGTERM) == 0 && wait_for(c, engine_is_empty, &s), "SIGTERM reaches them");
+        s.at_least = SCATTERED_MIB * MIB;
+        check(c, wait_for(c, engine_has_eaten, &s) && query_groups_sample(s.groups, &sample) == 0 && sample.pids == 6,
+              "children that left their session and parent are in engine/");
+        check(c, query_groups_signal(s.groups, SIGTERM) == 0 && wait_for(c, engine_is_empty, &s),
+              "SIGTERM reaches them");
         stage_done(c, &s);
 
         stage_new(c, "scatter", NULL, &s);
         stage_enter(c, &s, 64 * MIB, SIZE_INFINITY);
-        s.at_least = 6;
-        wait_for(c, engine_has_pids, &s);
+        s.at_least = SCATTERED_MIB * MIB;
+        wait_for(c, engine_has_eaten, &s);
         query_groups_freeze(s.groups, true);
         check(c, wait_for(c, engine_is_frozen, &s), "they freeze");
-        check(c, query_groups_kill(s.groups, false) == 0 && wait_for(c, engine_is_empty, &s), "a frozen group is killed");
+        check(c, query_groups_kill(s.groups, false) == 0 && wait_for(c, engine_is_empty, &s),
+              "a frozen group is killed");
         stage_done(c, &s);
 
         stage_new(c, "stubborn", NULL, &s);

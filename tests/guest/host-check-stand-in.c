@@ -48,7 +48,7 @@ static void eat(size_t mib) {
         }
 }
 
-/* Children that left the session and the parent. */
+/* Five children that left the session and the parent; then, as a sign that all are there, SCATTERED_MIB of memory. */
 static void scatter(void) {
         for (int i = 0; i < 5; i++)
                 if (fork() == 0) {
@@ -60,6 +60,7 @@ static void scatter(void) {
                 }
         for (int i = 0; i < 5; i++)
                 wait(NULL);
+        eat(SCATTERED_MIB);
 }
 
 static void engine(const char *mode, const char *argument) {

@@ -37,7 +37,8 @@ static void check_reload(Check *c) {
         check(c, wait_for(c, was_resynced, NULL), "a reexec is told");
         settle(c);
         unit_cgroup(u, cgroup);
-        check(c, !u->gone && cgroup_read_value(cgroup, "memory.max", &v) == 0, "a reexec does not make a unit seem gone");
+        check(c, !u->gone && cgroup_read_value(cgroup, "memory.max", &v) == 0,
+              "a reexec does not make a unit seem gone");
         check(c, v == 512 * MIB, "… and its limits stay");
         stop_and_check(c, u);
         check(c, strcmp(u->result, "success") == 0, "a stopped unit's Result is \"%s\"", u->result);
@@ -47,11 +48,13 @@ static void check_results(Check *c) {
         CheckUnit *u = start_stand_in(c, "sleep", NULL);
 
         kill(first_pid(u, ".", 0), SIGKILL);
-        check(c, wait_for(c, unit_is_gone, u) && strcmp(u->result, "signal") == 0, "a killed worker's Result is \"%s\"", u->result);
+        check(c, wait_for(c, unit_is_gone, u) && strcmp(u->result, "signal") == 0,
+              "a killed worker's Result is \"%s\"", u->result);
         check_nothing_left(c, u);
 
         u = start_stand_in(c, "quit", NULL);
-        check(c, wait_for(c, unit_is_gone, u) && strcmp(u->result, "exit-code") == 0, "a failed worker's Result is \"%s\"", u->result);
+        check(c, wait_for(c, unit_is_gone, u) && strcmp(u->result, "exit-code") == 0,
+              "a failed worker's Result is \"%s\"", u->result);
         check_nothing_left(c, u);
 }
 
@@ -65,8 +68,8 @@ static void check_failures(Check *c) {
         spec.exec_argv = argv;
         u = start_unit(c, &spec);
         good = u && wait_for(c, unit_has_started, u);
-        check(c, good && u->start_r < 0, "a worker that is missing is a failed start: %s (%d)", u ? u->start_text : "",
-              u ? u->start_r : 0);
+        check(c, good && u->start_r < 0, "a worker that is missing is a failed start: %s (%d)",
+              u ? u->start_text : "", u ? u->start_r : 0);
         settle(c);
         check(c, u && !u->gone, "no unit_gone follows it");
         if (u)
@@ -89,12 +92,14 @@ static void check_name_taken(Check *c) {
         CheckUnit *u;
 
         run_command("systemd-run -q -u penstock-q%" PRIu64 ".service -p CollectMode=inactive -- false; sleep 1", id);
-        check(c, run_command("systemctl is-failed -q penstock-q%" PRIu64 ".service", id) == 0, "there is a failed unit of that name");
+        check(c, run_command("systemctl is-failed -q penstock-q%" PRIu64 ".service", id) == 0,
+              "there is a failed unit of that name");
         default_spec(&spec);
         spec.query_id = id;
         spec.exec_argv = argv;
         u = start_unit(c, &spec);
-        check(c, u && wait_for(c, unit_has_started, u) && u->start_r == 0, "… which is cleared away: %s", u ? u->start_text : "");
+        check(c, u && wait_for(c, unit_has_started, u) && u->start_r == 0, "… which is cleared away: %s",
+              u ? u->start_text : "");
         check(c, systemd_unit_start(c->link, &spec, NULL) == -EEXIST, "the link knows its own units");
         stop_and_check(c, u);
 
@@ -166,13 +171,15 @@ static void check_crowd(Check *c) {
         systemd_list_units(c->link, on_listed_unit, on_listed, c);
         good = wait_for(c, is_listed, NULL);
         check(c, good && c->listed == CROWD, "all %zu are listed", c->listed);
-        check(c, systemd_answer_usec(c->link) > 0, "the last answer took %" PRIu64 " usec", systemd_answer_usec(c->link));
+        check(c, systemd_answer_usec(c->link) > 0, "the last answer took %" PRIu64 " usec",
+              systemd_answer_usec(c->link));
         for (size_t i = 0; i < CROWD; i++)
                 systemd_unit_stop(c->link, c->units[i].id);
         check(c, wait_for(c, crowd_is, c), "all are gone after stop");
         for (size_t i = 0; i < CROWD; i += CROWD / 2)
                 check_nothing_left(c, &c->units[i]);
-        check(c, run_command("test -z \"$(ls -d /sys/fs/cgroup/penstock.slice/*.service 2>/dev/null)\"") == 0, "the slice is empty");
+        check(c, run_command("test -z \"$(ls -d /sys/fs/cgroup/penstock.slice/*.service 2>/dev/null)\"") == 0,
+              "the slice is empty");
         c->n_units = 0;
 }
 

@@ -125,8 +125,8 @@ CheckUnit *start_stand_in(Check *c, const char *mode, const char *argument) {
         default_spec(&spec);
         spec.exec_argv = argv;
         u = start_unit(c, &spec);
-        if (!check(c, u && wait_for(c, unit_has_started, u) && u->start_r == 0, "a unit with stand-in \"%s\" starts: %s", mode,
-                   u ? u->start_text : "refused"))
+        if (!check(c, u && wait_for(c, unit_has_started, u) && u->start_r == 0,
+                   "a unit with stand-in \"%s\" starts: %s", mode, u ? u->start_text : "refused"))
                 exit(1);
         return u;
 }
@@ -167,8 +167,9 @@ int run_command(const char *format, ...) {
 
 /* True if something of the unit is still there; says what. */
 static bool is_left(Check *c, const CheckUnit *u, char *what, size_t size) {
-        static const char *const patterns[] = { "/sys/fs/cgroup/penstock.slice/%s", "/run/systemd/*/%s*", "/tmp/systemd-private-*%s*",
-                                                "/var/tmp/systemd-private-*%s*", "/run/systemd/propagate/%s" };
+        static const char *const patterns[] = { "/sys/fs/cgroup/penstock.slice/%s", "/run/systemd/*/%s*",
+                                                "/tmp/systemd-private-*%s*", "/var/tmp/systemd-private-*%s*",
+                                                "/run/systemd/propagate/%s" };
         char name[UNIT_NAME_MAX], pattern[256];
         sd_bus_error e = SD_BUS_ERROR_NULL;
         bool left;
@@ -241,10 +242,13 @@ static void check_slice(Check *c) {
         for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
                 c->slice_done = false;
                 systemd_slice_set(c->link, sizes[i], 64 * MIB, on_slice, c);
-                check(c, wait_for(c, slice_is_done, NULL) && c->slice_r == 0 &&
+                check(c,
+                      wait_for(c, slice_is_done, NULL) && c->slice_r == 0 &&
                                       cgroup_read_value("/penstock.slice", "memory.max", &v) == 0 &&
-                                      (sizes[i] == SIZE_INFINITY ? v == SIZE_INFINITY : v == sizes[i] - sizes[i] % 4096),
-                      "the slice's limit is in force in the kernel when it is said to be: %" PRIu64 " (%d)", v, c->slice_r);
+                                      (sizes[i] == SIZE_INFINITY ? v == SIZE_INFINITY
+                                                                 : v == sizes[i] - sizes[i] % 4096),
+                      "the slice's limit is in force in the kernel when it is said to be: %" PRIu64 " (%d)", v,
+                      c->slice_r);
         }
         check(c, cgroup_read_value("/penstock.slice", "memory.low", &v) == 0 && v == 64 * MIB, "so is its MemoryLow");
         check(c, run_command("systemctl is-active -q penstock.slice") == 0, "the slice is active");

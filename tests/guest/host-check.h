@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* tests/guest/host-check: drives host/systemd, host/cgroup and host/events against a real kernel and a real systemd, as
- * root in a guest. Prints TAP; exits non-zero when a check failed. */
+/* tests/guest/host-check: drives host/systemd, host/cgroup and host/events against a real kernel and a real systemd,
+ * as root in a guest. Prints TAP; exits non-zero when a check failed. */
 #pragma once
 
 #include <systemd/sd-bus.h>
@@ -13,6 +13,7 @@
 #define PATIENCE_SEC 120
 
 #define CHECK_UNITS_MAX 64
+#define SCATTERED_MIB 8
 
 typedef struct CheckUnit {
         uint64_t id;
@@ -53,7 +54,7 @@ void unit_cgroup(const CheckUnit *u, char buf[static 256]);
 void stop_and_check(Check *c, CheckUnit *u);
 void check_nothing_left(Check *c, const CheckUnit *u);
 pid_t first_pid(const CheckUnit *u, const char *group, pid_t other_than); /* 0: none */
-int run_command(const char *format, ...) PRINTF_LIKE(1, 2); /* by sh; its exit status */
+int run_command(const char *format, ...) PRINTF_LIKE(1, 2);               /* by sh; its exit status */
 
 int stand_in(int argc, char **argv); /* the worker's part; does not return 0 */
 void check_groups(Check *c);

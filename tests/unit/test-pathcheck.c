@@ -111,7 +111,9 @@ static void on_done(int r, PathcheckResult *results, size_t n, void *userdata) {
 }
 
 static void look(Bench *b, const PathcheckItem *items, size_t n, const uint32_t *gids, size_t n_gids) {
-        PathcheckRequest request = { .uid = NOBODY, .gid = NOBODY, .gids = gids, .n_gids = n_gids, .items = items, .n_items = n };
+        PathcheckRequest request = {
+                .uid = NOBODY, .gid = NOBODY, .gids = gids, .n_gids = n_gids, .items = items, .n_items = n
+        };
 
         pathcheck_results_free(b->results, b->n);
         b->results = NULL;
@@ -159,11 +161,16 @@ static void what_the_caller_may_open_is_found(void **state) {
 static void what_he_may_not_is_refused_with_his_errno(void **state) {
         Bench *b = bench(state);
         const PathcheckItem items[] = {
-                { "file", in_dir(b, "closed"), PATHCHECK_FILE },       { "file", in_dir(b, "locked/open"), PATHCHECK_FILE },
-                { "cwd", in_dir(b, "locked"), PATHCHECK_DIRECTORY },   { "file", in_dir(b, "nowhere"), PATHCHECK_FILE },
-                { "file", in_dir(b, "dangling"), PATHCHECK_FILE },     { "file", in_dir(b, "loop"), PATHCHECK_FILE },
-                { "file", in_dir(b, "room"), PATHCHECK_FILE },         { "cwd", in_dir(b, "open"), PATHCHECK_DIRECTORY },
-                { "file", in_dir(b, "friends"), PATHCHECK_FILE },      { "file", in_dir(b, "open/x"), PATHCHECK_FILE },
+                { "file", in_dir(b, "closed"), PATHCHECK_FILE },
+                { "file", in_dir(b, "locked/open"), PATHCHECK_FILE },
+                { "cwd", in_dir(b, "locked"), PATHCHECK_DIRECTORY },
+                { "file", in_dir(b, "nowhere"), PATHCHECK_FILE },
+                { "file", in_dir(b, "dangling"), PATHCHECK_FILE },
+                { "file", in_dir(b, "loop"), PATHCHECK_FILE },
+                { "file", in_dir(b, "room"), PATHCHECK_FILE },
+                { "cwd", in_dir(b, "open"), PATHCHECK_DIRECTORY },
+                { "file", in_dir(b, "friends"), PATHCHECK_FILE },
+                { "file", in_dir(b, "open/x"), PATHCHECK_FILE },
         };
         const int errors[] = { EACCES, EACCES, EACCES, ENOENT, ENOENT, ELOOP, EISDIR, ENOTDIR, EACCES, ENOTDIR };
 

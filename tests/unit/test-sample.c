@@ -12,30 +12,35 @@
 
 /* system.slice of Debian 12's kernel 6.1, whole. */
 static const char memory_stat_6_1[] =
-        "anon 3354624\nfile 17047552\nkernel 1814528\nkernel_stack 65536\npagetables 352256\nsec_pagetables 0\n"
-        "percpu 70704\nsock 8192\nvmalloc 217088\nshmem 5210112\nfile_mapped 3350528\nfile_dirty 36864\n"
-        "file_writeback 12288\nswapcached 0\nanon_thp 0\nfile_thp 0\nshmem_thp 0\ninactive_anon 8515584\n"
-        "active_anon 28672\ninactive_file 9158656\nactive_file 2678784\nunevictable 4096\nslab_reclaimable 510080\n"
-        "slab_unreclaimable 427200\nslab 937280\nworkingset_refault_anon 3\nworkingset_refault_file 17\n"
-        "workingset_activate_anon 0\nworkingset_activate_file 0\nworkingset_restore_anon 0\n"
-        "workingset_restore_file 0\nworkingset_nodereclaim 0\npgscan 0\npgsteal 0\npgscan_kswapd 0\n"
-        "pgscan_direct 0\npgsteal_kswapd 0\npgsteal_direct 0\npgfault 9693\npgmajfault 81\npgrefill 0\n"
-        "pgactivate 424\npgdeactivate 0\npglazyfree 0\npglazyfreed 0\nthp_fault_alloc 0\nthp_collapse_alloc 0\n";
+                "anon 3354624\nfile 17047552\nkernel 1814528\nkernel_stack 65536\npagetables 352256\nsec_pagetables "
+                "0\n"
+                "percpu 70704\nsock 8192\nvmalloc 217088\nshmem 5210112\nfile_mapped 3350528\nfile_dirty 36864\n"
+                "file_writeback 12288\nswapcached 0\nanon_thp 0\nfile_thp 0\nshmem_thp 0\ninactive_anon 8515584\n"
+                "active_anon 28672\ninactive_file 9158656\nactive_file 2678784\nunevictable 4096\nslab_reclaimable "
+                "510080\n"
+                "slab_unreclaimable 427200\nslab 937280\nworkingset_refault_anon 3\nworkingset_refault_file 17\n"
+                "workingset_activate_anon 0\nworkingset_activate_file 0\nworkingset_restore_anon 0\n"
+                "workingset_restore_file 0\nworkingset_nodereclaim 0\npgscan 0\npgsteal 0\npgscan_kswapd 0\n"
+                "pgscan_direct 0\npgsteal_kswapd 0\npgsteal_direct 0\npgfault 9693\npgmajfault 81\npgrefill 0\n"
+                "pgactivate 424\npgdeactivate 0\npglazyfree 0\npglazyfreed 0\nthp_fault_alloc 0\nthp_collapse_alloc "
+                "0\n";
 
 /* … of Debian 13's kernel 6.12: more keys, in another order. */
 static const char memory_stat_6_12[] =
-        "anon 3690496\nfile 16707584\nkernel 1953792\nkernel_stack 65536\npagetables 466944\nsec_pagetables 0\n"
-        "percpu 74160\nsock 0\nvmalloc 200704\nshmem 5201920\nfile_mapped 3895296\nfile_dirty 4096\n"
-        "file_writeback 0\nswapcached 0\nanon_thp 0\nfile_thp 0\nshmem_thp 0\ninactive_anon 0\nactive_anon 8867840\n"
-        "inactive_file 1540096\nactive_file 9953280\nunevictable 0\nslab_reclaimable 594112\n"
-        "slab_unreclaimable 462232\nslab 1056344\nworkingset_refault_anon 0\nworkingset_refault_file 0\n"
-        "workingset_activate_anon 0\nworkingset_activate_file 0\nworkingset_restore_anon 0\n"
-        "workingset_restore_file 0\nworkingset_nodereclaim 0\npgdemote_kswapd 0\npgdemote_direct 0\n"
-        "pgdemote_khugepaged 0\npgpromote_success 0\npgscan 0\npgsteal 0\npgscan_kswapd 0\npgscan_direct 0\n"
-        "pgscan_khugepaged 0\npgsteal_kswapd 0\npgsteal_direct 0\npgsteal_khugepaged 0\npgfault 17435\n"
-        "pgmajfault 85\npgrefill 0\npgactivate 0\npgdeactivate 0\npglazyfree 0\npglazyfreed 0\nswpin_zero 0\n"
-        "swpout_zero 0\nthp_fault_alloc 0\nthp_collapse_alloc 0\nthp_swpout 0\nthp_swpout_fallback 0\n"
-        "numa_pages_migrated 0\nnuma_pte_updates 0\nnuma_hint_faults 0\n";
+                "anon 3690496\nfile 16707584\nkernel 1953792\nkernel_stack 65536\npagetables 466944\nsec_pagetables "
+                "0\n"
+                "percpu 74160\nsock 0\nvmalloc 200704\nshmem 5201920\nfile_mapped 3895296\nfile_dirty 4096\n"
+                "file_writeback 0\nswapcached 0\nanon_thp 0\nfile_thp 0\nshmem_thp 0\ninactive_anon 0\nactive_anon "
+                "8867840\n"
+                "inactive_file 1540096\nactive_file 9953280\nunevictable 0\nslab_reclaimable 594112\n"
+                "slab_unreclaimable 462232\nslab 1056344\nworkingset_refault_anon 0\nworkingset_refault_file 0\n"
+                "workingset_activate_anon 0\nworkingset_activate_file 0\nworkingset_restore_anon 0\n"
+                "workingset_restore_file 0\nworkingset_nodereclaim 0\npgdemote_kswapd 0\npgdemote_direct 0\n"
+                "pgdemote_khugepaged 0\npgpromote_success 0\npgscan 0\npgsteal 0\npgscan_kswapd 0\npgscan_direct 0\n"
+                "pgscan_khugepaged 0\npgsteal_kswapd 0\npgsteal_direct 0\npgsteal_khugepaged 0\npgfault 17435\n"
+                "pgmajfault 85\npgrefill 0\npgactivate 0\npgdeactivate 0\npglazyfree 0\npglazyfreed 0\nswpin_zero 0\n"
+                "swpout_zero 0\nthp_fault_alloc 0\nthp_collapse_alloc 0\nthp_swpout 0\nthp_swpout_fallback 0\n"
+                "numa_pages_migrated 0\nnuma_pte_updates 0\nnuma_hint_faults 0\n";
 
 static void memory_stat_of_6_1_is_read(void **state) {
         Sample s = {};
@@ -103,9 +108,23 @@ static void a_cut_line_is_ignored_wherever_the_cut_is(void **state) {
 
 static void garbage_is_not_read(void **state) {
         static const char *const texts[] = {
-                "",         "\n",          "anon\n",        "anon \n",       "anon -1\n",  "anon 1 2\n",
-                "anon 0x10\n", "anon 1.5\n", "anon  1\n",   " anon 1\n",     "anon\t1\n",  "ANON 1\n",
-                "anonymous 1\n", "xanon 1\n", "anon 99999999999999999999999\n", "anon 18446744073709551616\n", "anon 1",
+                "",
+                "\n",
+                "anon\n",
+                "anon \n",
+                "anon -1\n",
+                "anon 1 2\n",
+                "anon 0x10\n",
+                "anon 1.5\n",
+                "anon  1\n",
+                " anon 1\n",
+                "anon\t1\n",
+                "ANON 1\n",
+                "anonymous 1\n",
+                "xanon 1\n",
+                "anon 99999999999999999999999\n",
+                "anon 18446744073709551616\n",
+                "anon 1",
         };
 
         (void) state;
@@ -140,7 +159,9 @@ static void memory_events_are_read(void **state) {
         Sample s = {};
 
         (void) state;
-        assert_int_equal(sample_parse_memory_events("low 1\nhigh 1378\nmax 25\noom 4\noom_kill 3\noom_group_kill 1\n", &s), 0);
+        assert_int_equal(sample_parse_memory_events("low 1\nhigh 1378\nmax 25\noom 4\noom_kill 3\noom_group_kill 1\n",
+                                                    &s),
+                         0);
         assert_int_equal(s.events_high, 1378);
         assert_int_equal(s.events_max, 25);
         assert_int_equal(s.events_oom, 4); /* not oom_kill's */
@@ -163,8 +184,14 @@ static void pressure_is_read(void **state) {
 }
 
 static void pressure_without_a_total_is_none(void **state) {
-        static const char *const texts[] = { "", "some avg10=1\n", "some total=\n", "some total=x\n", "some total=1x\n",
-                                             "some xtotal=1\n", "some total=1", "none total=1\n",
+        static const char *const texts[] = { "",
+                                             "some avg10=1\n",
+                                             "some total=\n",
+                                             "some total=x\n",
+                                             "some total=1x\n",
+                                             "some xtotal=1\n",
+                                             "some total=1",
+                                             "none total=1\n",
                                              "some total=18446744073709551616\n" };
 
         (void) state;
@@ -191,7 +218,8 @@ static void values_are_read(void **state) {
 }
 
 static void bad_values_are_refused_and_change_nothing(void **state) {
-        static const char *const bad[] = { "", "\n", "maximum\n", "-1\n", "1 2\n", "1\n2\n", " 1\n", "1\n\n", "0x1\n", "1k\n" };
+        static const char *const bad[] = { "",       "\n",   "maximum\n", "-1\n",  "1 2\n",
+                                           "1\n2\n", " 1\n", "1\n\n",     "0x1\n", "1k\n" };
         uint64_t v = 7;
 
         (void) state;
@@ -206,9 +234,12 @@ static void cpu_stat_is_read(void **state) {
         uint64_t v = 0;
 
         (void) state;
-        assert_int_equal(sample_parse_cpu_stat("usage_usec 9937734\nuser_usec 4611729\nsystem_usec 5326004\n", &v), 0);
+        assert_int_equal(sample_parse_cpu_stat("usage_usec 9937734\nuser_usec 4611729\nsystem_usec 5326004\n", &v),
+                         0);
         assert_int_equal(v, 9937734);
-        assert_int_equal(sample_parse_cpu_stat("user_usec 1\nusage_usec 15242047\nsystem_usec 9104016\nnice_usec 0\n", &v), 0);
+        assert_int_equal(sample_parse_cpu_stat("user_usec 1\nusage_usec 15242047\nsystem_usec 9104016\nnice_usec 0\n",
+                                               &v),
+                         0);
         assert_int_equal(v, 15242047);
         assert_int_equal(sample_parse_cpu_stat("user_usec 1\n", &v), -EBADMSG);
         assert_int_equal(v, 15242047);
@@ -228,7 +259,9 @@ static void io_stat_is_summed_over_devices(void **state) {
         assert_int_equal(sample_parse_io_stat("", &rd, &wr), 0); /* no device was used */
         assert_int_equal(rd, 0);
         assert_int_equal(wr, 0);
-        assert_int_equal(sample_parse_io_stat("8:0 rbytes=18446744073709551615 wbytes=1\n8:1 rbytes=5 wbytes=1\n", &rd, &wr), 0);
+        assert_int_equal(sample_parse_io_stat("8:0 rbytes=18446744073709551615 wbytes=1\n8:1 rbytes=5 wbytes=1\n",
+                                              &rd, &wr),
+                         0);
         assert_true(rd == UINT64_MAX);
         assert_int_equal(sample_parse_io_stat("what is this\n", &rd, &wr), -EBADMSG);
 }
@@ -258,8 +291,12 @@ static void pids_events_are_read_by_key(void **state) {
 
 /* 40 MiB in tmpfs that a dead query left, with page cache around it. */
 static void residual_is_what_cannot_be_dropped(void **state) {
-        Sample s = { .current_bytes = 100 * MIB, .file_bytes = 90 * MIB, .shmem_bytes = 40 * MIB, .inactive_file_bytes = 50 * MIB,
-                     .kernel_bytes = 3 * MIB, .slab_reclaimable_bytes = 2 * MIB };
+        Sample s = { .current_bytes = 100 * MIB,
+                     .file_bytes = 90 * MIB,
+                     .shmem_bytes = 40 * MIB,
+                     .inactive_file_bytes = 50 * MIB,
+                     .kernel_bytes = 3 * MIB,
+                     .slab_reclaimable_bytes = 2 * MIB };
 
         (void) state;
         assert_int_equal(sample_residual(&s), 41 * MIB);

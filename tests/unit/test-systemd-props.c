@@ -35,8 +35,13 @@ static int bench_setup(void **state) {
                 return -1;
         b->argv[0] = (char *) "/usr/lib/penstock/penstock-worker";
         b->argv[1] = (char *) "7";
-        b->spec = (UnitSpec) { .query_id = 7, .slice = "penstock.slice", .description = "a query", .exec_argv = b->argv,
-                               .memory_max_bytes = 1 * GIB, .memory_low_bytes = 64 * MIB, .tasks_max = 300,
+        b->spec = (UnitSpec) { .query_id = 7,
+                               .slice = "penstock.slice",
+                               .description = "a query",
+                               .exec_argv = b->argv,
+                               .memory_max_bytes = 1 * GIB,
+                               .memory_low_bytes = 64 * MIB,
+                               .tasks_max = 300,
                                .tmpfs_bytes = 512 * MIB };
         *state = b;
         return 0;
@@ -56,8 +61,9 @@ static int build(Bench *b) {
         int r;
 
         b->m = sd_bus_message_unref(b->m);
-        assert_true(sd_bus_message_new_method_call(b->bus, &b->m, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-                                                   "org.freedesktop.systemd1.Manager", "StartTransientUnit") >= 0);
+        assert_true(sd_bus_message_new_method_call(b->bus, &b->m, "org.freedesktop.systemd1",
+                                                   "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                                   "StartTransientUnit") >= 0);
         r = systemd_props_append(b->m, &b->spec, &b->error);
         if (r >= 0)
                 assert_true(sd_bus_message_seal(b->m, 1, 0) >= 0);
@@ -248,15 +254,24 @@ static void paths_may_vanish(void **state) {
 }
 
 static void a_path_that_systemd_would_read_as_something_else_is_refused(void **state) {
-        static const char *const bad[] = { "/a\nExecStopPost=/bin/sh", "/a\r", "/a\t", "/a\x7f", "/a\x1b", "/a\xff", "a", "",
-                                           "/a/../b", "/a//b", "/a/" },
-                *const bad_to_bind[] = { "/a'b", "/a\"b" };
+        static const char *const bad[] = { "/a\nExecStopPost=/bin/sh",
+                                           "/a\r",
+                                           "/a\t",
+                                           "/a\x7f",
+                                           "/a\x1b",
+                                           "/a\xff",
+                                           "a",
+                                           "",
+                                           "/a/../b",
+                                           "/a//b",
+                                           "/a/" },
+                                 *const bad_to_bind[] = { "/a'b", "/a\"b" };
         Bench *b = *state;
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
                 for (size_t where = 0; where < 4; where++) {
-                        const StrList **lists[] = { &b->spec.read_write_paths, &b->spec.read_only_paths, &b->spec.bind_paths,
-                                                    &b->spec.bind_read_only_paths };
+                        const StrList **lists[] = { &b->spec.read_write_paths, &b->spec.read_only_paths,
+                                                    &b->spec.bind_paths, &b->spec.bind_read_only_paths };
                         CLEANUP(strlist_done) StrList paths = {};
 
                         strlist_add(&paths, bad[i]);
@@ -305,13 +320,15 @@ static void a_languages_own_properties_come_typed_and_last(void **state) {
         assert_true(sd_bus_message_read(b->m, "t", &t) > 0);
         assert_int_equal(t, 100);
         assert_string_equal(get_list(b, "SystemCallFilter", "(bas)"), "|@system-service|@mount|bpf|");
-        assert_string_equal(get_list(b, "RestrictAddressFamilies", "(bas)"), "|AF_UNIX|AF_INET|AF_INET6|AF_NETLINK|AF_PACKET|");
+        assert_string_equal(get_list(b, "RestrictAddressFamilies", "(bas)"),
+                            "|AF_UNIX|AF_INET|AF_INET6|AF_NETLINK|AF_PACKET|");
         assert_non_null(strstr(get_list(b, "InaccessiblePaths", "as"), "|-/srv/secret|"));
 }
 
 static void other_properties_are_refused(void **state) {
-        static const char *const bad[][2] = { { "MemoryMax", "1G" }, { "User", "root" }, { "ExecStartPre", "/bin/sh" },
-                                              { "Nice", "much" }, { "CPUWeight", "0" }, { "ReadWritePaths", "relative" } };
+        static const char *const bad[][2] = { { "MemoryMax", "1G" },         { "User", "root" },
+                                              { "ExecStartPre", "/bin/sh" }, { "Nice", "much" },
+                                              { "CPUWeight", "0" },          { "ReadWritePaths", "relative" } };
         Bench *b = *state;
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
@@ -327,9 +344,16 @@ static void other_properties_are_refused(void **state) {
 }
 
 static void unit_names_are_read_back(void **state) {
-        static const char *const bad[] = { "penstock-q.service", "penstock-q07.service", "penstock-q7.service.d", "penstock-q7.slice",
-                                           "penstock-q-1.service", "xpenstock-q7.service", "penstock-q18446744073709551616.service",
-                                           "penstock-qinfinity.service", "penstock-q7", "" };
+        static const char *const bad[] = { "penstock-q.service",
+                                           "penstock-q07.service",
+                                           "penstock-q7.service.d",
+                                           "penstock-q7.slice",
+                                           "penstock-q-1.service",
+                                           "xpenstock-q7.service",
+                                           "penstock-q18446744073709551616.service",
+                                           "penstock-qinfinity.service",
+                                           "penstock-q7",
+                                           "" };
         const uint64_t ids[] = { 0, 1, 7, UINT64_MAX - 1 };
         char buf[UNIT_NAME_MAX];
         uint64_t id = 99;
