@@ -238,21 +238,19 @@ static void sigterm_ends_a_query_and_is_reported(void **state) {
 }
 
 static void sigterm_is_passed_on_to_the_engine(void **state) {
-        char *argv[] = { "sh", "-c", "trap 'echo bye; exit 5' TERM; echo; while :; do sleep 1; done", NULL };
+        char *argv[] = { "sleep", "1000", NULL };
         Bench *b = *state;
         Launch l = bench_launch(argv);
         int results;
-        char c;
 
         bench_start_worker(b);
         results = bench_execute(b, &l, NO_FDS);
-        assert_int_equal(read(results, &c, 1), 1); /* the trap is set */
+        bench_wait(b, &b->starteds, 1);
         assert_int_equal(kill(b->worker, SIGTERM), 0);
         bench_wait(b, &b->exiteds, 1);
-        assert_true(WIFEXITED(b->exited.wait_status) && WEXITSTATUS(b->exited.wait_status) == 5);
+        assert_int_equal(WTERMSIG(b->exited.wait_status), SIGTERM); /* not SIGKILL after the grace */
         assert_true(b->exited.flags & WORKER_EXITED_STOPPED);
         bench_read_output(b, results);
-        assert_string_equal(b->output, "bye\n");
         bench_finish(b);
 }
 
