@@ -40,9 +40,9 @@ guest_start() {
         done
 
         : >"$console"
-        cat "$tmp/stdout" &
+        dd bs=64K <"$tmp/stdout" 2>"$tmp/stdout.dd" &
         out_pid=$!
-        cat "$tmp/stderr" >&2 &
+        dd bs=64K <"$tmp/stderr" >&2 2>"$tmp/stderr.dd" &
         err_pid=$!
         exec {control}<>"$tmp/control" # for writing too, so that neither side waits for the other to open it
         # If this script is killed outright, so is QEMU.
@@ -84,9 +84,19 @@ guest_kill() {
         wait "$qemu_pid" 2>/dev/null || :
 }
 
+# Waits until COUNT bytes have been passed on; see guest.d/run-job. A slow reader may take all the time it wants.
+guest_wait_passed() { # PORT PID COUNT
+        # dd says how much it has passed on when it gets SIGUSR1
+        while [ "$(sed -n 's/ bytes.*//p' "$tmp/$1.dd" | tail -n 1)" != "$3" ]; do
+                kill -0 "$qemu_pid" 2>/dev/null || guest_failed "the guest died before all of its output had come"
+                kill -USR1 "$2" 2>/dev/null || return 0 # nobody reads any more
+                sleep 0.05
+        done
+}
+
 # Sets $status to the command's.
 guest_follow() {
-        local begin end
+        local begin end out_count err_count changes_count
 
         now_ms begin
         guest_wait_word $boot_limit "the command began"
@@ -98,11 +108,15 @@ guest_follow() {
         now_ms begin
         verbose "$((begin - end)) ms for the command"
         guest_wait_word $finish_limit "all of its output had come"
-        case $word in
-        exit\ *) status=${word#exit } ;;
-        *) guest_failed "unexpected word from the guest: $word" ;;
-        esac
-        guest_kill # it has said all and is turning itself off
+        read -r word status out_count err_count changes_count <<<"$word"
+        [ "$word" = exit ] || guest_failed "unexpected word from the guest: $word"
+        guest_wait_passed stdout "$out_pid" "$out_count"
+        guest_wait_passed stderr "$err_pid" "$err_count"
+        until [ "$(stat -c %s "$tmp/changes")" = "$changes_count" ]; do
+                kill -0 "$qemu_pid" 2>/dev/null || guest_failed "the guest died before all changes had come"
+                sleep 0.05
+        done
+        guest_kill # it has nothing more to say, and waits for this
         wait "$out_pid" "$err_pid" || :
         if [ -n "$share" ]; then guest_apply_changes; fi
         now_ms end
