@@ -169,15 +169,15 @@ Query *admit_next(const Engine *e, const Query *after) {
         return next_in(e, QUERY_QUEUEING, after);
 }
 
-/* False: as many exist as were promised (PID 1 is slow to let some go); later, then. */
-static bool start_unit(Engine *e, Query *q) {
+static bool unit_is_free(const Engine *e) {
+        return e->n_units < engine_units_max(e);
+}
+
+static void start_unit(Engine *e, Query *q) {
         if (q->unit != UNIT_NONE)
-                return true;
-        if (e->n_units >= engine_units_max(e))
-                return false;
+                return;
         engine_set_unit(e, q, UNIT_STARTING);
         engine_emit(e, ACTION_START_UNIT, q);
-        return true;
 }
 
 static void begin_compile(Engine *e, Query *q) {
@@ -238,15 +238,16 @@ static bool may_compile(const Engine *e, const Query *q) {
 
         if (!head || before(q, head))
                 limit += e->config.compile_concurrency;
-        return waiting_units(e) < limit;
+        return unit_is_free(e) && waiting_units(e) < limit;
 }
 
 static void settle_compiles(Engine *e) {
         Query *q;
 
         while (e->n_compile_slots < e->config.compile_concurrency && (q = next_in(e, QUERY_CREATED, NULL))) {
-                if (!may_compile(e, q) || !start_unit(e, q))
+                if (!may_compile(e, q))
                         return;
+                start_unit(e, q);
                 query_move(q, QUERY_COMPILING, e->now_usec);
                 q->has_compile_slot = true;
                 e->n_compile_slots++;
@@ -259,12 +260,12 @@ static bool start_head(Engine *e, Query *q) {
         /* Who waits frozen comes first where the pool is asked; a plain initial quota is reserved anyhow. */
         if (q->initial_bytes > e->config.initial_bytes && e->n_waiters > 0)
                 return false;
+        /* Too many units: it waits while some are leaving. When none is they are those of others who wait behind it. */
+        if (q->unit == UNIT_NONE && !unit_is_free(e) && e->n_units_leaving > 0)
+                return false;
         if (lease_open(&e->budget, &q->lease, q->initial_bytes) < 0)
                 return false;
-        if (!start_unit(e, q)) {
-                lease_done(&q->lease);
-                return false;
-        }
+        start_unit(e, q);
         query_move(q, QUERY_EXECUTING, e->now_usec);
         q->has_slot = true;
         e->n_executing++;
@@ -287,8 +288,9 @@ static void settle_warm(Engine *e) {
 
         for (uint64_t n = 0; n < e->config.warm_units; n++) {
                 q = admit_next(e, q);
-                if (!q || !start_unit(e, q))
+                if (!q || (q->unit == UNIT_NONE && !unit_is_free(e)))
                         return;
+                start_unit(e, q);
         }
 }
 

@@ -274,17 +274,16 @@ static void look_at_the_hungry(Engine *e) {
         }
 }
 
-void run_settle(Engine *e) {
+static void serve_waiters(Engine *e) {
         while (e->n_waiters > 0 && serve_first_waiter(e))
                 ;
-        if (e->memory_came_back && e->n_waiters == 0)
-                look_at_the_hungry(e);
-        e->memory_came_back = false;
-        if (!first_waiter(e))
-                return;
+}
+
+/* Choose a victim where one is due. True: the line of those who wait may have another head now. */
+static bool settle_victim(Engine *e) {
         if (!somebody_can_give(e)) {
                 choose_victim(e, true, "nobody who executes can go on, or give memory back");
-                return;
+                return true;
         }
         for (size_t i = 0; i < e->n_active; i++) {
                 const Query *q = e->active[i];
@@ -292,6 +291,16 @@ void run_settle(Engine *e) {
                 if (!q->frozen || q->ending || q->frozen_deadline_usec > e->now_usec)
                         continue;
                 choose_victim(e, false, "nobody gave memory back within FreezeTimeoutSec");
-                return;
+                return true;
         }
+        return false;
+}
+
+void run_settle(Engine *e) {
+        serve_waiters(e);
+        if (e->memory_came_back && e->n_waiters == 0)
+                look_at_the_hungry(e);
+        e->memory_came_back = false;
+        if (first_waiter(e) && settle_victim(e))
+                serve_waiters(e);
 }

@@ -255,6 +255,27 @@ static void a_freeze_deadline_restarts_on_each_end_elsewhere(void **state) {
         assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 0), 1);
 }
 
+static void a_victim_that_was_first_in_the_line_lets_the_next_go(void **state) {
+        Config c = kit_pool_config(3, 640 * MIB); /* the pool: 448M */
+
+        (void) state;
+        kit_reopen(&c);
+        kit_submit(&kit, (QuerySpec) { .initial_bytes = 336 * MIB }); /* 272M on top, 176M are left */
+        kit_plain(&kit);
+        kit_submit(&kit, (QuerySpec) { .initial_bytes = 240 * MIB }); /* 176M on top */
+        kit_need(&kit, 3, 239 * MIB); /* wants 240M more */
+        kit_pass(&kit, 1);
+        kit_need(&kit, 2, 63 * MIB);
+        c.max_memory_bytes += 64 * MIB; /* enough for the second in the line only */
+        kit_reload(&kit, &c);
+        assert_true(kit_frozen(3) && kit_frozen(2));
+        kit.slow_kills = true;
+        kit_pass(&kit, 60 * USEC_PER_SEC - 1);
+        assert_int_equal(kit_saw(&kit, ACTION_KILL, 3), 1);
+        assert_int_equal(kit_saw(&kit, ACTION_THAW, 2), 1);
+        assert_int_equal(kit_lease(2), 128 * MIB);
+}
+
 static void one_deadlock_has_one_victim_also_past_a_deadline(void **state) {
         Config c = kit_pool_config(2, 512 * MIB);
 
@@ -336,6 +357,7 @@ int main(void) {
                 KIT_TEST(a_freeze_has_a_deadline_to_the_microsecond),
                 KIT_TEST(a_deadline_may_choose_another_than_who_waits),
                 KIT_TEST(a_freeze_deadline_restarts_on_each_end_elsewhere),
+                KIT_TEST(a_victim_that_was_first_in_the_line_lets_the_next_go),
                 KIT_TEST(one_deadlock_has_one_victim_also_past_a_deadline),
                 KIT_TEST(eight_that_need_most_of_the_budget_end_one_after_another),
                 KIT_TEST(a_canceled_waiter_is_killed_at_once_and_lets_the_next_go),

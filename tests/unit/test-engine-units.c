@@ -229,6 +229,26 @@ static void no_more_units_exist_than_promised(void **state) {
         assert_int_equal(kit_query(&kit, engine_next_id(kit.engine) - 1)->unit, UNIT_STARTING);
 }
 
+static void fewer_units_after_a_reload_never_stop_the_head_of_the_queue(void **state) {
+        Config c = kit_config();
+
+        (void) state;
+        c.concurrency_quota = 1;
+        kit_reopen(&c);
+        kit_plain(&kit);
+        for (uint64_t id = 2; id <= 4; id++) {
+                kit_submit(&kit, (QuerySpec) { .has_compile = true });
+                kit_compiled(&kit, id, 0);
+        }
+        kit_submit(&kit, (QuerySpec) { .priority = 1, .allow_priority = true });
+        c.queue_size = 0; /* now two units are promised, and three wait compiled, none of them the head */
+        kit_reload(&kit, &c);
+        kit_exit(&kit, 1, 0);
+        assert_int_equal(kit_state(&kit, 5), QUERY_EXECUTING);
+        kit_exit(&kit, 5, 0);
+        assert_int_equal(kit_state(&kit, 2), QUERY_EXECUTING);
+}
+
 static void waiting_units_are_bounded_however_long_the_queue(void **state) {
         Config c = kit_config();
         unsigned units = 0;
@@ -275,6 +295,7 @@ int main(void) {
                 KIT_TEST(a_warm_unit_lost_ends_its_query),
                 KIT_TEST(a_canceled_start_ignores_the_late_unit),
                 KIT_TEST(no_more_units_exist_than_promised),
+                KIT_TEST(fewer_units_after_a_reload_never_stop_the_head_of_the_queue),
                 KIT_TEST(waiting_units_are_bounded_however_long_the_queue),
         };
 
