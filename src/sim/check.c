@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The promises. Those on the kernel are looked at after every write, those on the engine after every step. */
+#include "sim/world.h"
+
+#define ULL(x) ((unsigned long long) (x))
+
+/* One group that holds processes, against what the engine believes. */
+static void check_group(World *w, const SimQuery *q) {
+        const Query *known = engine_find(w->engine, q->id);
+
+        if (!known || known->state != QUERY_EXECUTING || !known->has_slot)
+                world_fail(w, "the group of q%llu is populated, and it has no slot", ULL(q->id));
+        else if (q->group.max_bytes > known->lease.bytes)
+                world_fail(w, "memory.max of q%llu is %llu, the ledger has %llu", ULL(q->id), ULL(q->group.max_bytes),
+                           ULL(known->lease.bytes));
+        else if (q->group.max_bytes > known->max_bytes)
+                world_fail(w, "memory.max of q%llu is past its maximum", ULL(q->id));
+        else if (q->actions_pending == 0 && q->group.max_bytes != known->lease.bytes)
+                world_fail(w, "memory.max of q%llu stays at %llu, the ledger has %llu", ULL(q->id),
+                           ULL(q->group.max_bytes), ULL(known->lease.bytes));
+        else if (q->actions_pending == 0 && q->group.frozen != known->frozen)
+                world_fail(w, "q%llu is %s, and the engine thinks otherwise", ULL(q->id),
+                           q->group.frozen ? "frozen" : "not frozen");
+}
+
+void check_kernel(World *w) {
+        const Budget *b = engine_budget(w->engine);
+        uint64_t limits = 0, residual = 0, units = 0, compiles = 0;
+
+        for (size_t i = 0; i < w->load.n_queries; i++) {
+                const SimQuery *q = &w->queries[i];
+
+                residual += q->group.populated ? 0 : q->residual_bytes;
+                units += q->unit == SIM_UNIT_STARTING || q->unit == SIM_UNIT_UP || q->unit == SIM_UNIT_LEAVING;
+                compiles += q->compile_runs;
+                if (!q->group.populated)
+                        continue;
+                limits += q->group.max_bytes;
+                check_group(w, q);
+        }
+        if (limits > budget_leased_bytes(b))
+                world_fail(w, "sum of limits %llu > sum of leases %llu", ULL(limits), ULL(budget_leased_bytes(b)));
+        /* Who is dead and not yet reported still has his lease, which covers what he left. */
+        if (limits + residual > MAX(b->total_bytes, w->last_leased_bytes))
+                world_fail(w, "limits %llu and leftovers %llu pass the budget of %llu", ULL(limits), ULL(residual),
+                           ULL(b->total_bytes));
+        /* After a reload to fewer those that wait keep theirs, and the head of the queue still gets one. */
+        w->units_promised = MAX(w->units_promised, engine_units_max(w->engine));
+        if (units > w->units_promised + (w->reloaded ? w->load.config.concurrency_quota : 0))
+                world_fail(w, "%llu units, promised were %llu", ULL(units), ULL(w->units_promised));
+        if (compiles > MAX(w->load.config.compile_concurrency, w->last_compiling))
+                world_fail(w, "%llu compiles at once", ULL(compiles));
+        w->last_compiling = compiles;
+}
+
+static const Query *queue_head(const World *w) {
+        for (const Query *q = NULL; (q = engine_next(w->engine, q));)
+                if (engine_queue_position(w->engine, q) == 1)
+                        return q;
+        return NULL;
+}
+
+static uint64_t units_now(const World *w) {
+        uint64_t n = 0;
+
+        for (size_t i = 0; i < w->load.n_queries; i++)
+                n += w->queries[i].unit == SIM_UNIT_STARTING || w->queries[i].unit == SIM_UNIT_UP ||
+                     w->queries[i].unit == SIM_UNIT_LEAVING || w->queries[i].actions_pending > 0;
+        return n;
+}
+
+/* Nothing overtakes the head of the queue, and it does not wait for what is there. */
+static void check_queue(World *w, uint64_t n_frozen) {
+        const Query *head = queue_head(w);
+        const Budget *b = engine_budget(w->engine);
+        const Lease none = {};
+
+        if (!head)
+                return;
+        for (const Query *q = NULL; (q = engine_next(w->engine, q));)
+                if (q->state == QUERY_EXECUTING && world_by_id(w, q->id, NULL)->last_state != QUERY_EXECUTING &&
+                    (q->spec.priority < head->spec.priority ||
+                     (q->spec.priority == head->spec.priority && q->id > head->id)))
+                        world_fail(w, "q%llu overtook q%llu", ULL(q->id), ULL(head->id));
+        if (!engine_is_paused(w->engine) && b->n_leases < b->slots && head->initial_bytes <= budget_growth_bytes(b, &none) &&
+            (n_frozen == 0 || head->initial_bytes <= b->slot_bytes) && units_now(w) < engine_units_max(w->engine))
+                world_fail(w, "q%llu waits for a slot and memory that are free", ULL(head->id));
+}
+
+/* Who waits frozen longest is thawed as soon as the pool can pay; and somebody goes on. */
+static uint64_t check_waiters(World *w) {
+        const Query *first = NULL;
+        uint64_t n = 0;
+
+        for (const Query *q = NULL; (q = engine_next(w->engine, q));) {
+                if (!q->frozen)
+                        continue;
+                n++;
+                if (!q->ending && (!first || q->frozen_since_usec < first->frozen_since_usec))
+                        first = q;
+        }
+        if (first && first->wanted_bytes - first->lease.bytes <=
+                             budget_growth_bytes(engine_budget(w->engine), &first->lease) / KERNEL_PAGE_BYTES *
+                                     KERNEL_PAGE_BYTES)
+                world_fail(w, "q%llu stays frozen, and the pool can pay", ULL(first->id));
+        return n;
+}
+
+static void check_query(World *w, const Query *q) {
+        SimQuery *s = world_by_id(w, q->id, NULL);
+        uint64_t booked = 0;
+
+        if (s->forgotten)
+                world_fail(w, "q%llu is active after it was forgotten", ULL(q->id));
+        if (query_state_is_end(s->last_state) && s->last_state != q->state)
+                world_fail(w, "q%llu left the end state %s", ULL(q->id), query_state_name(s->last_state));
+        if (q->state < s->last_state)
+                world_fail(w, "q%llu went back to %s", ULL(q->id), query_state_name(q->state));
+        s->last_state = q->state;
+        for (unsigned state = 0; state < _QUERY_STATE_MAX; state++)
+                booked += query_time_in(q, (QueryState) state, w->now_usec);
+        if (booked != query_total_usec(q, w->now_usec))
+                world_fail(w, "q%llu: %llu us booked of %llu", ULL(q->id), ULL(booked),
+                           ULL(query_total_usec(q, w->now_usec)));
+        if (query_frozen_usec(q, w->now_usec) > query_time_in(q, QUERY_EXECUTING, w->now_usec))
+                world_fail(w, "q%llu was frozen for longer than it ran", ULL(q->id));
+        if (q->lease.bytes > q->max_bytes || q->lease.bytes % KERNEL_PAGE_BYTES)
+                world_fail(w, "q%llu has %llu, its maximum is %llu", ULL(q->id), ULL(q->lease.bytes), ULL(q->max_bytes));
+        if (q->quota_bytes > q->lease.bytes)
+                world_fail(w, "q%llu: quota past its lease", ULL(q->id));
+        if (q->has_slot != (q->state == QUERY_EXECUTING) || q->has_slot != (q->lease.owner != NULL))
+                world_fail(w, "q%llu is %s, slot %d", ULL(q->id), query_state_name(q->state), q->has_slot);
+        if (query_state_is_end(q->state) && q->done)
+                world_fail(w, "q%llu has ended and was released, and is still known", ULL(q->id));
+        if (query_state_is_end(q->state) && !s->end_published)
+                world_fail(w, "the end of q%llu was not published", ULL(q->id));
+}
+
+static void check_ledger(World *w) {
+        const Budget *b = engine_budget(w->engine);
+        uint64_t leases = 0, executing = 0, told = 0, held;
+
+        for (const Query *q = NULL; (q = engine_next(w->engine, q));) {
+                leases += q->lease.bytes;
+                executing += q->state == QUERY_EXECUTING;
+                check_query(w, q);
+        }
+        for (size_t i = 0; i < w->load.n_queries; i++)
+                told += w->queries[i].reported_bytes;
+        if (leases != budget_leased_bytes(b))
+                world_fail(w, "leases are %llu, booked %llu", ULL(leases), ULL(budget_leased_bytes(b)));
+        if (told != b->leftover_bytes)
+                world_fail(w, "leftovers are %llu, booked %llu", ULL(told), ULL(b->leftover_bytes));
+        if (budget_used_bytes(b) + budget_unused_bytes(b) != budget_total_bytes(b))
+                world_fail(w, "used and unused are not the whole");
+        held = leases + told;
+        if (held > MAX(b->total_bytes, w->last_leased_bytes))
+                world_fail(w, "%llu given out of %llu, before it was %llu", ULL(held), ULL(b->total_bytes),
+                           ULL(w->last_leased_bytes));
+        if (executing > MAX(w->load.config.concurrency_quota, w->last_executing))
+                world_fail(w, "%llu execute, the quota is %llu", ULL(executing), ULL(w->load.config.concurrency_quota));
+        w->last_leased_bytes = held;
+        w->last_executing = executing;
+}
+
+void check_engine(World *w, const Event *ev) {
+        check_queue(w, check_waiters(w));
+        check_ledger(w);
+        if (ev->type == EVENT_TICK && engine_deadline(w->engine) <= w->now_usec)
+                world_fail(w, "after a tick the next is due in the past, at %llu", ULL(engine_deadline(w->engine)));
+}
+
+void check_end(World *w) {
+        const Budget *b = engine_budget(w->engine);
+
+        for (size_t i = 0; i < w->load.n_queries && !world_failed(w); i++) {
+                const SimQuery *q = &w->queries[i];
+
+                if (q->id && !q->end_published)
+                        world_fail(w, "q%llu never ended: it is %s", ULL(q->id), query_state_name(q->last_state));
+                else if (q->id && !q->forgotten)
+                        world_fail(w, "q%llu was never forgotten", ULL(q->id));
+                else if (q->group.populated)
+                        world_fail(w, "processes of q%llu are left", ULL(q->id));
+                else if (q->unit != SIM_UNIT_NONE && q->unit != SIM_UNIT_GONE)
+                        world_fail(w, "the unit of q%llu is left", ULL(q->id));
+        }
+        if (engine_next(w->engine, NULL))
+                world_fail(w, "a query is left that nobody knows");
+        if (budget_leased_bytes(b) != 0 || b->leftover_bytes != 0 || budget_held_bytes(b) != b->slots * b->slot_bytes)
+                world_fail(w, "the pool is not whole: %llu of %llu are held", ULL(budget_held_bytes(b)), ULL(b->total_bytes));
+        if (w->shut_down && !w->shutdown_done)
+                world_fail(w, "Shutdown was never answered");
+}

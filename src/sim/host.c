@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* penstockd's hands, PID 1 and the worker: actions are performed in their order, each a little after the other. */
+#include <errno.h>
+#include <signal.h>
+
+#include "sim/world.h"
+
+static const char *const action_names[_ACTION_MAX] = {
+        [ACTION_ADMITTED] = "admitted",         [ACTION_REFUSED] = "refused",
+        [ACTION_START_UNIT] = "start-unit",     [ACTION_RELEASE_UNIT] = "release-unit",
+        [ACTION_COMPILE] = "compile",           [ACTION_KILL_COMPILE] = "kill-compile",
+        [ACTION_EXECUTE] = "execute",           [ACTION_SET_LIMITS] = "set-limits",
+        [ACTION_SAMPLE] = "sample",             [ACTION_FREEZE] = "freeze",
+        [ACTION_THAW] = "thaw",                 [ACTION_TERMINATE] = "terminate",
+        [ACTION_KILL] = "kill",                 [ACTION_STATE] = "state",
+        [ACTION_FORGET] = "forget",             [ACTION_SHUTDOWN_DONE] = "shutdown-done",
+        [ACTION_NOTE] = "note",
+};
+
+static void on_state(World *w, SimQuery *q, size_t i) {
+        const Query *known = engine_find(w->engine, q->id);
+
+        if (!known || !query_state_is_end(known->state) || q->end_published)
+                return;
+        q->end_published = true;
+        w->tally.finished += known->state == QUERY_FINISHED;
+        w->tally.errored += known->state == QUERY_ERRORED;
+        w->tally.canceled += known->state == QUERY_CANCELED;
+        if (q->group.populated)
+                world_fail(w, "q%llu is said to have ended with processes in its group", (unsigned long long) q->id);
+        if (q->load->done_after_usec != LOAD_NEVER)
+                world_push(w, q->load->done_after_usec, ITEM_DONE, i);
+}
+
+static void on_note(World *w, NoteType note) {
+        w->tally.raises += note == NOTE_RAISE;
+        w->tally.denials += note == NOTE_DENIED;
+        w->tally.freezes += note == NOTE_FREEZE;
+        w->tally.victims += note == NOTE_VICTIM;
+        if (note == NOTE_LIMIT_FAILED)
+                world_fail(w, "a limit that was set is said to have failed");
+}
+
+static void on_forget(World *w, SimQuery *q) {
+        if (q->forgotten || !q->end_published)
+                world_fail(w, "q%llu is forgotten twice, or before its end", (unsigned long long) q->id);
+        q->forgotten = true;
+}
+
+/* What is said to clients is said at once. True: nothing is left to perform. */
+static bool take(World *w, const Action *a) {
+        size_t i = 0;
+        SimQuery *q = world_by_id(w, a->query_id, &i);
+
+        switch (a->type) {
+        case ACTION_ADMITTED:
+                w->queries[w->submitting].id = a->query_id;
+                return true;
+        case ACTION_REFUSED:
+                w->tally.refused++;
+                return true;
+        case ACTION_SHUTDOWN_DONE:
+                if (!w->shut_down || w->shutdown_done)
+                        world_fail(w, "Shutdown is answered twice, or unasked");
+                w->shutdown_done = true;
+                return true;
+        case ACTION_NOTE:
+                on_note(w, a->note);
+                return true;
+        case ACTION_STATE:
+                on_state(w, q, i);
+                return true;
+        case ACTION_FORGET:
+                on_forget(w, q);
+                return true;
+        default:
+                return false;
+        }
+}
+
+void host_take_actions(World *w) {
+        for (size_t j = 0; j < w->actions.n; j++) {
+                const Action *a = &w->actions.v[j];
+                Item item = { .type = ITEM_PERFORM, .action = a->type, .max_bytes = a->limits.max_bytes,
+                              .high_bytes = a->limits.high_bytes };
+
+                world_trace(w, "  %s q%llu %s%lluK %s", action_names[a->type], (unsigned long long) a->query_id,
+                            a->limits.max_bytes ? "max " : "", (unsigned long long) a->limits.max_bytes / 1024,
+                            a->error.message);
+                if (take(w, a))
+                        continue;
+                world_by_id(w, a->query_id, &item.query);
+                /* One hand performs one action after the other, and at times it is slow. */
+                w->performed_until_usec = MAX(w->performed_until_usec, w->now_usec) +
+                                          (random_percent(&w->random, 20) ? world_wake(w) : 0);
+                item.at_usec = w->performed_until_usec;
+                w->queries[item.query].actions_pending++;
+                world_push_item(w, item);
+        }
+}
+
+static void start_unit(World *w, SimQuery *q, size_t i) {
+        if (q->unit != SIM_UNIT_NONE)
+                world_fail(w, "the unit of q%llu is started twice", (unsigned long long) q->id);
+        q->unit = SIM_UNIT_STARTING;
+        world_push(w, q->load->unit_start_usec, ITEM_UNIT_OUTCOME, i);
+}
+
+static void release_unit(World *w, SimQuery *q, size_t i) {
+        if (q->unit == SIM_UNIT_STARTING)
+                q->leave_when_up = true;
+        else if (q->unit == SIM_UNIT_UP) {
+                q->unit = SIM_UNIT_LEAVING;
+                world_push(w, q->load->unit_stop_usec, ITEM_UNIT_GONE, i);
+        } else if (q->unit == SIM_UNIT_NONE || q->unit == SIM_UNIT_LEAVING)
+                world_fail(w, "the unit of q%llu is released twice, or was never there", (unsigned long long) q->id);
+}
+
+static void set_limits(World *w, SimQuery *q, size_t i, const Item *item) {
+        Item read_back = { .type = ITEM_LIMITS, .query = i };
+
+        if (item->action == ACTION_EXECUTE) {
+                if (q->executed || q->unit == SIM_UNIT_NONE || q->unit == SIM_UNIT_STARTING)
+                        world_fail(w, "q%llu is handed over twice, or without a unit", (unsigned long long) q->id);
+        } else if (!q->group.populated) {
+                read_back.r = -ENODEV; /* its group went in the meantime */
+                read_back.at_usec = w->now_usec;
+                world_push_item(w, read_back);
+                return;
+        } else if (item->max_bytes < q->group.max_bytes)
+                world_fail(w, "the limit of q%llu is lowered under it", (unsigned long long) q->id);
+        if (kernel_group_set_max(&q->group, item->max_bytes))
+                world_fail(w, "a write of memory.max killed q%llu", (unsigned long long) q->id);
+        q->group.high_bytes = item->high_bytes;
+        check_kernel(w);
+        read_back.max_bytes = q->group.max_bytes;
+        read_back.at_usec = w->now_usec + (random_percent(&w->random, 10) ? world_wake(w) : 0);
+        world_push_item(w, read_back);
+        if (item->action == ACTION_EXECUTE && q->unit == SIM_UNIT_UP) {
+                q->start_fails = random_percent(&w->random, 2);
+                process_start(w, i);
+        }
+}
+
+void host_perform(World *w, const Item *item) {
+        SimQuery *q = &w->queries[item->query];
+
+        q->actions_pending--;
+        switch (item->action) {
+        case ACTION_START_UNIT: start_unit(w, q, item->query); break;
+        case ACTION_RELEASE_UNIT: release_unit(w, q, item->query); break;
+        case ACTION_COMPILE:
+                if (q->unit == SIM_UNIT_UP && !q->compile_runs) {
+                        q->compile_runs = true;
+                        world_push(w, q->load->compile_usec, ITEM_COMPILE_END, item->query);
+                }
+                break;
+        case ACTION_KILL_COMPILE: q->compile_killed = true; break;
+        case ACTION_EXECUTE:
+        case ACTION_SET_LIMITS: set_limits(w, q, item->query, item); break;
+        case ACTION_SAMPLE: world_push(w, 0, ITEM_SAMPLED, item->query); break;
+        case ACTION_FREEZE: q->group.frozen = q->group.populated; break;
+        case ACTION_THAW:
+                q->group.frozen = false;
+                process_thaw(w, item->query);
+                break;
+        case ACTION_TERMINATE:
+                if (q->load->obeys_term)
+                        world_push(w, q->load->term_usec, ITEM_OBEY, item->query);
+                break;
+        case ACTION_KILL: process_die(w, item->query, -1, SIGKILL); break;
+        default: world_fail(w, "an action that nobody performs: %d", (int) item->action);
+        }
+}
+
+void host_unit_outcome(World *w, size_t i) {
+        SimQuery *q = &w->queries[i];
+        Error error = { ERROR_INTERNAL, "PID 1 could not start it" };
+        Event ev = { .type = EVENT_UNIT_READY, .query_id = q->id };
+
+        if (q->load->unit_fails) {
+                q->unit = SIM_UNIT_GONE;
+                ev.type = EVENT_UNIT_FAILED;
+                ev.error = &error;
+        } else
+                q->unit = SIM_UNIT_UP;
+        world_feed(w, &ev);
+        if (q->unit == SIM_UNIT_UP && q->leave_when_up) {
+                q->leave_when_up = false;
+                release_unit(w, q, i);
+        }
+}
+
+void host_unit_gone(World *w, size_t i) {
+        SimQuery *q = &w->queries[i];
+        Event ev = { .type = EVENT_UNIT_GONE, .query_id = q->id };
+
+        q->unit = SIM_UNIT_GONE;
+        q->compile_runs = false;
+        q->residual_bytes = q->reported_bytes = 0;
+        world_feed(w, &ev);
+}
+
+/* Someone stopped it behind our back, or its worker crashed: all is dead, nobody reports. */
+void host_unit_lost(World *w, size_t i) {
+        SimQuery *q = &w->queries[i];
+
+        if (q->dying || q->unit != SIM_UNIT_UP)
+                return;
+        q->dying = true;
+        q->group.frozen = false;
+        kernel_group_empty(&q->group);
+        q->unit = SIM_UNIT_LEAVING;
+        q->residual_bytes = q->group.shmem_bytes;
+        world_push(w, q->load->unit_stop_usec, ITEM_UNIT_GONE, i);
+}
+
+void host_compile_end(World *w, size_t i) {
+        SimQuery *q = &w->queries[i];
+        Event ev = { .type = EVENT_COMPILED, .query_id = q->id };
+
+        if (!q->compile_runs)
+                return;
+        ev.ended.report.exit_status = q->compile_killed ? -1 : q->load->compile_status;
+        ev.ended.report.exit_signal = q->compile_killed ? SIGKILL : 0;
+        if (!q->compile_killed)
+                q->compile_runs = false; /* else its children may live on, until the unit is gone */
+        world_feed(w, &ev);
+}
+
+void host_ended(World *w, size_t i) {
+        SimQuery *q = &w->queries[i];
+        Error error = { ERROR_EXECUTION_FAILED, "no such program" };
+        Event ev = { .type = EVENT_ENDED, .query_id = q->id };
+
+        ev.ended.report = (EndedReport) {
+                .exit_status = q->exit_status,
+                .exit_signal = q->exit_signal,
+                .start_failed = q->start_fails,
+                .numbers = { .memory_peak_bytes = q->group.peak_bytes,
+                             .stall_usec = q->group.stall_usec,
+                             .events_high = q->group.events_high,
+                             .events_max = q->group.events_max,
+                             .events_oom = q->group.events_oom,
+                             .events_oom_kill = q->group.events_oom_kill,
+                             .residual_bytes = q->residual_bytes },
+        };
+        ev.ended.error = q->start_fails ? &error : NULL;
+        q->reported_bytes = q->residual_bytes;
+        world_feed(w, &ev);
+}
+
+void host_notify(World *w, size_t i) {
+        SimQuery *q = &w->queries[i];
+        Event ev = { .type = EVENT_SAMPLE, .query_id = q->id };
+
+        if (!q->group.populated)
+                return;
+        kernel_group_sample(&q->group, &ev.sample);
+        world_feed(w, &ev);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* sim/world: a host on a virtual clock that performs what the engine asks for, and tells it what came of it.
+ * The engine is the service's own; kernel, PID 1, workers, engines and clients are models. One thread, no real time:
+ * a seed gives the same story on every machine. Broken promises are found after every step, and at every write. */
+#pragma once
+
+#include <stdio.h>
+
+#include "sim/kernel.h"
+#include "sim/load.h"
+
+#define WORLD_FAILURE_MAX 512
+/* A story that has not ended by then never will. */
+#define WORLD_USEC_MAX (48 * 3600 * USEC_PER_SEC)
+#define WORLD_EVENTS_MAX 20000000u
+
+typedef enum ItemType {
+        ITEM_ARRIVAL,
+        ITEM_ACT,
+        ITEM_TICK,
+        ITEM_PERFORM,      /* an action whose turn has come */
+        ITEM_UNIT_OUTCOME, /* PID 1 started it, or not */
+        ITEM_UNIT_GONE,
+        ITEM_UNIT_LOST,
+        ITEM_COMPILE_END,
+        ITEM_TOUCH,    /* a thread touches its next chunk */
+        ITEM_REST_END, /* the engine has done its work */
+        ITEM_OBEY,     /* it obeys SIGTERM */
+        ITEM_EMPTY,    /* its last process is dead */
+        ITEM_ENDED,    /* the worker's report arrives */
+        ITEM_NOTIFY,   /* memory.events woke the controller */
+        ITEM_SAMPLED,
+        ITEM_LIMITS,
+        ITEM_CANCEL,
+        ITEM_HOLD_DROPPED,
+        ITEM_READER_GONE,
+        ITEM_DONE,
+        _ITEM_MAX,
+} ItemType;
+
+typedef struct Item {
+        uint64_t at_usec, number; /* of two at one time the earlier comes first */
+        ItemType type;
+        size_t query;
+        ActionType action;
+        uint64_t max_bytes, high_bytes; /* of ITEM_PERFORM; of ITEM_LIMITS max_bytes is what was read back */
+        int r;
+} Item;
+
+typedef enum SimUnit { SIM_UNIT_NONE, SIM_UNIT_STARTING, SIM_UNIT_UP, SIM_UNIT_LEAVING, SIM_UNIT_GONE } SimUnit;
+
+typedef struct SimQuery {
+        const LoadQuery *load;
+        uint64_t id; /* 0: not submitted, or refused */
+        QueryState last_state;
+
+        SimUnit unit;
+        bool leave_when_up, compile_runs, compile_killed;
+
+        KernelGroup group;
+        uint64_t anon_left, shmem_left, cache_left;
+        unsigned threads_running, threads_parked;
+        bool executed, rest_parked, obey_parked, dying, start_fails;
+        int exit_status, exit_signal;
+        uint64_t residual_bytes; /* dead, and still charged until the unit is gone */
+        uint64_t reported_bytes; /* … as far as the engine was told */
+        bool notify_pending;
+        unsigned actions_pending; /* asked for, and not yet performed */
+        uint64_t notify_last_usec;
+        bool end_published, forgotten;
+} SimQuery;
+
+/* What came of it all; summed up over seeds. */
+typedef struct Tally {
+        uint64_t submitted, refused, finished, errored, canceled;
+        uint64_t raises, denials, freezes, victims, kernel_kills, kills_payable;
+        uint64_t steps, items;
+} Tally;
+
+typedef struct World {
+        Load load;
+        Random random; /* for what is not part of the story: wake-ups */
+        Engine *engine;
+        ActionList actions;
+        uint64_t now_usec;
+        Item *heap;
+        size_t n_heap, heap_allocated;
+        uint64_t next_number, tick_usec, performed_until_usec;
+        SimQuery *queries;
+        size_t submitting;
+        bool shut_down, shutdown_done;
+
+        /* check.c: a reload may leave more than the figures allow; then it must only shrink. */
+        uint64_t last_leased_bytes, last_executing, last_compiling, units_promised;
+        bool reloaded;
+
+        Tally tally;
+        FILE *trace; /* NULL: none */
+        char failure[WORLD_FAILURE_MAX];
+} World;
+
+/* Play one story. Returns 0, -ENOMEM, or -EPROTO when a promise was broken: @failure says which and when.
+ * @trace (may be NULL) gets a line an event and an action. @tally is added to. */
+int world_play(uint64_t seed, size_t n_queries, FILE *trace, Tally *tally, char failure[static WORLD_FAILURE_MAX]);
+
+/* Within sim/ */
+void world_fail(World *w, const char *format, ...) PRINTF_LIKE(2, 3);
+static inline bool world_failed(const World *w) {
+        return w->failure[0] != 0;
+}
+void world_trace(World *w, const char *format, ...) PRINTF_LIKE(2, 3);
+void world_push(World *w, uint64_t after_usec, ItemType type, size_t query);
+void world_push_item(World *w, Item item);
+void world_feed(World *w, Event *ev);
+SimQuery *world_by_id(World *w, uint64_t id, size_t *ret_index);
+static inline uint64_t world_wake(World *w) {
+        return load_wake_usec(&w->load, &w->random);
+}
+
+/* host.c: performs actions, and plays PID 1 and the worker */
+void host_take_actions(World *w); /* after a step: books what is said at once, lines up the rest */
+void host_perform(World *w, const Item *item);
+void host_unit_outcome(World *w, size_t i);
+void host_unit_gone(World *w, size_t i);
+void host_unit_lost(World *w, size_t i);
+void host_compile_end(World *w, size_t i);
+void host_ended(World *w, size_t i);
+void host_notify(World *w, size_t i);
+
+/* process.c: what an engine does */
+void process_start(World *w, size_t i);
+void process_touch(World *w, size_t i);
+void process_rest_end(World *w, size_t i);
+void process_obey(World *w, size_t i);
+void process_die(World *w, size_t i, int status, int signal);
+void process_empty(World *w, size_t i);
+void process_thaw(World *w, size_t i);
+
+/* check.c */
+void check_kernel(World *w); /* at every write and every birth of a group */
+void check_engine(World *w, const Event *ev);
+void check_end(World *w); /* when nothing is left to happen */

@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A seed is one story, whoever plays it and when; another seed is another; a wrong call is refused with 2.
+# Usage: sim-cli.sh PENSTOCK_SIM
+set -eu
+
+sim=$1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+fail() {
+        echo "sim-cli: $*" >&2
+        exit 1
+}
+
+"$sim" run --seed 7 --trace >"$dir/a"
+"$sim" run --seed 7 --trace >"$dir/b"
+"$sim" run --seed 8 --trace >"$dir/c"
+cmp -s "$dir/a" "$dir/b" || fail "the same seed told two stories"
+! cmp -s "$dir/a" "$dir/c" || fail "two seeds told the same story"
+grep -q 'admitted q1' "$dir/a" || fail "the trace shows no request"
+"$sim" run --count 0 >/dev/null || fail "nothing to play is no failure"
+"$sim" run --queries 0 >/dev/null || fail "an empty story is no failure"
+
+for args in "" "walk" "run --seed" "run --seed -1" "run --seed x" "run --queries 1001" "run --count 1.5" "run more"; do
+        status=0
+        # shellcheck disable=SC2086 # split on purpose
+        "$sim" $args >/dev/null 2>&1 || status=$?
+        [ "$status" -eq 2 ] || fail "'$args' ended with $status"
+done
+echo "sim-cli: ok"
