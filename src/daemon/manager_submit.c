@@ -265,7 +265,8 @@ int manager_submit(Manager *m, Request *request, SubmitFds *fds, bool allow_prio
 
         r = l ? entry_new(m, request, fds, &e)
               : error_set(ret_error, ERROR_UNKNOWN_LANGUAGE,
-                          "there is no language of that name; `penstockctl languages` lists them");
+                          "there is no language %s; `penstockctl languages` lists those there are",
+                          language_name_is_valid(request->language) ? request->language : "of that name");
         request_done(request);
         entry_close_fd(&fds->stdin_fd);
         entry_close_fd(&fds->stderr_fd);

@@ -25,18 +25,23 @@ uint64_t manager_slice_bytes(const Manager *m) {
         return add_saturating(add_saturating(c->max_memory_bytes, slack), SLICE_ALLOWANCE_BYTES);
 }
 
-/* The directories of which a unit has its own. */
-static const char *const private_directories[] = { "/tmp", "/var/tmp", "/dev/shm" };
+/* The directories of which a unit has its own; of the last two only if homes are hidden from its language. */
+static const char *const private_directories[] = { "/tmp", "/var/tmp", "/dev/shm", "/home", "/root" };
+#define N_ALWAYS_PRIVATE 3u
 
-static bool is_private_directory(const char *path) {
-        for (size_t i = 0; i < ELEMENTSOF(private_directories); i++)
+static size_t n_private(const Entry *e) {
+        return e->home_access == PATH_HIDDEN ? ELEMENTSOF(private_directories) : N_ALWAYS_PRIVATE;
+}
+
+static bool is_private_directory(const Entry *e, const char *path) {
+        for (size_t i = 0; i < n_private(e); i++)
                 if (strcmp(path, private_directories[i]) == 0)
                         return true;
         return false;
 }
 
-static bool is_below_private(const char *path) {
-        for (size_t i = 0; i < ELEMENTSOF(private_directories); i++) {
+static bool is_below_private(const Entry *e, const char *path) {
+        for (size_t i = 0; i < n_private(e); i++) {
                 size_t n = strlen(private_directories[i]);
 
                 if (strncmp(path, private_directories[i], n) == 0 && path[n] == '/')
@@ -57,12 +62,26 @@ static void unit_paths_done(UnitPaths *p) {
 
 /* Let the unit see @path as the language says. All is visible read-only by default; what lies where the unit has a
  * directory of its own must be bound in. The unit's own /tmp itself is never replaced by the host's. */
-static int add_path(UnitPaths *p, const char *path, PathAccess access) {
-        if (access == PATH_HIDDEN || is_private_directory(path))
+static int add_path(const Entry *e, UnitPaths *p, const char *path, PathAccess access) {
+        if (access == PATH_HIDDEN || is_private_directory(e, path))
                 return 0;
-        if (is_below_private(path))
+        if (is_below_private(e, path))
                 return strlist_add(access == PATH_READ_WRITE ? &p->bind : &p->bind_read_only, path);
         return access == PATH_READ_WRITE ? strlist_add(&p->read_write, path) : 0;
+}
+
+/* A writable database brings its directory, where its journal and WAL are; not all of /tmp. */
+static int add_database(const Entry *e, UnitPaths *p, const char *path) {
+        char *copy = strdup(path);
+        const char *directory;
+        int r;
+
+        if (!copy)
+                return -ENOMEM;
+        directory = dirname(copy);
+        r = add_path(e, p, is_private_directory(e, directory) ? path : directory, PATH_READ_WRITE);
+        free(copy);
+        return r;
 }
 
 static int collect_paths(const Entry *e, UnitPaths *ret) {
@@ -72,19 +91,34 @@ static int collect_paths(const Entry *e, UnitPaths *ret) {
                 const PathcheckResult *p = &e->paths[i];
 
                 if (strcmp(p->key, "working_directory") == 0)
-                        r = add_path(ret, p->resolved, e->working_directory_access);
-                else if (strcmp(p->key, "database") == 0 && e->database_access == PATH_READ_WRITE) {
-                        /* Its journal and WAL live beside it. */
-                        char *copy = strdup(p->resolved);
-
-                        r = copy ? add_path(ret, dirname(copy), PATH_READ_WRITE) : -ENOMEM;
-                        free(copy);
-                        if (r >= 0 && copy && is_below_private(p->resolved) && ret->bind.n == 0)
-                                r = add_path(ret, p->resolved, PATH_READ_WRITE); /* directly below /tmp */
-                } else
-                        r = add_path(ret, p->resolved, PATH_READ_ONLY);
+                        r = add_path(e, ret, p->resolved, e->working_directory_access);
+                else if (strcmp(p->key, "database") == 0 && e->database_access == PATH_READ_WRITE)
+                        r = add_database(e, ret, p->resolved);
+                else
+                        r = add_path(e, ret, p->resolved, PATH_READ_ONLY);
         }
         return r;
+}
+
+/* Can the unit be given what the caller named? Sets @error when not. */
+static bool path_is_usable(const Entry *e, const PathcheckResult *p, Error *error) {
+        if (p->error != 0)
+                error_set(error, ERROR_INVALID_ARGUMENT, "%s: the caller can't open it: %s", p->key, strerror(p->error));
+        else if (is_below_private(e, p->resolved) && strcmp(p->path, p->resolved) != 0)
+                error_set(error, ERROR_INVALID_ARGUMENT,
+                          "%s: it leads through a symbolic link into a directory that a query has for itself (/tmp and the "
+                          "like); name its real path",
+                          p->key);
+        else if (is_below_private(e, p->path) && !is_below_private(e, p->resolved))
+                error_set(error, ERROR_INVALID_ARGUMENT,
+                          "%s: it is a symbolic link in a directory that a query has for itself (/tmp and the like); name its "
+                          "real path",
+                          p->key);
+        else if (!p->root_reaches && (is_below_private(e, p->resolved) || strcmp(p->key, "file") != 0))
+                error_set(error, ERROR_INVALID_ARGUMENT,
+                          "%s: the service manager can't reach it to make it part of the query's sandbox (a FUSE mount?)",
+                          p->key);
+        return error->code == ERROR_NONE;
 }
 
 static void start_checked(Manager *m, Entry *e) {
@@ -120,7 +154,9 @@ static void start_checked(Manager *m, Entry *e) {
         if (r >= 0)
                 r = systemd_unit_start(m->systemd, &spec, &error);
         if (r < 0) {
-                manager_fail(m, e, ERROR_INTERNAL, error.code ? error.message : strerror(-r));
+                if (error.code == ERROR_NONE)
+                        error_set(&error, ERROR_INTERNAL, "its unit can't be made: %s", strerror(-r));
+                manager_fail(m, e, error.code, error.message);
                 return;
         }
         e->unit_requested = true;
@@ -130,6 +166,7 @@ static void on_paths(int r, PathcheckResult *results, size_t n, void *userdata) 
         Entry *e = userdata;
         Manager *m = e->manager;
         char message[ERROR_MESSAGE_MAX];
+        Error error = {};
 
         e->pathcheck = pathcheck_free(e->pathcheck);
         e->paths = results;
@@ -140,10 +177,8 @@ static void on_paths(int r, PathcheckResult *results, size_t n, void *userdata) 
                 return;
         }
         for (size_t i = 0; i < n; i++)
-                if (results[i].error != 0) {
-                        snprintf(message, sizeof(message), "%s: the caller can't open it: %s", results[i].key,
-                                 strerror(results[i].error));
-                        manager_fail(m, e, ERROR_INVALID_ARGUMENT, message);
+                if (!path_is_usable(e, &results[i], &error)) {
+                        manager_fail(m, e, error.code, error.message);
                         return;
                 }
         start_checked(m, e);

@@ -65,7 +65,9 @@ static const Property fixed_properties[] = {
 
         /* the sandbox */
         { "NoNewPrivileges", 'b', .b = 1 },
-        { "CapabilityBoundingSet", 't', .t = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL },
+        /* SETPCAP lets the worker's child empty its bounding set before exec. */
+        { "CapabilityBoundingSet", 't',
+          .t = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL | 1u << CAP_SETPCAP },
         { "PrivateDevices", 'b', .b = 1 },
         { "PrivateIPC", 'b', .b = 1 },
         { "ProtectSystem", 's', .s = "strict" },

@@ -157,7 +157,7 @@ static void sizes_are_written(void **state) {
                 { 64 * MIB, "64M", "64M" },
                 { 64 * MIB - 1, "63.9M", "67108863" },
                 { 1536 * MIB, "1.5G", "1536M" },
-                { 2048 * GIB, "2.0T", "2T" },
+                { 2048 * GIB, "2T", "2T" },
                 { SIZE_INFINITY, "infinity", "infinity" },
                 { INT64_MAX, "8388607.9T", "9223372036854775807" },
         };

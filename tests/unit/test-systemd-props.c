@@ -167,7 +167,7 @@ static void the_unit_is_a_delegated_service_of_root(void **state) {
         assert_true(get_b(b, "AddRef"));
         assert_false(enter(b, "User", 0, "s"));
         assert_false(enter(b, "Group", 0, "s"));
-        assert_int_equal(get_t(b, "CapabilityBoundingSet"), 1 << CAP_KILL | 1 << CAP_SETGID | 1 << CAP_SETUID);
+        assert_int_equal(get_t(b, "CapabilityBoundingSet"), 1 << CAP_KILL | 1 << CAP_SETGID | 1 << CAP_SETUID | 1 << CAP_SETPCAP);
         assert_int_equal(get_t(b, "RestrictNamespaces"), 0);
         assert_true(get_b(b, "NoNewPrivileges"));
         assert_true(enter(b, "OOMScoreAdjust", 0, "i"));
