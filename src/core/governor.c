@@ -18,7 +18,9 @@ uint64_t governor_need(const Sample *s, uint64_t quota_bytes) {
         uint64_t unwritten = s->file_dirty_bytes + s->file_writeback_bytes;
         uint64_t tolerated = quota_bytes / GOVERNOR_DIRTY_DIVISOR;
 
-        return MIN(mapped, on_lists) + s->kernel_bytes + (unwritten > tolerated ? unwritten - tolerated : 0);
+        /* Dentries and inodes come under "kernel", and are dropped like page cache; socket buffers do not, and are not. */
+        return MIN(mapped, on_lists) + s->kernel_bytes - MIN(s->slab_reclaimable_bytes, s->kernel_bytes) + s->sock_bytes +
+               (unwritten > tolerated ? unwritten - tolerated : 0);
 }
 
 uint64_t governor_headroom(uint64_t quota_bytes, uint64_t pids) {
