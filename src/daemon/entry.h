@@ -94,6 +94,8 @@ void manager_unit_gone(Manager *m, Entry *e);
 void manager_stale_gone(Manager *m); /* one unit of an earlier life is gone */
 void manager_fail(Manager *m, Entry *e, ErrorCode code, const char *message); /* its unit could not be made ready */
 
+int manager_on_timer(sd_event_source *s, uint64_t usec, void *userdata);
+
 /* manager_unit.c: from ACTION_START_UNIT to EVENT_UNIT_READY, and EVENT_UNIT_GONE */
 void manager_start_unit(Manager *m, Entry *e);
 void manager_release_unit(Manager *m, Entry *e);

@@ -116,30 +116,30 @@ static void on_forget(Manager *m, Entry *e) {
         remember_forgotten(m, e->record.id);
 }
 
-static void perform(Manager *m, const Action *a) {
-        Entry *e = a->query_id ? manager_entry(m, a->query_id) : NULL;
-
-        switch (a->type) {
-        case ACTION_ADMITTED:
-                e = m->submitting;
-                e->record.id = a->query_id;
-                m->entries[m->n_entries++] = e; /* IDs rise: it stays sorted; manager_submit() made room */
-                m->submitting = NULL;
-                m->ops->signal(MANAGER_QUERY_NEW, e->record.id, m->ops_userdata);
+/* What is done to the groups themselves; a group that is gone is ordinary. */
+static void perform_on_groups(Entry *e, ActionType type) {
+        if (!e->groups)
                 return;
-        case ACTION_REFUSED:
-                m->submit_error = a->error;
-                return;
-        case ACTION_SHUTDOWN_DONE:
-                m->ops->shutdown_done(&a->error, m->ops_userdata);
-                return;
-        case ACTION_NOTE:
-                note(a);
-                return;
+        switch (type) {
+        case ACTION_KILL_COMPILE:
+                (void) query_groups_kill(e->groups, true);
+                break;
+        case ACTION_FREEZE:
+        case ACTION_THAW:
+                (void) query_groups_freeze(e->groups, type == ACTION_FREEZE);
+                break;
+        case ACTION_TERMINATE:
+                (void) query_groups_signal(e->groups, SIGTERM);
+                break;
+        case ACTION_KILL:
+                (void) query_groups_kill(e->groups, false);
+                break;
         default:
-                if (!e)
-                        return;
+                break;
         }
+}
+
+static void perform_on_query(Manager *m, Entry *e, const Action *a) {
         switch (a->type) {
         case ACTION_START_UNIT:
                 manager_start_unit(m, e);
@@ -149,10 +149,6 @@ static void perform(Manager *m, const Action *a) {
                 break;
         case ACTION_COMPILE:
                 manager_compile(m, e);
-                break;
-        case ACTION_KILL_COMPILE:
-                if (e->groups)
-                        (void) query_groups_kill(e->groups, true);
                 break;
         case ACTION_EXECUTE:
                 manager_execute(m, e, a->limits.max_bytes, a->limits.high_bytes);
@@ -164,19 +160,6 @@ static void perform(Manager *m, const Action *a) {
                 e->woken_usec = manager_now(m);
                 manager_sample(m, e);
                 break;
-        case ACTION_FREEZE:
-        case ACTION_THAW:
-                if (e->groups)
-                        (void) query_groups_freeze(e->groups, a->type == ACTION_FREEZE);
-                break;
-        case ACTION_TERMINATE:
-                if (e->groups)
-                        (void) query_groups_signal(e->groups, SIGTERM);
-                break;
-        case ACTION_KILL:
-                if (e->groups)
-                        (void) query_groups_kill(e->groups, false);
-                break;
         case ACTION_STATE:
                 on_state(m, e);
                 break;
@@ -184,8 +167,32 @@ static void perform(Manager *m, const Action *a) {
                 on_forget(m, e);
                 break;
         default:
-                break;
+                perform_on_groups(e, a->type);
         }
+}
+
+static void on_admitted(Manager *m, uint64_t id) {
+        Entry *e = m->submitting;
+
+        e->record.id = id;
+        m->entries[m->n_entries++] = e; /* IDs rise: it stays sorted; manager_submit() made room */
+        m->submitting = NULL;
+        m->ops->signal(MANAGER_QUERY_NEW, id, m->ops_userdata);
+}
+
+static void perform(Manager *m, const Action *a) {
+        Entry *e = a->query_id ? manager_entry(m, a->query_id) : NULL;
+
+        if (a->type == ACTION_ADMITTED)
+                on_admitted(m, a->query_id);
+        else if (a->type == ACTION_REFUSED)
+                m->submit_error = a->error;
+        else if (a->type == ACTION_SHUTDOWN_DONE)
+                m->ops->shutdown_done(&a->error, m->ops_userdata);
+        else if (a->type == ACTION_NOTE)
+                note(a);
+        else if (e)
+                perform_on_query(m, e, a);
 }
 
 static void arm_timer(Manager *m) {
@@ -199,7 +206,7 @@ static void arm_timer(Manager *m) {
         sd_event_source_set_enabled(m->timer, SD_EVENT_ONESHOT);
 }
 
-static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
+int manager_on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         (void) s;
         (void) usec;
         manager_feed(userdata, &(Event) { .type = EVENT_TICK });
@@ -322,134 +329,4 @@ void manager_memory_now(Manager *m, uint64_t id, uint64_t *ret_current_bytes, ui
         *ret_current_bytes = s.current_bytes;
         if (query_groups_final(e->groups, &n) == 0)
                 *ret_peak_bytes = n.memory_peak_bytes;
-}
-
-/* Ready when the slice has its limit and nothing of an earlier life runs any more: only then is the sum ours. */
-static void maybe_ready(Manager *m) {
-        Error none = {};
-
-        if (m->ready || !m->listed || !m->slice_set || m->n_stale > 0)
-                return;
-        m->ready = true;
-        m->on_ready(0, &none, m->ready_userdata);
-}
-
-void manager_stale_gone(Manager *m) {
-        if (m->n_stale > 0)
-                m->n_stale--;
-        maybe_ready(m);
-}
-
-static void on_stale_unit(uint64_t id, const char *active_state, void *userdata) {
-        Manager *m = userdata;
-
-        if (manager_entry(m, id))
-                return;
-        journal_write(LOG_NOTICE, JOURNAL_PLAIN, id, "Query %llu is of an earlier penstockd (%s): it is stopped",
-                      (unsigned long long) id, active_state);
-        if (systemd_unit_stop(m->systemd, id) >= 0)
-                m->n_stale++;
-}
-
-static void on_listed(int r, void *userdata) {
-        Manager *m = userdata;
-        Error error = {};
-
-        if (r < 0) {
-                error_set(&error, ERROR_INTERNAL, "PID 1 does not list its units: %s", strerror(-r));
-                m->on_ready(r, &error, m->ready_userdata);
-                return;
-        }
-        m->listed = true;
-        maybe_ready(m);
-}
-
-static void on_slice(int r, void *userdata) {
-        Manager *m = userdata;
-        Error error = {};
-
-        if (r < 0) {
-                error_set(&error, ERROR_INTERNAL, "penstock.slice can't be set up: %s", strerror(-r));
-                m->on_ready(r, &error, m->ready_userdata);
-                return;
-        }
-        m->slice_set = true;
-        maybe_ready(m);
-}
-
-static int manager_start(Manager *m, const ManagerSetup *setup, Error *ret_error) {
-        int r;
-
-        r = cgroup_host_init(ret_error);
-        if (r < 0)
-                return r;
-        r = engine_new(m->config, state_first_id(), &m->engine);
-        if (r >= 0)
-                r = sd_event_add_time(m->event, &m->timer, CLOCK_MONOTONIC, USEC_INFINITY, 1, on_timer, m);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(m->timer, SD_EVENT_OFF);
-        if (r >= 0)
-                r = systemd_link_new(m->bus, &manager_systemd_ops, m, &m->systemd);
-        if (r >= 0)
-                r = worker_link_new(m->event, setup->worker_listen_fd, &manager_worker_callbacks, m, &m->workers);
-        if (r >= 0)
-                r = systemd_slice_set(m->systemd, manager_slice_bytes(m),
-                                      m->config->concurrency_quota == UINT64_MAX
-                                                      ? 0
-                                                      : m->config->concurrency_quota * m->config->initial_bytes,
-                                      on_slice, m);
-        if (r >= 0)
-                r = systemd_list_units(m->systemd, on_stale_unit, on_listed, m);
-        if (r < 0)
-                error_set(ret_error, ERROR_INTERNAL, "penstockd can't start: %s", strerror(-r));
-        return r;
-}
-
-int manager_new(const ManagerSetup *setup, const ManagerOps *ops, void *ops_userdata,
-                void (*on_ready)(int r, const Error *error, void *userdata), void *ready_userdata, Manager **ret,
-                Error *ret_error) {
-        Manager *m = calloc(1, sizeof(*m));
-        int r;
-
-        if (!m)
-                return error_set(ret_error, ERROR_INTERNAL, "out of memory");
-        m->event = sd_event_ref(setup->event);
-        m->bus = setup->bus;
-        m->config = setup->config;
-        m->languages = setup->languages;
-        m->config_root = setup->config_root ? strdup(setup->config_root) : NULL;
-        m->config_file = setup->config_file ? strdup(setup->config_file) : NULL;
-        m->ops = ops;
-        m->ops_userdata = ops_userdata;
-        m->on_ready = on_ready;
-        m->ready_userdata = ready_userdata;
-        r = manager_start(m, setup, ret_error);
-        if (r < 0) {
-                manager_free(m);
-                return r;
-        }
-        *ret = m;
-        return 0;
-}
-
-Manager *manager_free(Manager *m) {
-        if (!m)
-                return NULL;
-        for (size_t i = 0; i < m->n_entries; i++)
-                entry_free(m->entries[i]);
-        free(m->entries);
-        free(m->pending);
-        worker_link_free(m->workers);
-        systemd_link_free(m->systemd);
-        sd_event_source_disable_unref(m->timer);
-        engine_free(m->engine);
-        sd_event_unref(m->event);
-        config_done(m->config);
-        free(m->config);
-        language_set_done(m->languages);
-        free(m->languages);
-        free(m->config_root);
-        free(m->config_file);
-        free(m);
-        return NULL;
 }
