@@ -57,6 +57,12 @@ static bool unit_has(int unit_fd, const char *file) {
         return faccessat(unit_fd, file, F_OK, 0) == 0;
 }
 
+/* As systemd makes groups: anyone may look, whatever our umask is. systemd-cgtop ends at the first one it can't
+ * enter. */
+static int open_to_all(int unit_fd, const char *name) {
+        return fchmodat(unit_fd, name, 0755, 0) < 0 ? -errno : 0;
+}
+
 /* Make one group and set it up. cgroup_create_cgroup() also writes "+memory" and so on to cgroup.subtree_control of
  * every group on the way from the root. Above the unit that changes nothing: systemd turned these controllers on
  * already, or the unit would not have them. */
@@ -88,7 +94,7 @@ static int make_group(int unit_fd, const char *unit_cgroup, const char *name, ui
         if (r == 0)
                 r = lib_errno(cgroup_create_cgroup(cg, 1));
         cgroup_free(&cg);
-        return r;
+        return r == 0 ? open_to_all(unit_fd, name) : r;
 }
 
 /* Field-note of the kernel's and systemd's: an error on setting a limit is easily lost. */
@@ -176,6 +182,9 @@ static int fill_worker(int unit_fd, pid_t worker_pid) {
                 return -ESRCH;
         if (mkdirat(unit_fd, GROUP_WORKER, 0755) < 0 && errno != EEXIST)
                 return -errno;
+        r = open_to_all(unit_fd, GROUP_WORKER);
+        if (r < 0)
+                return r;
         from = openat(unit_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
         to = openat(unit_fd, GROUP_WORKER "/cgroup.procs", O_WRONLY | O_CLOEXEC);
         r = from < 0 || to < 0 ? -errno : 0;
