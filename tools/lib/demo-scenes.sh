@@ -108,7 +108,8 @@ print(len(b) >> 20, "MiB")
 END
         chown "$user:" "$home/grow.py"
         rm -f "$home/go"
-        types 'cat grow.py; for i in {1..12}; do penstockctl submit --language python --file grow.py; done'
+        types 'cat grow.py'
+        types 'for i in {1..12}; do penstockctl submit --language python --file grow.py; done'
         ids=$(paste -s -d ' ' "$scratch/out")
         wait_until "four are executing" four_are_executing || return
         types 'penstockctl list'
