@@ -89,9 +89,9 @@ static int on_sigterm(sd_event_source *s, const struct signalfd_siginfo *si, voi
         (void) si;
         d->stopping = true;
         (void) sd_notify(0, "STOPPING=1\nSTATUS=Ending all queries");
+        manager_feed(d->manager, &(Event) { .type = EVENT_SHUTDOWN, .shutdown_usec = 0 });
         /* A stop by an operator opens the door again at the next start; a crash does not come by here. */
         state_set_shut_down(false);
-        manager_feed(d->manager, &(Event) { .type = EVENT_SHUTDOWN, .shutdown_usec = 0 });
         return 0;
 }
 

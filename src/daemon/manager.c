@@ -254,6 +254,8 @@ static void step(Manager *m, struct PendingEvent *p) {
 }
 
 void manager_feed(Manager *m, const Event *ev) {
+        if (ev->type == EVENT_SHUTDOWN)
+                state_set_shut_down(true); /* a crash must not open the door again */
         if (push(m, ev) < 0) {
                 journal_write(LOG_ERR, JOURNAL_PLAIN, ev->query_id, "Out of memory: an event was lost");
                 return;

@@ -14,6 +14,13 @@ static void maybe_ready(Manager *m) {
         if (m->ready || !m->listed || !m->slice_set || m->n_stale > 0)
                 return;
         m->ready = true;
+        results_remove_all(); /* of queries that nobody knows any more */
+        if (state_is_shut_down()) {
+                journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0,
+                              "Shutdown was called before the crash: no queries are accepted until penstockd.service is "
+                              "restarted");
+                manager_feed(m, &(Event) { .type = EVENT_SHUTDOWN, .shutdown_usec = 0 });
+        }
         m->on_ready(0, &none, m->ready_userdata);
 }
 
