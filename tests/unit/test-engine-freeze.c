@@ -59,6 +59,22 @@ static void who_waits_is_served_in_order(void **state) {
         assert_false(kit_frozen(2) || kit_frozen(4));
 }
 
+static void all_that_can_be_paid_are_served_in_one_step(void **state) {
+        Config c = kit_pool_config(3, 576 * MIB);
+
+        (void) state;
+        kit_reopen(&c);
+        kit_submit(&kit, (QuerySpec) { .initial_bytes = 448 * MIB });
+        kit_plain(&kit);
+        kit_plain(&kit);
+        kit_need(&kit, 2, 63 * MIB);
+        kit_need(&kit, 3, 63 * MIB);
+        kit.slow_limits = kit.slow_units = true; /* no other step follows */
+        kit_exit(&kit, 1, 0);
+        assert_int_equal(kit_saw(&kit, ACTION_THAW, 2), 1);
+        assert_int_equal(kit_saw(&kit, ACTION_THAW, 3), 1);
+}
+
 static void nobody_overtakes_who_waits_frozen(void **state) {
         Config c = kit_pool_config(4, 640 * MIB);
 
@@ -346,6 +362,7 @@ int main(void) {
                 KIT_TEST(a_thaw_comes_after_the_limit),
                 KIT_TEST(samples_of_the_frozen_are_void),
                 KIT_TEST(who_waits_is_served_in_order),
+                KIT_TEST(all_that_can_be_paid_are_served_in_one_step),
                 KIT_TEST(nobody_overtakes_who_waits_frozen),
                 KIT_TEST(when_nobody_can_go_on_the_youngest_of_the_lowest_priority_is_the_victim),
                 KIT_TEST(a_victim_is_one_whose_end_helps),

@@ -186,6 +186,38 @@ static void a_query_at_rest_near_its_limit_is_let_alone(void **state) {
         assert_int_equal(kit_lease(2), 128 * MIB);
 }
 
+static void who_was_refused_is_looked_at_when_a_dead_unit_is_gone_too(void **state) {
+        (void) state;
+        kit_one_has_the_pool(EXHAUSTION_FAIL);
+        kit_need(&kit, 2, 60 * MIB);
+        kit.slow_units = true;
+        kit_report(&kit, 1, (EndedReport) { .numbers.residual_bytes = 384 * MIB }, NULL);
+        kit_need(&kit, 2, 60 * MIB);
+        assert_int_equal(kit_lease(2), 64 * MIB);
+        kit_gone(&kit, 1);
+        assert_int_equal(kit_saw(&kit, ACTION_SAMPLE, 2), 1);
+        assert_true(engine_deadline(kit.engine) > kit.now_usec + USEC_PER_SEC); /* asked for, and not once more */
+        kit_event(&kit, EVENT_CANCEL, 2);
+        kit_plain(&kit);
+        kit_exit(&kit, 3, 0);
+        assert_int_equal(kit_saw(&kit, ACTION_SAMPLE, 2), 0); /* who is ending needs none */
+}
+
+static void a_query_that_was_paid_is_watched_anew_at_its_next_limit(void **state) {
+        (void) state;
+        kit_one_has_the_pool(EXHAUSTION_FREEZE);
+        for (unsigned i = 0; i < 3; i++)
+                kit_need(&kit, 2, 55 * MIB);
+        kit_submit(&kit, (QuerySpec) { .initial_bytes = 300 * MIB });
+        kit_exit(&kit, 1, 0); /* 3 had waited for it and takes 236M; 148M are left */
+        kit_need(&kit, 2, 55 * MIB);
+        assert_int_equal(kit_lease(2), 128 * MIB);
+        kit_need(&kit, 2, 127 * MIB);
+        assert_true(kit_lease(2) > 128 * MIB);
+        kit_need(&kit, 2, kit_lease(2) * 80 / 100);
+        assert_int_equal(engine_deadline(kit.engine), kit.now_usec + GOVERNOR_SAMPLE_MIN_USEC);
+}
+
 static void a_query_that_creeps_near_its_limit_is_watched(void **state) {
         (void) state;
         kit_one_has_the_pool(EXHAUSTION_FREEZE);
@@ -291,6 +323,8 @@ int main(void) {
                 KIT_TEST(raises_are_counted_beyond_those_kept),
                 KIT_TEST(near_its_limit_is_not_there_yet),
                 KIT_TEST(a_query_at_rest_near_its_limit_is_let_alone),
+                KIT_TEST(who_was_refused_is_looked_at_when_a_dead_unit_is_gone_too),
+                KIT_TEST(a_query_that_was_paid_is_watched_anew_at_its_next_limit),
                 KIT_TEST(a_query_that_creeps_near_its_limit_is_watched),
                 KIT_TEST(under_fail_the_brake_goes_and_the_kernel_decides),
                 KIT_TEST(under_fail_it_may_still_be_saved_in_time),

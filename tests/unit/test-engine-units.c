@@ -266,7 +266,7 @@ static void waiting_units_are_bounded_however_long_the_queue(void **state) {
         }
         for (const Query *q = NULL; (q = engine_next(kit.engine, q));)
                 units += q->unit != UNIT_NONE;
-        assert_true(units <= engine_units_max(kit.engine));
+        assert_true(units <= 1 + 16 + 2); /* one runs, so many wait, and two compile for the head at the most */
         assert_true(units > 2); /* but compile errors do show early */
         for (uint64_t id = 1; id <= 400; id++) {
                 if (kit_state(&kit, id) == QUERY_COMPILING)

@@ -115,6 +115,37 @@ static void a_kill_before_the_raise_took_hold_is_not_the_maximum(void **state) {
         assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_QUOTA);
 }
 
+static void every_end_is_published_once_with_its_numbers(void **state) {
+        uint64_t id = kit_plain(&kit);
+
+        (void) state;
+        assert_int_equal(kit_query(&kit, id)->exit_status, -1); /* not known yet */
+        kit_report(&kit, id, (EndedReport) { .exit_status = -1, .exit_signal = SIGSEGV }, NULL);
+        assert_int_equal(kit_saw(&kit, ACTION_STATE, id), 1);
+        assert_int_equal(kit_notes(&kit, NOTE_END, id), 1);
+        assert_int_equal(kit_query(&kit, id)->exit_signal, SIGSEGV);
+        assert_int_equal(kit_query(&kit, id)->exit_status, -1);
+        kit.slow_units = true;
+        id = kit_plain(&kit);
+        kit_event(&kit, EVENT_CANCEL, id);
+        assert_int_equal(kit_saw(&kit, ACTION_STATE, id), 1);
+        assert_int_equal(kit_query(&kit, id)->exit_status, -1); /* it never ran */
+        kit_gone(&kit, id); /* its unit going later is no second end */
+        assert_int_equal(kit_saw(&kit, ACTION_STATE, id) + kit_notes(&kit, NOTE_END, id), 0);
+}
+
+static void a_unit_lost_before_the_run_says_so(void **state) {
+        uint64_t id;
+
+        (void) state;
+        kit.slow_units = true;
+        id = kit_plain(&kit);
+        kit_gone(&kit, id);
+        assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_WORKER);
+        assert_non_null(strstr(kit_query(&kit, id)->error.message, "before it could run"));
+        assert_int_equal(kit_query(&kit, id)->run, RUN_NONE);
+}
+
 static void an_asked_for_end_is_no_memory_verdict(void **state) {
         uint64_t id = kit_plain(&kit);
 
@@ -160,6 +191,8 @@ int main(void) {
                 KIT_TEST(every_death_says_whose_limit_it_was),
                 KIT_TEST(a_start_that_failed_says_why),
                 KIT_TEST(a_kill_before_the_raise_took_hold_is_not_the_maximum),
+                KIT_TEST(every_end_is_published_once_with_its_numbers),
+                KIT_TEST(a_unit_lost_before_the_run_says_so),
                 KIT_TEST(an_asked_for_end_is_no_memory_verdict),
                 KIT_TEST(final_numbers_outlive_the_query),
                 KIT_TEST(a_lost_unit_ends_its_query),

@@ -219,6 +219,33 @@ static void re_reading_with_stall_is_need_and_one_scan_is_not(void **state) {
         assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 2001 * MSEC).cause, RAISE_NONE);
 }
 
+static void anonymous_pages_that_come_back_count_as_re_reading(void **state) {
+        GovernorState g = {};
+        Sample s = { .pids = 1, .has_psi = true, .workingset_refault_file = 7, .workingset_refault_anon = 1000 };
+
+        (void) state;
+        governor_judge(&g, &s, QUOTA, MAXIMUM, 0);
+        s.stall_some_usec = 1000 * MSEC;
+        s.workingset_refault_anon += QUOTA / 4 / 4096 - 1;
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 1000 * MSEC).cause, RAISE_NONE);
+        s.workingset_refault_anon++;
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 1000 * MSEC).cause, RAISE_REFAULT);
+}
+
+static void stall_is_judged_since_the_last_raise_to_the_microsecond(void **state) {
+        GovernorState g = {};
+        Sample s = holding(60 * MIB);
+
+        (void) state;
+        governor_judge(&g, &s, QUOTA, MAXIMUM, 0);
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 100000 * MSEC).cause, RAISE_NEED);
+        s = (Sample) { .pids = 1, .has_psi = true, .workingset_refault_file = QUOTA / 4096 };
+        s.stall_some_usec = 75 * MSEC - 1; /* 5 % of one and a half seconds */
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 101500 * MSEC).cause, RAISE_NONE);
+        s.stall_some_usec++;
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 101500 * MSEC).cause, RAISE_REFAULT);
+}
+
 static void re_reading_without_stall_is_no_need(void **state) {
         GovernorState g = {};
         Sample s = { .pids = 1, .has_psi = true };
@@ -322,6 +349,8 @@ int main(void) {
                 cmocka_unit_test(page_cache_at_the_limit_is_no_reason),
                 cmocka_unit_test(charges_that_hit_the_limit_with_need_are_a_reason),
                 cmocka_unit_test(re_reading_with_stall_is_need_and_one_scan_is_not),
+                cmocka_unit_test(anonymous_pages_that_come_back_count_as_re_reading),
+                cmocka_unit_test(stall_is_judged_since_the_last_raise_to_the_microsecond),
                 cmocka_unit_test(re_reading_without_stall_is_no_need),
                 cmocka_unit_test(a_query_at_rest_is_not_sampled),
                 cmocka_unit_test(growth_in_the_upper_half_is_watched_closely),
