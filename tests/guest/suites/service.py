@@ -2,6 +2,7 @@
 """penstockd as a service of the host: start, stop, reload, restart, activation, and the end of all queries."""
 
 import os
+import signal
 
 from lib import cgroups
 from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
@@ -180,6 +181,11 @@ def shutdown():
     for q in others:
         expect_in(str(q.id), done.errors, "the message of shutdown")
         expect_equal(q.wait().status, 125, "the status of what was canceled")
+    run("--", "true").expect(125, "ShuttingDown")
+    before = daemon_pid()
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: daemon_pid() not in (0, before), "another penstockd runs")
+    wait_for(lambda: ctl("status").status == 0, "it answers")
     run("--", "true").expect(125, "ShuttingDown")
     system("systemctl", "restart", DAEMON)
     run("--", "true").expect(0)
