@@ -271,6 +271,24 @@ static void a_freeze_deadline_restarts_on_each_end_elsewhere(void **state) {
         assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 0), 1);
 }
 
+static void a_freeze_deadline_restarts_on_each_grant_elsewhere(void **state) {
+        Config c = kit_pool_config(3, 576 * MIB);
+
+        (void) state;
+        kit_reopen(&c);
+        kit_submit(&kit, (QuerySpec) { .initial_bytes = 448 * MIB });
+        kit_plain(&kit);
+        kit_submit(&kit, (QuerySpec) { .initial_bytes = 16 * MIB }); /* may grow inside its slot at any time */
+        kit_need(&kit, 2, 60 * MIB);
+        kit_pass(&kit, 50 * USEC_PER_SEC);
+        kit_need(&kit, 3, 15 * MIB);
+        assert_int_equal(kit_lease(3), 32 * MIB);
+        kit_pass(&kit, 60 * USEC_PER_SEC - 1);
+        assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 0), 0);
+        kit_pass(&kit, 1);
+        assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 0), 1);
+}
+
 static void a_victim_that_was_first_in_the_line_lets_the_next_go(void **state) {
         Config c = kit_pool_config(3, 640 * MIB); /* the pool: 448M */
 
@@ -374,6 +392,7 @@ int main(void) {
                 KIT_TEST(a_freeze_has_a_deadline_to_the_microsecond),
                 KIT_TEST(a_deadline_may_choose_another_than_who_waits),
                 KIT_TEST(a_freeze_deadline_restarts_on_each_end_elsewhere),
+                KIT_TEST(a_freeze_deadline_restarts_on_each_grant_elsewhere),
                 KIT_TEST(a_victim_that_was_first_in_the_line_lets_the_next_go),
                 KIT_TEST(one_deadlock_has_one_victim_also_past_a_deadline),
                 KIT_TEST(eight_that_need_most_of_the_budget_end_one_after_another),
