@@ -23,14 +23,6 @@ static void a_thaw_comes_after_the_limit(void **state) {
         assert_int_equal(kit_saw(&kit, ACTION_SAMPLE, 2), 1);
 }
 
-static void samples_of_the_frozen_are_void(void **state) {
-        (void) state;
-        kit_one_has_the_pool(EXHAUSTION_FREEZE);
-        kit_need(&kit, 2, 60 * MIB);
-        kit_need(&kit, 2, 64 * MIB);
-        assert_int_equal(kit.n_log, 0);
-}
-
 static void who_waits_is_served_in_order(void **state) {
         Config c = kit_pool_config(4, 640 * MIB); /* the pool: 384M */
 
@@ -378,7 +370,6 @@ static void a_canceled_waiter_is_killed_at_once_and_lets_the_next_go(void **stat
 int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(a_thaw_comes_after_the_limit),
-                KIT_TEST(samples_of_the_frozen_are_void),
                 KIT_TEST(who_waits_is_served_in_order),
                 KIT_TEST(all_that_can_be_paid_are_served_in_one_step),
                 KIT_TEST(nobody_overtakes_who_waits_frozen),

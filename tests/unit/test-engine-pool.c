@@ -286,6 +286,14 @@ static void leftovers_of_several_add_up(void **state) {
         assert_int_equal(engine_budget(kit.engine)->leftover_bytes, 4 * MIB);
 }
 
+static void samples_of_the_frozen_are_void(void **state) {
+        (void) state;
+        kit_one_has_the_pool(EXHAUSTION_FREEZE);
+        kit_need(&kit, 2, 60 * MIB);
+        kit_need(&kit, 2, 64 * MIB);
+        assert_int_equal(kit.n_log, 0);
+}
+
 static void a_query_that_is_asked_to_end_gets_no_more_and_is_not_frozen(void **state) {
         (void) state;
         kit_plain(&kit);
@@ -330,6 +338,7 @@ int main(void) {
                 KIT_TEST(under_fail_it_may_still_be_saved_in_time),
                 KIT_TEST(leftovers_are_subtracted_until_the_unit_is_gone),
                 KIT_TEST(leftovers_of_several_add_up),
+                KIT_TEST(samples_of_the_frozen_are_void),
                 KIT_TEST(a_query_that_is_asked_to_end_gets_no_more_and_is_not_frozen),
                 KIT_TEST(the_pool_is_whole_when_all_have_ended),
         };
