@@ -42,7 +42,7 @@ static const ConfigKeyInfo keys[_CONFIG_KEY_MAX] = {
         [CONFIG_QUERY_TIMEOUT_SEC] = USEC("QueryTimeoutSec", query_timeout_usec, "0", 0, UINT64_MAX, true,
                                           "How long a query may execute, frozen time aside; 0: without limit."),
         [CONFIG_SHUTDOWN_TIMEOUT_SEC] = USEC("ShutdownTimeoutSec", shutdown_timeout_usec, "30s", 0, UINT64_MAX, true,
-                                             "How long running queries may finish on shutdown; 0: cancel at once."),
+                                             "How long running queries may finish on Shutdown; 0: cancel at once."),
         [CONFIG_MAX_QUERIES_PER_USER] = COUNT("MaxQueriesPerUser", max_queries_per_user, "64", 1, UINT64_MAX, true,
                                               "How many queries one user may have waiting and running."),
         [CONFIG_EXHAUSTION_POLICY] =

@@ -294,8 +294,8 @@ static void settle_warm(Engine *e) {
         }
 }
 
-/* A reload: those who wait start by the new figures. Who has a unit keeps at most the maximum that it was made for;
- * a start that has become impossible for ever must not stay at the head of the queue. */
+/* A reload: those who wait start by the new figures, but none gets a larger maximum than its command and unit were
+ * made for; a start that has become impossible for ever must not stay at the head of the queue. */
 void admit_reconfigure(Engine *e) {
         for (size_t i = e->n_active; i > 0; i--) {
                 Query *q = e->active[i - 1];
@@ -311,7 +311,7 @@ void admit_reconfigure(Engine *e) {
                         end_query(e, q, QUERY_ERRORED, VERDICT_START, false, error.code, "%s", error.message);
                         continue;
                 }
-                q->max_bytes = q->unit == UNIT_NONE ? max : MIN(max, q->max_bytes);
+                q->max_bytes = MIN(max, q->max_bytes);
                 q->initial_bytes = MIN(initial, q->max_bytes);
         }
 }

@@ -169,7 +169,8 @@ void run_sample(Engine *e, Query *q, const Sample *s) {
         q->hungry = false;
         /* New threads need more headroom than memory.high was set for. */
         high = governor_high(q->lease.bytes, q->max_bytes, q->pids);
-        if (!q->headroom_off && high < q->high_bytes)
+        /* … but not below what it uses: the kernel reclaims in the writer's context, and that is the loop. */
+        if (!q->headroom_off && high < q->high_bytes && high >= s->current_bytes)
                 set_limits(e, q, ACTION_SET_LIMITS);
 }
 

@@ -41,6 +41,7 @@ typedef struct Entry {
         bool unit_requested;    /* StartTransientUnit was asked for and unit_gone not heard */
         bool fallen;            /* its tombstone is gone: the record goes with the unit */
         bool leaving;           /* released: no more commands */
+        bool handed;            /* EXECUTE was sent */
         bool started_told;      /* the engine was told that the unit is ready */
         bool ended_told;        /* … or that the engine has ended: acknowledge, do not release */
         WorkerConn *conn;
@@ -52,6 +53,8 @@ typedef struct Entry {
 Entry *entry_free(Entry *e); /* takes NULL, returns NULL */
 /* Close and drop all that belongs to the running query and its unit; the record stays. */
 void entry_drop_runtime(Entry *e);
+/* It has ended: what only its run needed, some of it large and some of it other people's pipe ends, goes at once. */
+void entry_drop_request(Entry *e);
 void entry_close_fd(int *fd); /* closes *@fd if it is open and sets it to -1 */
 
 struct Manager {
@@ -85,6 +88,8 @@ struct Manager {
         size_t n_forgotten;
         size_t n_stale;       /* units of an earlier life that must be gone before we serve */
         bool ready, listed, slice_set, said_no_psi;
+        bool reload_waits;    /* a larger budget waits for the slice */
+        uint64_t slice_bytes; /* as last asked for */
 };
 
 /* manager.c */
@@ -95,6 +100,9 @@ void manager_stale_gone(Manager *m); /* one unit of an earlier life is gone */
 void manager_fail(Manager *m, Entry *e, ErrorCode code, const char *message); /* its unit could not be made ready */
 
 int manager_on_timer(sd_event_source *s, uint64_t usec, void *userdata);
+
+/* manager_start.c: penstock.slice as large as what is promised and what is held; @on_done may be NULL */
+int manager_set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r, void *userdata));
 
 /* manager_unit.c: from ACTION_START_UNIT to EVENT_UNIT_READY, and EVENT_UNIT_GONE */
 void manager_start_unit(Manager *m, Entry *e);
@@ -109,6 +117,7 @@ void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_byt
 void manager_set_limits(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_bytes);
 void manager_sample(Manager *m, Entry *e);
 int manager_on_pressure(uint64_t query_id, uint64_t now_usec, void *userdata);
+void manager_hand_over_lost(Manager *m, Entry *e);
 void manager_on_compiled(WorkerConn *c, const WorkerCompiled *msg, void *userdata);
 void manager_on_failed(WorkerConn *c, const WorkerFailed *msg, void *userdata);
 void manager_on_exited(WorkerConn *c, const WorkerExited *msg, void *userdata);

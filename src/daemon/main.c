@@ -17,12 +17,16 @@
 #include "host/journal.h"
 #include "host/state_files.h"
 
+/* Less than TimeoutStopSec= of penstockd.service, more than CancelGraceSec= and a slow PID 1 need. */
+#define STOP_TIMEOUT_USEC (90 * USEC_PER_SEC)
+
 typedef struct Daemon {
         sd_event *event;
         sd_bus *bus;
         BusServer *server;
         Manager *manager;
-        bool stopping; /* SIGTERM came: leave when all queries have ended */
+        bool stopping;  /* SIGTERM came: leave when all queries have ended … */
+        bool all_ended; /* … and their units are gone: an orphaned worker would start penstockd again by its socket */
 } Daemon;
 
 /* Once per message, to the journal when it is there (PRIORITY= and fields), else to stderr. */
@@ -47,8 +51,24 @@ static void on_shutdown_done(const Error *error, void *userdata) {
         Daemon *d = userdata;
 
         bus_server_ops.shutdown_done(error, d->server);
-        if (d->stopping)
-                (void) sd_event_exit(d->event, 0);
+        d->all_ended = d->stopping;
+}
+
+static int on_post(sd_event_source *s, void *userdata) {
+        Daemon *d = userdata;
+
+        (void) s;
+        return d->all_ended && manager_units(d->manager) == 0 ? sd_event_exit(d->event, 0) : 0;
+}
+
+/* PID 1 does not answer, or a unit does not go: TimeoutStopSec= would kill us without a word. */
+static int on_stop_timeout(sd_event_source *s, uint64_t usec, void *userdata) {
+        Daemon *d = userdata;
+
+        (void) s;
+        (void) usec;
+        journal_write(LOG_WARNING, JOURNAL_PLAIN, 0, "%zu units of queries are left behind", manager_units(d->manager));
+        return sd_event_exit(d->event, 0);
 }
 
 static const ManagerOps manager_ops = { .signal = on_query_signal, .shutdown_done = on_shutdown_done };
@@ -87,7 +107,10 @@ static int on_sigterm(sd_event_source *s, const struct signalfd_siginfo *si, voi
 
         (void) s;
         (void) si;
+        if (d->stopping)
+                return 0;
         d->stopping = true;
+        (void) sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, STOP_TIMEOUT_USEC, 0, on_stop_timeout, d);
         (void) sd_notify(0, "STOPPING=1\nSTATUS=Ending all queries");
         manager_feed(d->manager, &(Event) { .type = EVENT_SHUTDOWN, .shutdown_usec = 0 });
         /* A stop by an operator opens the door again at the next start; a crash does not come by here. */
@@ -150,6 +173,8 @@ static int set_up(Daemon *d, Config *config, LanguageSet *languages, const char 
                 r = sd_event_add_signal(d->event, NULL, SIGHUP, on_sighup, d);
         if (r >= 0)
                 r = sd_event_set_watchdog(d->event, true);
+        if (r >= 0)
+                r = sd_event_add_post(d->event, NULL, on_post, d);
         if (r >= 0)
                 r = bus_server_new(d->bus, &d->server);
         if (r < 0)

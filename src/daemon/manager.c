@@ -45,6 +45,14 @@ Entry *manager_entry(const Manager *m, uint64_t id) {
         return i < m->n_entries && m->entries[i]->record.id == id ? m->entries[i] : NULL;
 }
 
+size_t manager_units(const Manager *m) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < m->n_entries; i++)
+                n += m->entries[i]->unit_requested;
+        return n;
+}
+
 const QueryRecord *manager_record(const Manager *m, uint64_t id) {
         Entry *e = manager_entry(m, id);
 
@@ -101,8 +109,7 @@ static void on_state(Manager *m, Entry *e) {
 
                 clock_gettime(CLOCK_REALTIME, &ts);
                 e->record.ended_realtime_usec = (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-                /* Whoever reads the results must see their end even if nothing was ever handed to a worker. */
-                entry_close_fd(&e->results_write_fd);
+                entry_drop_request(e);
         }
         m->ops->signal(MANAGER_QUERY_STATE, e->record.id, m->ops_userdata);
 }
@@ -253,6 +260,12 @@ static void step(Manager *m, struct PendingEvent *p) {
                 perform(m, &actions.v[i]);
 }
 
+/* What is held above a lowered budget comes back bit by bit, and the slice follows: lowered last, never below use. */
+static void follow_slice(Manager *m) {
+        if (m->slice_bytes > manager_slice_bytes(m) && m->ready && !m->reload_waits)
+                (void) manager_set_slice(m, 0, NULL);
+}
+
 void manager_feed(Manager *m, const Event *ev) {
         if (ev->type == EVENT_SHUTDOWN)
                 state_set_shut_down(true); /* a crash must not open the door again */
@@ -270,6 +283,7 @@ void manager_feed(Manager *m, const Event *ev) {
         }
         m->n_pending = 0;
         m->draining = false;
+        follow_slice(m);
         arm_timer(m);
 }
 
@@ -282,7 +296,18 @@ void manager_fail(Manager *m, Entry *e, ErrorCode code, const char *message) {
                 entry_drop_runtime(e);
 }
 
+static void on_slice_raised(int r, void *userdata) {
+        Manager *m = userdata;
+
+        if (r < 0)
+                journal_write(LOG_ERR, JOURNAL_CONFIG, 0, "penstock.slice could not be raised: %s", strerror(-r));
+        m->reload_waits = false;
+        manager_feed(m, &(Event) { .type = EVENT_CONFIG, .config = m->config });
+        (void) manager_set_slice(m, 0, NULL);
+}
+
 int manager_reload(Manager *m, Error *ret_error) {
+        uint64_t old_budget = m->config->max_memory_bytes;
         LanguageSet languages = {};
         Config config;
         int r;
@@ -299,13 +324,14 @@ int manager_reload(Manager *m, Error *ret_error) {
         config_move(m->config, &config);
         language_set_done(m->languages);
         *m->languages = languages;
-        manager_feed(m, &(Event) { .type = EVENT_CONFIG, .config = m->config });
         journal_write(LOG_INFO, JOURNAL_CONFIG, 0, "Configuration read again");
-        return systemd_slice_set(m->systemd, manager_slice_bytes(m),
-                                 m->config->concurrency_quota == UINT64_MAX
-                                                 ? 0
-                                                 : m->config->concurrency_quota * m->config->initial_bytes,
-                                 NULL, NULL);
+        if (m->config->max_memory_bytes <= old_budget) {
+                manager_feed(m, &(Event) { .type = EVENT_CONFIG, .config = m->config });
+                return manager_set_slice(m, 0, NULL);
+        }
+        /* The parent is raised first: nothing may be granted that the slice would kill. */
+        m->reload_waits = true;
+        return manager_set_slice(m, m->slice_bytes + (m->config->max_memory_bytes - old_budget), on_slice_raised);
 }
 
 const Engine *manager_engine(const Manager *m) {

@@ -15,7 +15,7 @@ typedef struct Manager Manager;
 /* What is known of a query beside the engine's record: kept until its tombstone falls out. Read-only for others. */
 typedef struct QueryRecord {
         uint64_t id;
-        Request request; /* query text and argv are dropped once the engine was handed over */
+        Request request; /* query text and argv are dropped when it has ended */
         uint64_t created_realtime_usec, ended_realtime_usec;
         char *control_group; /* "" until the unit runs */
         char *stderr_tail;   /* valid UTF-8, for the owner and root only; NULL: none */
@@ -74,6 +74,8 @@ int manager_reload(Manager *m, Error *ret_error);
 const Engine *manager_engine(const Manager *m);
 const Config *manager_config(const Manager *m); /* valid until the next reload */
 const LanguageSet *manager_languages(const Manager *m);
+/* Units that were asked for and are not gone yet. */
+size_t manager_units(const Manager *m);
 /* Also for tombstones; NULL when it fell out. */
 const QueryRecord *manager_record(const Manager *m, uint64_t id);
 /* The loop's time, as the engine knows it (CLOCK_MONOTONIC, usec). */

@@ -9,12 +9,14 @@
 #include "daemon/entry.h"
 #include "host/journal.h"
 
+/* What a compile step may leave charged: page tables and slab of a dead process, not files in memory. */
+#define COMPILE_RESIDUAL_MAX (2 * MIB)
 /* Of a language that says nothing and a caller who sends none. */
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
 /* The whole environment: what the caller sent, what the language adds where the caller is silent, and TMPDIR, which
  * only the unit knows. */
-static int make_environment(const Entry *e, const LanguageCommand *c, StrList *ret) {
+static int make_environment(const Entry *e, const LanguageCommand *c, bool own_path, StrList *ret) {
         const PairList *caller = &e->record.request.environment;
         const char *tmpdir = e->tmp == TMP_DISK ? "/var/tmp" : "/tmp";
         PairList all = {};
@@ -27,6 +29,8 @@ static int make_environment(const Entry *e, const LanguageCommand *c, StrList *r
                 r = pairlist_set(&all, c->environment.v[i].key, c->environment.v[i].value);
         for (size_t i = 0; i < caller->n && r >= 0; i++)
                 r = pairlist_set(&all, caller->v[i].key, caller->v[i].value);
+        if (own_path && r >= 0) /* the compile check is ours: not whatever the caller has of that name */
+                r = pairlist_set(&all, "PATH", DEFAULT_PATH);
         for (size_t i = 0; i < all.n && r >= 0; i++) {
                 if (asprintf(&text, "%s=%s", all.v[i].key, all.v[i].value) < 0)
                         r = -ENOMEM;
@@ -78,7 +82,7 @@ static int make_launch(const Entry *e, const LanguageCommand *c) {
                 .checks = checks,
                 .n_checks = make_checks(e, c->stdin_from, checks, LAUNCH_CHECKS_MAX),
         };
-        int fd = make_environment(e, c, &environment);
+        int fd = make_environment(e, c, c == &e->compile, &environment);
 
         if (fd >= 0) {
                 l.envp = environment.v;
@@ -140,8 +144,16 @@ static void feed_start_failure(Manager *m, Entry *e, EventType type, const Error
         if (e->groups)
                 (void) query_groups_final(e->groups, &ev.ended.report.numbers);
         ev.ended.error = error;
-        e->ended_told = type == EVENT_ENDED;
         manager_feed(m, &ev);
+}
+
+/* The worker is back, and what was sent to it was lost on the way: it never ran. */
+void manager_hand_over_lost(Manager *m, Entry *e) {
+        Error error = {};
+
+        error_set(&error, ERROR_INTERNAL, "its worker lost the hand-over");
+        e->watch = events_watch_free(e->watch);
+        feed_start_failure(m, e, EVENT_ENDED, &error);
 }
 
 void manager_compile(Manager *m, Entry *e) {
@@ -149,7 +161,7 @@ void manager_compile(Manager *m, Entry *e) {
         Error error = {};
 
         if (r >= 0)
-                r = worker_conn_send_compile(e->conn, launch, e->query_fd);
+                r = e->conn ? worker_conn_send_compile(e->conn, launch, e->query_fd) : -ENOTCONN;
         entry_close_fd(&launch);
         if (r >= 0)
                 return;
@@ -166,11 +178,20 @@ void manager_on_compiled(WorkerConn *c, const WorkerCompiled *msg, void *userdat
         Manager *m = userdata;
         Entry *e = worker_conn_userdata(c);
         Event ev = { .type = EVENT_COMPILED, .query_id = e->record.id };
+        uint64_t residual = 0;
         Error error = {};
 
         keep_tail(e, msg->stderr_tail, msg->stderr_len);
         decode_status(msg->wait_status, &ev.ended.report);
-        if (msg->step != WORKER_STEP_NONE) {
+        if (e->groups && query_groups_compile_residual(e->groups, &residual) == 0 && residual > COMPILE_RESIDUAL_MAX) {
+                /* It would stay charged to the slice while the query waits, and the budget knows nothing of it. */
+                ev.ended.report.start_failed = true;
+                error_set(&error, ERROR_COMPILATION_FAILED,
+                          "the compile check left %llu KiB of memory behind (files in /tmp or /dev/shm); at most %llu KiB are "
+                          "let pass",
+                          (unsigned long long) (residual / KIB), (unsigned long long) (COMPILE_RESIDUAL_MAX / KIB));
+                ev.ended.error = &error;
+        } else if (msg->step != WORKER_STEP_NONE) {
                 ev.ended.report.start_failed = true;
                 describe_step(msg->step, msg->error, msg->detail, e, &error);
                 ev.ended.error = &error;
@@ -214,7 +235,8 @@ void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_byt
                 fds.query_fd = e->query_fd;
                 fds.stdin_fd = e->stdio.stdin_fd;
                 fds.stderr_fd = e->stdio.stderr_fd;
-                r = worker_conn_send_execute(e->conn, &fds, m->config->results_max_bytes);
+                /* A worker that was lost while the query waited has no connection; its unit is about to go. */
+                r = e->conn ? worker_conn_send_execute(e->conn, &fds, m->config->results_max_bytes) : -ENOTCONN;
         }
         entry_close_fd(&fds.launch_fd);
         /* From now on the worker alone holds them: their ends are the query's ends. */
@@ -227,6 +249,7 @@ void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_byt
                 feed_start_failure(m, e, EVENT_ENDED, &error);
                 return;
         }
+        e->handed = true;
         manager_feed(m, &limits);
 }
 
@@ -261,6 +284,7 @@ void manager_on_failed(WorkerConn *c, const WorkerFailed *msg, void *userdata) {
 
         describe_step(msg->step, msg->error, msg->detail, e, &error);
         e->watch = events_watch_free(e->watch);
+        e->ended_told = true;
         feed_start_failure(userdata, e, EVENT_ENDED, &error);
         if (e->leaving)
                 (void) worker_conn_send_ack(c); /* said again after a reconnection */

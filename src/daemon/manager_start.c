@@ -67,6 +67,17 @@ static void on_slice(int r, void *userdata) {
         maybe_ready(m);
 }
 
+int manager_set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r, void *userdata)) {
+        const Config *c = m->config;
+        uint64_t bytes = MAX(manager_slice_bytes(m), at_least_bytes);
+        uint64_t low = c->concurrency_quota == UINT64_MAX ? 0 : c->concurrency_quota * c->initial_bytes;
+        int r = systemd_slice_set(m->systemd, bytes, low, on_done, m);
+
+        if (r >= 0)
+                m->slice_bytes = bytes;
+        return r;
+}
+
 static int manager_start(Manager *m, const ManagerSetup *setup, Error *ret_error) {
         int r;
 
@@ -83,11 +94,7 @@ static int manager_start(Manager *m, const ManagerSetup *setup, Error *ret_error
         if (r >= 0)
                 r = worker_link_new(m->event, setup->worker_listen_fd, &manager_worker_callbacks, m, &m->workers);
         if (r >= 0)
-                r = systemd_slice_set(m->systemd, manager_slice_bytes(m),
-                                      m->config->concurrency_quota == UINT64_MAX
-                                                      ? 0
-                                                      : m->config->concurrency_quota * m->config->initial_bytes,
-                                      on_slice, m);
+                r = manager_set_slice(m, 0, on_slice);
         if (r >= 0)
                 r = systemd_list_units(m->systemd, on_stale_unit, on_listed, m);
         if (r < 0)

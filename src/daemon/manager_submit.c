@@ -23,6 +23,24 @@ void entry_close_fd(int *fd) {
         *fd = -1;
 }
 
+void entry_drop_request(Entry *e) {
+        Request *r = &e->record.request;
+
+        language_command_done(&e->compile);
+        language_command_done(&e->execute);
+        strlist_done(&r->argv);
+        pairlist_done(&r->environment);
+        pairlist_done(&r->parameters);
+        free(r->gids);
+        r->gids = NULL;
+        r->n_gids = 0;
+        entry_close_fd(&e->query_fd);
+        /* Whoever reads the results must see their end even if nothing was ever handed to a worker. */
+        entry_close_fd(&e->results_write_fd);
+        entry_close_fd(&e->stdio.stdin_fd);
+        entry_close_fd(&e->stdio.stderr_fd);
+}
+
 void entry_drop_runtime(Entry *e) {
         worker_conn_close(e->conn);
         e->conn = NULL;
@@ -32,12 +50,7 @@ void entry_drop_runtime(Entry *e) {
         pathcheck_results_free(e->paths, e->n_paths);
         e->paths = NULL;
         e->n_paths = 0;
-        language_command_done(&e->compile);
-        language_command_done(&e->execute);
-        entry_close_fd(&e->query_fd);
-        entry_close_fd(&e->results_write_fd);
-        entry_close_fd(&e->stdio.stdin_fd);
-        entry_close_fd(&e->stdio.stderr_fd);
+        entry_drop_request(e);
 }
 
 Entry *entry_free(Entry *e) {
@@ -102,6 +115,10 @@ static int take_language(Entry *e, const Language *l, Error *ret_error) {
         int k;
 
         e->has_compile = l->compile.n > 0;
+        if (r->dependencies.n > 0 || l->dependencies.n > 0 || e->manager->config->executor_dependencies.n > 0)
+                return error_set(ret_error, ERROR_INVALID_ARGUMENT,
+                                 "dependencies: this version reads and checks [Dependency] sections, but cannot give them to a "
+                                 "query yet; remove them from the request, the language and ExecutorDependencies");
         k = language_execute_command(l, r, &x, &e->execute, ret_error);
         if (k >= 0 && e->has_compile)
                 k = language_compile_command(l, r, &x, &e->compile, ret_error);

@@ -22,7 +22,9 @@ uint64_t manager_slice_bytes(const Manager *m) {
         uint64_t slack = add_saturating(multiply_saturating(c->compile_concurrency, c->compile_memory_bytes),
                                         multiply_saturating(engine_units_max(m->engine), UNIT_ALLOWANCE_BYTES));
 
-        return add_saturating(add_saturating(c->max_memory_bytes, slack), SLICE_ALLOWANCE_BYTES);
+        /* What is still held above a budget that a reload lowered counts, too. */
+        return add_saturating(add_saturating(MAX(c->max_memory_bytes, budget_total_bytes(engine_budget(m->engine))), slack),
+                              SLICE_ALLOWANCE_BYTES);
 }
 
 /* The directories of which a unit has its own; of the last two only if homes are hidden from its language. */
@@ -286,7 +288,7 @@ static int make_groups(Manager *m, Entry *e, pid_t pid) {
 static bool is_expected(Entry *e, WorkerConn *c, bool first) {
         char expected[128], seen[512];
 
-        if (!e || !e->unit_requested || e->leaving)
+        if (!e || !e->unit_requested)
                 return false;
         if (worker_conn_peer_cgroup(c, seen, sizeof(seen)) < 0)
                 return false;
@@ -310,7 +312,11 @@ static int on_hello(WorkerConn *c, const WorkerHello *msg, pid_t pid, void *user
         worker_conn_close(e->conn); /* an older one that broke */
         e->conn = c;
         worker_conn_set_userdata(c, e);
-        if (msg->phase != WORKER_PHASE_NEW)
+        if (e->leaving) /* it was released before it could say hello */
+                return e->ended_told ? 0 : worker_conn_send_release(c);
+        if (e->handed && msg->phase < WORKER_PHASE_EXECUTING)
+                manager_hand_over_lost(m, e);
+        if (msg->phase != WORKER_PHASE_NEW || e->leaving)
                 return 0;
         snprintf(path, sizeof(path), "/penstock.slice/penstock-q%llu.service", (unsigned long long) e->record.id);
         free(e->record.control_group);

@@ -105,7 +105,7 @@ static int groups_open(QueryGroups *g) {
         const Opened list[] = {
                 { &g->files[GROUP_ENGINE_PROCS], g->engine_fd, "cgroup.procs", O_WRONLY, false },
                 { &g->files[GROUP_ENGINE_KILL], g->engine_fd, "cgroup.kill", O_WRONLY, false },
-                { &g->files[GROUP_ENGINE_FREEZE], g->engine_fd, "cgroup.freeze", O_WRONLY, false },
+                { &g->files[GROUP_ENGINE_FREEZE], g->engine_fd, "cgroup.freeze", O_RDWR, false },
                 { &g->files[GROUP_ENGINE_EVENTS], g->engine_fd, "cgroup.events", O_RDONLY, false },
                 { &g->files[GROUP_COMPILE_PROCS], g->compile_fd, "cgroup.procs", O_WRONLY, false },
                 { &g->files[GROUP_COMPILE_KILL], g->compile_fd, "cgroup.kill", O_WRONLY, false },
@@ -291,6 +291,25 @@ static int read_engine_file(const QueryGroups *g, const char *file, char *text, 
         r = cgroup_read_text(fd, text, size);
         close(fd);
         return r;
+}
+
+int query_groups_compile_residual(QueryGroups *g, uint64_t *ret_bytes) {
+        char text[GROUP_TEXT_MAX];
+        Sample s = {};
+        int r;
+        int fd = openat(g->compile_fd, "memory.stat", O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        r = cgroup_read_text(fd, text, sizeof text);
+        close(fd);
+        if (r == 0)
+                r = sample_parse_memory_stat(text, &s);
+        if (r < 0)
+                return r;
+        /* Files in memory alone: kernel memory of the dead goes away by itself. */
+        *ret_bytes = s.shmem_bytes;
+        return 0;
 }
 
 int query_groups_final(QueryGroups *g, FinalNumbers *ret) {

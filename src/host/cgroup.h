@@ -80,6 +80,8 @@ int query_groups_kill(QueryGroups *g, bool compile);
 int query_groups_signal(QueryGroups *g, int signo);
 int query_groups_sample(QueryGroups *g, Sample *ret);
 /* stall_usec is PSI's "some": any task waited. */
+/* What a compile step that ended left charged to compile/ and can't be dropped. */
+int query_groups_compile_residual(QueryGroups *g, uint64_t *ret_bytes);
 int query_groups_final(QueryGroups *g, FinalNumbers *ret);
 /* The lowest memory.max an administrator put on the unit, the slice or above: a cap. SIZE_INFINITY: none. */
 int query_groups_upper_cap(QueryGroups *g, uint64_t *ret_bytes);

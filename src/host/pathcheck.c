@@ -42,12 +42,17 @@ void pathcheck_results_free(PathcheckResult *results, size_t n) {
         free(results);
 }
 
+/* Children that hang in a file system that never answers (a user's own FUSE server can do that) are bounded. */
+#define PATHCHECK_LEFT_MAX 64u
+static unsigned n_left;
+
 static int on_child_gone(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
         pid_t pid = (pid_t) (intptr_t) userdata;
 
         (void) fd;
         (void) revents;
         (void) waitpid(pid, NULL, WNOHANG);
+        n_left--;
         sd_event_source_disable_unref(s);
         return 0;
 }
@@ -65,10 +70,12 @@ static void leave_child(Pathcheck *p) {
         pidfd = pidfd_open(p->pid, 0);
         if (pidfd < 0)
                 return;
+        n_left++;
         if (sd_event_add_io(p->event, &s, pidfd, EPOLLIN, on_child_gone, (void *) (intptr_t) p->pid) < 0 ||
             sd_event_source_set_io_fd_own(s, true) < 0) {
                 sd_event_source_unref(s);
                 close(pidfd);
+                n_left--;
         }
 }
 
@@ -157,6 +164,7 @@ static void child(const PathcheckRequest *r, int fd) {
         static Answer a;
         static struct stat as_root[PATHCHECK_ITEMS_MAX];
         sigset_t none;
+        int adjust;
 
         sigemptyset(&none);
         signal(SIGTERM, SIG_DFL);
@@ -165,6 +173,14 @@ static void child(const PathcheckRequest *r, int fd) {
                 _exit(1);
         /* a copy of an end of somebody's pipe would keep it open for as long as a file system hangs */
         (void) close_range(4, ~0U, 0);
+        /* nor is it as precious as we are */
+        adjust = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+        if (adjust >= 0) {
+                ssize_t written = write(adjust, "0", 1);
+
+                (void) written;
+                close(adjust);
+        }
         /* this is a copy of our memory, with other people's queries: not for the caller to trace */
         (void) prctl(PR_SET_DUMPABLE, 0);
         for (size_t i = 0; i < r->n_items; i++)
@@ -272,6 +288,8 @@ int pathcheck_start(sd_event *event, const PathcheckRequest *request, PathcheckD
 
         if (request->n_items == 0 || request->n_items > PATHCHECK_ITEMS_MAX)
                 return -EINVAL;
+        if (n_left >= PATHCHECK_LEFT_MAX)
+                return -EAGAIN;
         p = calloc(1, sizeof(*p));
         if (!p)
                 return -ENOMEM;

@@ -13,7 +13,7 @@ import time
 import traceback
 
 LIMIT = 120  # seconds until a condition is given up
-TEST_LIMIT = 420  # seconds until a test is
+TEST_LIMIT = 600  # seconds until a test is
 POLL = 0.02
 
 
