@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What breaks, or is made to break, takes nothing else with it: penstockd, other queries, descriptors, memory."""
+
+import os
+import signal
+import tempfile
+
+from lib import cgroups
+from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
+from lib.service import (
+    DAEMON,
+    Gated,
+    Running,
+    configured,
+    ctl,
+    ctl_start,
+    daemon_pid,
+    environment,
+    home,
+    language,
+    run,
+    status,
+    submit,
+    system,
+    wait_for_state,
+)
+
+QUOTA = 4  # ConcurrencyQuota as shipped
+
+
+def worker_of(query_id):
+    return min(cgroups.pids(f"{cgroups.unit_group(query_id)}/worker"), default=0)
+
+
+@test("a worker that is killed while its query waits ends that query alone, also when a slot is free at that moment")
+def lost_worker():
+    pid = daemon_pid()
+    running = [Gated("print('unharmed')") for _ in range(QUOTA)]
+    waiting = [submit("--", "echo", str(i)) for i in range(2)]  # these get a unit ahead of their turn
+    wait_for(lambda: all(worker_of(q) for q in waiting), "the waiting have a worker")
+    os.kill(worker_of(waiting[0]), signal.SIGKILL)
+    running[0].go()  # its slot is the next one's, perhaps before the unit is known to be gone
+    wait_for_state(waiting[0], "errored", "finished")
+    for q in running[1:]:
+        q.go()
+    for q in running:
+        expect_equal(q.wait().expect(0).text, "unharmed\n", "a neighbour's output")
+    wait_for_state(waiting[1], "finished")
+    for q in waiting:
+        ctl("done", str(q)).expect(0)
+    expect_equal(daemon_pid(), pid, "penstockd")
+
+
+@test("queries that end without ever having had a unit keep no descriptor, and their callers' pipes are closed")
+def waiting_leaves_nothing():
+    pid = daemon_pid()
+    running = [Gated() for _ in range(QUOTA)]
+    ahead = [submit("--", "true") for _ in range(3)]
+    # The first two get a unit ahead of their turn, and with it descriptors of their groups.
+    wait_for(lambda: all(worker_of(q) for q in ahead[:2]), "the first waiting have a worker")
+    before = len(os.listdir(f"/proc/{pid}/fd"))
+    for _ in range(2):
+        clients = [ctl_start("run", "--language", "shell", "-", stdin=text_file(200_000)) for _ in range(10)]
+        wait_for(lambda: status()["queueing"] + status()["created"] >= 10, "they wait")
+        for c in clients:
+            c.signal(signal.SIGKILL)
+        wait_for(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= before, f"descriptors are back at {before}")
+    # The reader of a caller's stderr gets its end although nothing ran.
+    script = "penstockctl run --queue-timeout 1 -- true 2>&1 | cat"
+    done = Running(["bash", "-c", script], cwd=home("alice"), env=environment("alice")).wait(120)
+    expect_in("QueueTimeout", done.text, "what came through the pipe")
+    for q in running:
+        q.go()
+        q.wait().expect(0)
+    for q in ahead:
+        ctl("wait", str(q)).expect(0)
+        ctl("done", str(q)).expect(0)
+    note(f"descriptors of penstockd: {before} before, {len(os.listdir(f'/proc/{pid}/fd'))} after")
+
+
+def text_file(size):
+    f = tempfile.TemporaryFile(dir="/var/tmp")
+    f.write(b"#" * size + b"\n")
+    f.seek(0)
+    return f
+
+
+LEAVES = "[Language]\nQueryFrom=argument\nCompile=sh -c 'head -c 30M /dev/zero >/dev/shm/left' {query}\nExecute=echo {query}\n"
+
+
+@test("a compile that leaves files in memory fails, and nothing of them stays charged")
+def compile_leaves_memory():
+    with language("leaves", LEAVES):
+        done = run("--language", "leaves", "x").expect(125, "CompilationFailed")
+        expect_in("memory behind", done.errors, "the message")
+        wait_for(lambda: not cgroups.unit_groups(), "its unit is gone")
+
+
+@test("the compile check is the service's program, whatever the caller has of that name in his PATH")
+def compile_path():
+    directory = f"{home('alice')}/bin"
+    os.makedirs(directory, exist_ok=True)
+    try:
+        with open(f"{directory}/python3", "w", encoding="ascii") as f:
+            f.write("#!/bin/sh\nexit 0\n")
+        os.chmod(f"{directory}/python3", 0o755)
+        env = environment("alice")
+        env["PATH"] = f"{directory}:{env['PATH']}"
+        run("--language", "python", "this is no python", env=env).expect(125, "CompilationFailed")
+    finally:
+        os.unlink(f"{directory}/python3")
+        os.rmdir(directory)
+
+
+@test("a reload to a smaller budget kills nothing that holds more, and the slice follows what comes back")
+def smaller_budget():
+    hold = "b = bytearray(500 << 20)\nprint('holds', flush=True)\nsys.stdin.readline()\nprint('unharmed')"
+    q = Gated(hold)
+    q.go()
+    q.wait_for_output(b"holds")
+    full = cgroups.limit(cgroups.SLICE)
+    with configured(MaxMemoryBytes="256M", MemoryBytesQuotaPerQuery="256M"):
+        held = cgroups.limit(cgroups.SLICE)
+        expect(held >= 500 << 20, f"the slice's limit is {held >> 20}M while 500M are held")
+        q.go()
+        expect_equal(q.wait().expect(0).text, "holds\nunharmed\n", "the output")
+        wait_for(lambda: cgroups.limit(cgroups.SLICE) < held, "the slice is lowered when all came back")
+    wait_for(lambda: cgroups.limit(cgroups.SLICE) == full, "the slice has its limit again")
+
+
+@test("a stop of penstockd while units are starting leaves none behind, and it stays stopped")
+def stop_while_starting():
+    clients = [ctl_start("run", "--", "sleep", "1000") for _ in range(6)]
+    wait_for(lambda: len(cgroups.unit_groups()) >= 1, "the first unit is there")
+    system("systemctl", "stop", DAEMON)
+    try:
+        for c in clients:
+            expect(c.wait(300).status != 0, "no client believes that it ran")
+        wait_for(lambda: not cgroups.unit_groups(), "no unit is left")
+        expect_equal(daemon_pid(), 0, "penstockd")
+    finally:
+        system("systemctl", "start", DAEMON)
