@@ -88,7 +88,8 @@ def over_its_maximum():
     expect_in(f"penstock-q{q.id}.service/engine are going to be killed due to memory.oom.group", kernel_log(), "the kernel's log")
     stats = ctl_json("stats", str(q.id))
     expect_equal(stats["error"]["name"], "MemoryLimitExceeded", "the error in stats")
-    expect(192 * MIB <= stats["memory_peak_bytes"] <= 256 * MIB, f"the peak: {stats['memory_peak_bytes']}")
+    # The kernel lets a dying task have a few pages more.
+    expect(192 * MIB <= stats["memory_peak_bytes"] <= 257 * MIB, f"the peak: {stats['memory_peak_bytes']}")
     check_raise_log(stats, 64 * MIB, 256 * MIB)
 
 

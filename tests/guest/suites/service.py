@@ -113,8 +113,8 @@ def stop_and_start():
     finally:
         os.unlink(DROP_IN)
     for q in running:
-        q.wait().expect(125, "Canceled", ["shuts down"])
-    waiting.wait().expect(125, "ShuttingDown|Canceled")
+        q.wait().expect(125, "ShuttingDown", ["shuts down"])
+    waiting.wait().expect(125, "ShuttingDown", ["shuts down"])
     wait_for(lambda: not cgroups.unit_groups(), "no unit is left")
     expect_equal(unit_property(DAEMON, "Result"), "success", "the result of penstockd")
     start_daemon()
