@@ -114,6 +114,23 @@ class Running:
             self.out_file.close()
 
 
+@contextlib.contextmanager
+def users():
+    """alice and bob, in the group penstock, and carol, who is not; those that are not there are made for the while."""
+    made = []
+    try:
+        for name, groups in (("alice", "penstock"), ("bob", "penstock"), ("carol", "")):
+            try:
+                pwd.getpwnam(name)
+            except KeyError:
+                system("useradd", "--key", "HOME_MODE=0700", "--create-home", "--user-group", "--shell", "/bin/bash", "--groups", groups, name)
+                made.append(name)
+        yield
+    finally:
+        for name in made:
+            system("userdel", "--remove", name, check=False)
+
+
 def identity(user, umask=0o022):
     """What Popen needs to start a process as USER, with all of the user's groups."""
     if user == "root":

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What breaks, or is made to break, takes nothing else with it: penstockd, other queries, descriptors, memory."""
 
+import collections
+import contextlib
 import os
+import re
 import signal
 import tempfile
 
 from lib import cgroups
-from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
+from lib.harness import Failure, expect, expect_equal, expect_in, fail, note, test, wait_for
 from lib.service import (
     DAEMON,
     Gated,
     Running,
     configured,
     ctl,
+    ctl_json,
     ctl_start,
     daemon_pid,
     environment,
@@ -51,20 +55,37 @@ def lost_worker():
     expect_equal(daemon_pid(), pid, "penstockd")
 
 
+def descriptors(pid):
+    """What penstockd has open, by kind: a path, or "socket", "pipe" and so on; those of queries without their number."""
+    found = collections.Counter()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            found[re.sub(r":\[\d+\]|\d+", "", os.readlink(f"/proc/{pid}/fd/{fd}"))] += 1
+    return found
+
+
+def wait_for_descriptors(pid, before):
+    try:
+        wait_for(lambda: not descriptors(pid) - before, "descriptors are as before")
+    except Failure:
+        fail(f"more descriptors than before: {descriptors(pid) - before}")
+
+
 @test("queries that end without ever having had a unit keep no descriptor, and their callers' pipes are closed")
 def waiting_leaves_nothing():
     pid = daemon_pid()
     running = [Gated() for _ in range(QUOTA)]
     ahead = [submit("--", "true") for _ in range(3)]
     # The first two get a unit ahead of their turn, and with it descriptors of their groups.
-    wait_for(lambda: all(worker_of(q) for q in ahead[:2]), "the first waiting have a worker")
-    before = len(os.listdir(f"/proc/{pid}/fd"))
+    # control_group is answered by the thread that opens them, when it has.
+    wait_for(lambda: all(ctl_json("show", str(q))["control_group"] for q in ahead[:2]), "the first waiting have their groups")
+    before = descriptors(pid)
     for _ in range(2):
         clients = [ctl_start("run", "--language", "shell", "-", stdin=text_file(200_000)) for _ in range(10)]
         wait_for(lambda: status()["queueing"] + status()["created"] >= 10, "they wait")
         for c in clients:
             c.signal(signal.SIGKILL)
-        wait_for(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= before, f"descriptors are back at {before}")
+        wait_for_descriptors(pid, before)
     # The reader of a caller's stderr gets its end although nothing ran.
     script = "penstockctl run --queue-timeout 1 -- true 2>&1 | cat"
     done = Running(["bash", "-c", script], cwd=home("alice"), env=environment("alice")).wait(120)
@@ -75,7 +96,7 @@ def waiting_leaves_nothing():
     for q in ahead:
         ctl("wait", str(q)).expect(0)
         ctl("done", str(q)).expect(0)
-    note(f"descriptors of penstockd: {before} before, {len(os.listdir(f'/proc/{pid}/fd'))} after")
+    note(f"descriptors of penstockd: {before.total()} before, {descriptors(pid).total()} after")
 
 
 def text_file(size):
