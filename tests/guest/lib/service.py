@@ -123,7 +123,7 @@ def users():
             try:
                 pwd.getpwnam(name)
             except KeyError:
-                system("useradd", "--key", "HOME_MODE=0700", "--create-home", "--user-group", "--shell", "/bin/bash", "--groups", groups, name)
+                system("useradd", "--key", "HOME_MODE=0700", "--create-home", "--user-group", "--groups", groups, name)
                 made.append(name)
         yield
     finally:
@@ -146,7 +146,7 @@ def home(user):
 
 def environment(user, **more):
     """As after a login."""
-    path = "/usr/local/bin:/usr/bin:/bin"
+    path = "/usr/local/bin:/usr/bin:/bin" + (":/usr/sbin:/sbin" if user == "root" else "")
     return {"PATH": path, "HOME": home(user), "USER": user, "LOGNAME": user, "SHELL": "/bin/bash", "LANG": "C.UTF-8", **more}
 
 
