@@ -306,6 +306,22 @@ static void on_slice_raised(int r, void *userdata) {
         (void) manager_set_slice(m, 0, NULL);
 }
 
+/* Hand the new figures to the engine: the parent is raised first, so that nothing is granted that the slice would kill,
+ * and lowered last. */
+static int apply_config(Manager *m, uint64_t old_budget) {
+        int r;
+
+        if (m->config->max_memory_bytes <= old_budget) {
+                manager_feed(m, &(Event) { .type = EVENT_CONFIG, .config = m->config });
+                return manager_set_slice(m, 0, NULL);
+        }
+        m->reload_waits = true;
+        r = manager_set_slice(m, m->slice_bytes, on_slice_raised);
+        if (r < 0)
+                m->reload_waits = false; /* nobody would end the wait; what is lent stays as it was */
+        return r;
+}
+
 int manager_reload(Manager *m, Error *ret_error) {
         uint64_t old_budget = m->config->max_memory_bytes;
         LanguageSet languages = {};
@@ -325,13 +341,10 @@ int manager_reload(Manager *m, Error *ret_error) {
         language_set_done(m->languages);
         *m->languages = languages;
         journal_write(LOG_INFO, JOURNAL_CONFIG, 0, "Configuration read again");
-        if (m->config->max_memory_bytes <= old_budget) {
-                manager_feed(m, &(Event) { .type = EVENT_CONFIG, .config = m->config });
-                return manager_set_slice(m, 0, NULL);
-        }
-        /* The parent is raised first: nothing may be granted that the slice would kill. */
-        m->reload_waits = true;
-        return manager_set_slice(m, m->slice_bytes + (m->config->max_memory_bytes - old_budget), on_slice_raised);
+        r = apply_config(m, old_budget);
+        if (r < 0)
+                return error_set(ret_error, ERROR_INTERNAL, "the limit of penstock.slice can't be set: %s", strerror(-r));
+        return 0;
 }
 
 const Engine *manager_engine(const Manager *m) {

@@ -309,12 +309,15 @@ static int on_hello(WorkerConn *c, const WorkerHello *msg, pid_t pid, void *user
                               (unsigned long long) msg->header.id);
                 return -EPERM;
         }
+        if (e->leaving && !e->ended_told) { /* it was released before it could say hello */
+                r = worker_conn_send_release(c);
+                if (r < 0)
+                        return r; /* refused, and so not ours to keep: it tries again */
+        }
         worker_conn_close(e->conn); /* an older one that broke */
         e->conn = c;
         worker_conn_set_userdata(c, e);
-        if (e->leaving) /* it was released before it could say hello */
-                return e->ended_told ? 0 : worker_conn_send_release(c);
-        if (e->handed && msg->phase < WORKER_PHASE_EXECUTING)
+        if (!e->leaving && e->handed && msg->phase < WORKER_PHASE_EXECUTING)
                 manager_hand_over_lost(m, e);
         if (msg->phase != WORKER_PHASE_NEW || e->leaving)
                 return 0;
