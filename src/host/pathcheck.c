@@ -5,14 +5,12 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
-#include <signal.h>
-#include <string.h>
 #include <stdio.h>
-#include <sys/pidfd.h>
-#include <sys/prctl.h>
+#include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include "host/child.h"
 
 /* What the child writes for one item, of a fixed size. */
 typedef struct Answer {
@@ -44,40 +42,6 @@ void pathcheck_results_free(PathcheckResult *results, size_t n) {
 
 /* Children that hang in a file system that never answers (a user's own FUSE server can do that) are bounded. */
 #define PATHCHECK_LEFT_MAX 64u
-static unsigned n_left;
-
-static int on_child_gone(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        pid_t pid = (pid_t) (intptr_t) userdata;
-
-        (void) fd;
-        (void) revents;
-        (void) waitpid(pid, NULL, WNOHANG);
-        n_left--;
-        sd_event_source_disable_unref(s);
-        return 0;
-}
-
-/* A child that hangs in a file system dies when the kernel lets it: the loop keeps its pidfd until then. */
-static void leave_child(Pathcheck *p) {
-        sd_event_source *s = NULL;
-        int pidfd;
-
-        if (p->pid <= 0)
-                return;
-        (void) kill(p->pid, SIGKILL);
-        if (waitpid(p->pid, NULL, WNOHANG) == p->pid)
-                return;
-        pidfd = pidfd_open(p->pid, 0);
-        if (pidfd < 0)
-                return;
-        n_left++;
-        if (sd_event_add_io(p->event, &s, pidfd, EPOLLIN, on_child_gone, (void *) (intptr_t) p->pid) < 0 ||
-            sd_event_source_set_io_fd_own(s, true) < 0) {
-                sd_event_source_unref(s);
-                close(pidfd);
-                n_left--;
-        }
-}
 
 Pathcheck *pathcheck_free(Pathcheck *p) {
         if (!p)
@@ -86,7 +50,7 @@ Pathcheck *pathcheck_free(Pathcheck *p) {
         sd_event_source_disable_unref(p->timer);
         if (p->fd >= 0)
                 close(p->fd);
-        leave_child(p);
+        child_leave(p->event, p->pid);
         pathcheck_results_free(p->results, p->n_results);
         free(p->answers);
         free(p);
@@ -163,45 +127,17 @@ static void look(const PathcheckItem *item, const struct stat *as_root, Answer *
 static void child(const PathcheckRequest *r, int fd) {
         static Answer a;
         static struct stat as_root[PATHCHECK_ITEMS_MAX];
-        sigset_t none;
-        int adjust;
 
-        sigemptyset(&none);
-        signal(SIGTERM, SIG_DFL);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-        if (dup2(fd, 3) < 0)
-                _exit(1);
-        /* a copy of an end of somebody's pipe would keep it open for as long as a file system hangs */
-        (void) close_range(4, ~0U, 0);
-        /* nor is it as precious as we are */
-        adjust = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-        if (adjust >= 0) {
-                ssize_t written = write(adjust, "0", 1);
-
-                (void) written;
-                close(adjust);
-        }
-        /* this is a copy of our memory, with other people's queries: not for the caller to trace */
-        (void) prctl(PR_SET_DUMPABLE, 0);
+        child_shed(fd);
         for (size_t i = 0; i < r->n_items; i++)
                 look_as_root(&r->items[i], &as_root[i]);
         if (setgroups(r->n_gids, r->gids) < 0 || setresgid(r->gid, r->gid, r->gid) < 0 ||
             setresuid(r->uid, r->uid, r->uid) < 0)
                 _exit(1);
         for (size_t i = 0; i < r->n_items; i++) {
-                const char *p = (const char *) &a;
-                size_t left = sizeof(a);
-
                 memset(&a, 0, sizeof(a));
                 look(&r->items[i], &as_root[i], &a);
-                while (left > 0) {
-                        ssize_t n = write(3, p, left);
-
-                        if (n < 0 && errno != EINTR)
-                                _exit(1);
-                        p += n > 0 ? n : 0;
-                        left -= n > 0 ? (size_t) n : 0;
-                }
+                child_answer(&a, sizeof(a));
         }
         _exit(0);
 }
@@ -288,7 +224,7 @@ int pathcheck_start(sd_event *event, const PathcheckRequest *request, PathcheckD
 
         if (request->n_items == 0 || request->n_items > PATHCHECK_ITEMS_MAX)
                 return -EINVAL;
-        if (n_left >= PATHCHECK_LEFT_MAX)
+        if (child_left() >= PATHCHECK_LEFT_MAX)
                 return -EAGAIN;
         p = calloc(1, sizeof(*p));
         if (!p)
