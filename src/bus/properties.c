@@ -55,10 +55,9 @@ static int append_language(sd_bus_message *m, QueryView *v) {
 }
 
 static int append_unit(sd_bus_message *m, QueryView *v) {
-        char name[64];
+        char name[QUERY_UNIT_NAME_MAX];
 
-        snprintf(name, sizeof(name), "penstock-q%llu.service", ULL(v->query->id));
-        return append_string(m, name);
+        return append_string(m, query_unit_name(v->query->id, name));
 }
 
 static int append_control_group(sd_bus_message *m, QueryView *v) {

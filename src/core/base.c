@@ -25,6 +25,10 @@ static const char *skip_blanks(const char *s) {
         return s;
 }
 
+uint64_t add_saturating(uint64_t a, uint64_t b) {
+        return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 uint64_t multiply_saturating(uint64_t a, uint64_t b) {
         uint64_t product;
 

@@ -11,10 +11,6 @@
 #define ACTIONS_PER_QUERY_MAX 12
 #define ACTIONS_BASE 16
 
-uint64_t usec_add(uint64_t a, uint64_t b) {
-        return a > USEC_INFINITY - b ? USEC_INFINITY : a + b;
-}
-
 static int actions_reserve(ActionList *l, size_t n) {
         Action *v;
 
@@ -259,7 +255,7 @@ int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actio
         return 0;
 }
 
-static uint64_t query_deadline(const Engine *e, const Query *q) {
+static uint64_t query_deadline(const Query *q) {
         uint64_t d = q->forget_usec ? q->forget_usec : USEC_INFINITY;
 
         if (!query_is_live(q))
@@ -273,7 +269,6 @@ static uint64_t query_deadline(const Engine *e, const Query *q) {
                 d = MIN(d, q->sample_due_usec);
         if (q->frozen)
                 d = MIN(d, q->frozen_deadline_usec);
-        (void) e;
         return MIN(d, MIN(admit_query_timeout(q), admit_queue_timeout(q)));
 }
 
@@ -281,7 +276,7 @@ uint64_t engine_deadline(const Engine *e) {
         uint64_t d = e->shutdown_pending ? e->shutdown_deadline_usec : USEC_INFINITY;
 
         for (size_t i = 0; i < e->n_active; i++)
-                d = MIN(d, query_deadline(e, e->active[i]));
+                d = MIN(d, query_deadline(e->active[i]));
         return d;
 }
 
@@ -324,10 +319,10 @@ bool engine_is_shut_down(const Engine *e) {
 }
 
 uint64_t engine_units_max(const Engine *e) {
-        uint64_t known = usec_add(e->config.concurrency_quota, e->config.queue_size), n;
+        uint64_t known = add_saturating(e->config.concurrency_quota, e->config.queue_size), n;
 
         /* Those that run and those that wait with one; and as many again that are just leaving. */
-        n = usec_add(e->config.concurrency_quota, MAX(e->config.warm_units, ENGINE_UNITS_WAITING_MAX));
-        n = MIN(usec_add(n, e->config.compile_concurrency), known);
+        n = add_saturating(e->config.concurrency_quota, MAX(e->config.warm_units, ENGINE_UNITS_WAITING_MAX));
+        n = MIN(add_saturating(n, e->config.compile_concurrency), known);
         return n > UINT64_MAX / 2 ? UINT64_MAX : 2 * n;
 }

@@ -10,6 +10,9 @@
 #include "core/config.h"
 #include "core/query.h"
 
+/* Records of queries that left, for show, stats, wait and done on any ID lately issued: the last so many. */
+#define ENGINE_TOMBSTONES 1024u
+
 typedef enum EventType {
         EVENT_REQUEST,      /* .request; answered by ACTION_ADMITTED or ACTION_REFUSED */
         EVENT_UNIT_READY,   /* its worker is there and has the groups */

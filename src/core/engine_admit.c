@@ -22,11 +22,11 @@ static bool effective_memory(const Engine *e, const QuerySpec *spec, uint64_t *r
                 error_set(error, ERROR_INVALID_ARGUMENT,
                           "memory_max_bytes %s is more than one query may have (%s); MemoryBytesQuotaPerQuery sets that",
                           size_format(max, a), size_format(c->per_query_bytes, b));
-        else if (max < ENGINE_QUERY_BYTES_MIN || initial < ENGINE_QUERY_BYTES_MIN)
+        else if (max < MEMORY_QUOTA_BYTES_MIN || initial < MEMORY_QUOTA_BYTES_MIN)
                 error_set(error, ERROR_INVALID_ARGUMENT, "%s %s is less than the least quota of %s",
-                          max < ENGINE_QUERY_BYTES_MIN ? "memory_max_bytes" : "memory_initial_bytes",
-                          size_format(max < ENGINE_QUERY_BYTES_MIN ? max : initial, a),
-                          size_format(ENGINE_QUERY_BYTES_MIN, b));
+                          max < MEMORY_QUOTA_BYTES_MIN ? "memory_max_bytes" : "memory_initial_bytes",
+                          size_format(max < MEMORY_QUOTA_BYTES_MIN ? max : initial, a),
+                          size_format(MEMORY_QUOTA_BYTES_MIN, b));
         else if (initial > max)
                 error_set(error, ERROR_INVALID_ARGUMENT,
                           "memory_initial_bytes %s is more than the query's maximum of %s; lower it or raise "
@@ -46,7 +46,7 @@ static bool effective_memory(const Engine *e, const QuerySpec *spec, uint64_t *r
 
 /* Is there a place? Sets @error when not. */
 static bool has_room(const Engine *e, const QuerySpec *spec, Error *error) {
-        uint64_t live = 0, of_user = 0, room = usec_add(e->config.concurrency_quota, e->config.queue_size);
+        uint64_t live = 0, of_user = 0, room = add_saturating(e->config.concurrency_quota, e->config.queue_size);
 
         for (size_t i = 0; i < e->n_active; i++)
                 if (query_is_live(e->active[i])) {
@@ -139,14 +139,14 @@ int admit_request(Engine *e, const QuerySpec *spec) {
 uint64_t admit_query_timeout(const Query *q) {
         if (q->state != QUERY_EXECUTING || q->frozen || q->timeout_usec == 0)
                 return USEC_INFINITY;
-        return usec_add(usec_add(q->state_since_usec, q->timeout_usec), q->frozen_usec);
+        return add_saturating(add_saturating(q->state_since_usec, q->timeout_usec), q->frozen_usec);
 }
 
 uint64_t admit_queue_timeout(const Query *q) {
         if ((q->state != QUERY_QUEUEING && q->state != QUERY_CREATED) || q->queue_timeout_usec == 0)
                 return USEC_INFINITY;
         /* Waiting only: what the compile took does not count. */
-        return usec_add(usec_add(q->created_usec, q->queue_timeout_usec), q->booked_usec[QUERY_COMPILING]);
+        return add_saturating(add_saturating(q->created_usec, q->queue_timeout_usec), q->booked_usec[QUERY_COMPILING]);
 }
 
 static bool before(const Query *a, const Query *b) {
@@ -183,7 +183,7 @@ static void start_unit(Engine *e, Query *q) {
 static void begin_compile(Engine *e, Query *q) {
         q->run = RUN_COMPILING;
         q->compile_deadline_usec = e->config.compile_timeout_usec
-                                                   ? usec_add(e->now_usec, e->config.compile_timeout_usec)
+                                                   ? add_saturating(e->now_usec, e->config.compile_timeout_usec)
                                                    : USEC_INFINITY;
         engine_emit(e, ACTION_COMPILE, q);
 }

@@ -45,7 +45,7 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
                 engine_set_unit(e, q, UNIT_LEAVING);
                 engine_emit(e, ACTION_RELEASE_UNIT, q);
         }
-        q->forget_usec = e->config.results_keep_usec ? usec_add(e->now_usec, e->config.results_keep_usec) : 0;
+        q->forget_usec = e->config.results_keep_usec ? add_saturating(e->now_usec, e->config.results_keep_usec) : 0;
         if (q->done)
                 end_forget(e, q);
 }
@@ -78,7 +78,7 @@ void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool grac
         } else if (q->ending_killed || gracefully)
                 return; /* the first cause stays; a second, harder one only hurries */
         if (gracefully && !q->frozen && e->config.cancel_grace_usec > 0) {
-                q->ending_deadline_usec = usec_add(e->now_usec, e->config.cancel_grace_usec);
+                q->ending_deadline_usec = add_saturating(e->now_usec, e->config.cancel_grace_usec);
                 engine_emit(e, ACTION_TERMINATE, q);
         } else {
                 q->ending_killed = true;
@@ -313,7 +313,7 @@ static void cancel_for_shutdown(Engine *e, bool executing) {
 
 void end_shutdown(Engine *e, uint64_t usec) {
         e->shut_down = e->shutdown_pending = true;
-        e->shutdown_deadline_usec = usec_add(e->now_usec, usec);
+        e->shutdown_deadline_usec = add_saturating(e->now_usec, usec);
         cancel_for_shutdown(e, false);
         if (usec == 0) {
                 cancel_for_shutdown(e, true);

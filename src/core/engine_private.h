@@ -4,11 +4,8 @@
 #pragma once
 
 #include "core/engine.h"
+#include "core/request.h"
 
-/* Records of queries that left, for show, stats, wait and done on any ID lately issued. */
-#define ENGINE_TOMBSTONES 1024u
-/* The least one query may ask for: below it not even a shell starts. */
-#define ENGINE_QUERY_BYTES_MIN (1 * MIB)
 #define ENGINE_PAGE_BYTES UINT64_C(4096)
 /* Queries that wait with a unit of their own, compiled or made ahead: each costs PID 1, and a worker's memory. */
 #define ENGINE_UNITS_WAITING_MAX 16u
@@ -24,7 +21,7 @@ struct Engine {
         uint64_t next_id, now_usec;
         Query **active; /* in the order of submission */
         size_t n_active, allocated;
-        Query *tombstones[ENGINE_TOMBSTONES]; /* a ring: the slot of an ID is found by its position */
+        Query *tombstones[ENGINE_TOMBSTONES]; /* a ring */
         size_t n_tombstones, tombstone_next;
         Query *fallen; /* out of the ring, but their units still hold something */
         uint64_t n_executing, n_compile_slots, n_waiters, n_units, n_units_leaving, leftover_bytes;
@@ -41,7 +38,6 @@ Query *engine_lookup(const Engine *e, uint64_t id);
 static inline bool query_is_live(const Query *q) {
         return !query_state_is_end(q->state);
 }
-uint64_t usec_add(uint64_t a, uint64_t b); /* saturates at USEC_INFINITY */
 static inline uint64_t page_floor(uint64_t bytes) {
         return bytes == SIZE_INFINITY ? bytes : bytes - bytes % ENGINE_PAGE_BYTES;
 }

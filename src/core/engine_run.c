@@ -68,7 +68,7 @@ static void freeze(Engine *e, Query *q, uint64_t wanted_bytes, RaiseCause cause)
 
         q->frozen = true;
         q->frozen_since_usec = e->now_usec;
-        q->frozen_deadline_usec = usec_add(e->now_usec, e->config.freeze_timeout_usec);
+        q->frozen_deadline_usec = add_saturating(e->now_usec, e->config.freeze_timeout_usec);
         q->wanted_bytes = wanted_bytes;
         q->wanted_cause = cause;
         q->sample_due_usec = 0;
@@ -115,7 +115,7 @@ static void stay_hungry(Engine *e, Query *q, uint64_t need_bytes) {
                 q->hungry_pause_usec = 0;
         q->hungry = true;
         q->hungry_need_bytes = need_bytes;
-        q->sample_due_usec = q->hungry_pause_usec ? usec_add(e->now_usec, q->hungry_pause_usec) : 0;
+        q->sample_due_usec = q->hungry_pause_usec ? add_saturating(e->now_usec, q->hungry_pause_usec) : 0;
 }
 
 static void deny(Engine *e, Query *q, const GovernorDecision *d) {
@@ -161,7 +161,7 @@ void run_sample(Engine *e, Query *q, const Sample *s) {
         d = governor_judge(&q->governor, s, q->lease.bytes, q->max_bytes, e->now_usec);
         q->need_bytes = d.need_bytes;
         if (d.sample_after_usec)
-                q->sample_due_usec = usec_add(e->now_usec, d.sample_after_usec);
+                q->sample_due_usec = add_saturating(e->now_usec, d.sample_after_usec);
         if (d.cause != RAISE_NONE) {
                 raise_or_deny(e, q, &d);
                 return;
@@ -177,7 +177,7 @@ void run_sample(Engine *e, Query *q, const Sample *s) {
 void run_progress(Engine *e) {
         for (size_t i = 0; e->n_waiters > 0 && i < e->n_active; i++)
                 if (e->active[i]->frozen)
-                        e->active[i]->frozen_deadline_usec = usec_add(e->now_usec, e->config.freeze_timeout_usec);
+                        e->active[i]->frozen_deadline_usec = add_saturating(e->now_usec, e->config.freeze_timeout_usec);
 }
 
 static Query *first_waiter(const Engine *e) {
@@ -260,7 +260,7 @@ static bool serve_first_waiter(Engine *e) {
                 return false;
         thaw(e, q);
         /* It grew before it was frozen: look soon, the next event may come late. */
-        q->sample_due_usec = usec_add(e->now_usec, GOVERNOR_SAMPLE_MIN_USEC);
+        q->sample_due_usec = add_saturating(e->now_usec, GOVERNOR_SAMPLE_MIN_USEC);
         return true;
 }
 

@@ -2,6 +2,8 @@
 #include "core/query.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 const char *query_state_name(QueryState s) {
         static const char *const names[_QUERY_STATE_MAX] = {
@@ -64,4 +66,9 @@ uint64_t query_total_usec(const Query *q, uint64_t now_usec) {
 
 uint64_t query_frozen_usec(const Query *q, uint64_t now_usec) {
         return q->frozen_usec + (q->frozen ? now_usec - q->frozen_since_usec : 0);
+}
+
+const char *query_unit_name(uint64_t id, char buf[static QUERY_UNIT_NAME_MAX]) {
+        snprintf(buf, QUERY_UNIT_NAME_MAX, "penstock-q%" PRIu64 ".service", id);
+        return buf;
 }

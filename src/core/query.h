@@ -131,6 +131,10 @@ struct Query {
         Query *next_fallen;
 };
 
+/* The name of its unit, "penstock-q7.service", into @buf; returns @buf. */
+#define QUERY_UNIT_NAME_MAX 64
+const char *query_unit_name(uint64_t id, char buf[static QUERY_UNIT_NAME_MAX]);
+
 /* Move to @to, booking the time spent. The move must be legal (asserted: input never asks for a state). */
 void query_move(Query *q, QueryState to, uint64_t now_usec);
 

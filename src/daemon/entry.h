@@ -10,9 +10,6 @@
 #include "host/systemd.h"
 #include "host/worker_link.h"
 
-/* As many as the engine keeps tombstones. */
-#define MANAGER_TOMBSTONES 1024u
-
 typedef struct Entry {
         QueryRecord record;
         Manager *manager;
@@ -84,7 +81,7 @@ struct Manager {
         Entry *submitting;
         Error submit_error;
 
-        uint64_t forgotten[MANAGER_TOMBSTONES]; /* a ring of IDs */
+        uint64_t forgotten[ENGINE_TOMBSTONES]; /* a ring of IDs, in step with the engine's */
         size_t n_forgotten;
         size_t n_stale;       /* units of an earlier life that must be gone before we serve */
         bool ready, listed, slice_set, said_no_psi;
@@ -92,7 +89,13 @@ struct Manager {
         uint64_t slice_bytes; /* as last asked for */
 };
 
+/* Where a query may spill: on disk, the unit's private /var/tmp; in memory, its own tmpfs. */
+static inline const char *entry_tmpdir(TmpKind tmp) {
+        return tmp == TMP_DISK ? "/var/tmp" : "/tmp";
+}
+
 /* manager.c */
+uint64_t manager_time_of_day(void); /* CLOCK_REALTIME, usec */
 Entry *manager_entry(const Manager *m, uint64_t id);
 /* Its unit is gone, or never came to be: drop what belonged to it; @e itself goes when its tombstone fell out. */
 void manager_unit_gone(Manager *m, Entry *e);

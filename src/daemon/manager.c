@@ -17,12 +17,20 @@ struct PendingEvent {
         Error error;
 };
 
-uint64_t manager_now(const Manager *m) {
+static uint64_t read_clock(clockid_t clock) {
         struct timespec ts;
 
-        (void) m;
-        clock_gettime(CLOCK_MONOTONIC, &ts);
+        clock_gettime(clock, &ts);
         return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+uint64_t manager_now(const Manager *m) {
+        (void) m;
+        return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t manager_time_of_day(void) {
+        return read_clock(CLOCK_REALTIME);
 }
 
 static size_t entry_position(const Manager *m, uint64_t id) {
@@ -69,7 +77,7 @@ static void remove_entry(Manager *m, Entry *e) {
 
 /* The engine keeps so many tombstones; a record goes with its tombstone, or later with its unit. */
 static void remember_forgotten(Manager *m, uint64_t id) {
-        uint64_t *slot = &m->forgotten[m->n_forgotten++ % MANAGER_TOMBSTONES];
+        uint64_t *slot = &m->forgotten[m->n_forgotten++ % ENGINE_TOMBSTONES];
         Entry *oldest = *slot ? manager_entry(m, *slot) : NULL;
 
         *slot = id;
@@ -105,10 +113,7 @@ static void on_state(Manager *m, Entry *e) {
         const Query *q = engine_find(m->engine, e->record.id);
 
         if (q && query_state_is_end(q->state)) {
-                struct timespec ts;
-
-                clock_gettime(CLOCK_REALTIME, &ts);
-                e->record.ended_realtime_usec = (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+                e->record.ended_realtime_usec = manager_time_of_day();
                 entry_drop_request(e);
         }
         m->ops->signal(MANAGER_QUERY_STATE, e->record.id, m->ops_userdata);
@@ -361,13 +366,8 @@ const LanguageSet *manager_languages(const Manager *m) {
 
 void manager_memory_now(Manager *m, uint64_t id, uint64_t *ret_current_bytes, uint64_t *ret_peak_bytes) {
         Entry *e = manager_entry(m, id);
-        Sample s = {};
-        FinalNumbers n = {};
 
         *ret_current_bytes = *ret_peak_bytes = 0;
-        if (!e || !e->groups || query_groups_sample(e->groups, &s) < 0)
-                return;
-        *ret_current_bytes = s.current_bytes;
-        if (query_groups_final(e->groups, &n) == 0)
-                *ret_peak_bytes = n.memory_peak_bytes;
+        if (e && e->groups)
+                (void) query_groups_memory(e->groups, ret_current_bytes, ret_peak_bytes);
 }

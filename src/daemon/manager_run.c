@@ -18,13 +18,12 @@
  * only the unit knows. */
 static int make_environment(const Entry *e, const LanguageCommand *c, bool own_path, StrList *ret) {
         const PairList *caller = &e->record.request.environment;
-        const char *tmpdir = e->tmp == TMP_DISK ? "/var/tmp" : "/tmp";
         PairList all = {};
         char *text = NULL;
         int r = pairlist_set(&all, "PATH", DEFAULT_PATH);
 
         if (r >= 0)
-                r = pairlist_set(&all, "TMPDIR", tmpdir);
+                r = pairlist_set(&all, "TMPDIR", entry_tmpdir(e->tmp));
         for (size_t i = 0; i < c->environment.n && r >= 0; i++)
                 r = pairlist_set(&all, c->environment.v[i].key, c->environment.v[i].value);
         for (size_t i = 0; i < caller->n && r >= 0; i++)

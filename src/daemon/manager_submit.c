@@ -5,17 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/entry.h"
 #include "host/journal.h"
 #include "host/state_files.h"
 #include "worker/launch.h"
-
-/* The engine's disk space for spilling is the unit's private /var/tmp; in memory it is its own tmpfs. */
-#define TMPDIR_DISK "/var/tmp"
-#define TMPDIR_MEMORY "/tmp"
 
 void entry_close_fd(int *fd) {
         if (*fd >= 0)
@@ -70,7 +65,6 @@ Entry *entry_free(Entry *e) {
 
 static int entry_new(Manager *m, Request *r, SubmitFds *fds, Entry **ret) {
         Entry *e = calloc(1, sizeof(*e));
-        struct timespec ts;
 
         if (e) {
                 e->manager = m;
@@ -78,9 +72,7 @@ static int entry_new(Manager *m, Request *r, SubmitFds *fds, Entry **ret) {
                 e->stdio = *fds;
                 e->record.request = *r;
                 e->record.control_group = strdup("");
-                clock_gettime(CLOCK_REALTIME, &ts);
-                e->record.created_realtime_usec =
-                                (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+                e->record.created_realtime_usec = manager_time_of_day();
                 *r = (Request) REQUEST_INIT;
                 *fds = (SubmitFds) { -1, -1 };
         }
@@ -111,7 +103,7 @@ static int resolve_database(Request *r, const Language *l) {
 static int take_language(Entry *e, const Language *l, Error *ret_error) {
         const Request *r = &e->record.request;
         LanguageContext x = { .memory_max_bytes = e->max_bytes,
-                              .tmpdir = l->tmp == TMP_DISK ? TMPDIR_DISK : TMPDIR_MEMORY };
+                              .tmpdir = entry_tmpdir(l->tmp) };
         int k;
 
         e->has_compile = l->compile.n > 0;

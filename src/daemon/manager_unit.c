@@ -13,10 +13,6 @@
 /* penstock.slice on top of the budget: what is shared by all units. */
 #define SLICE_ALLOWANCE_BYTES (32 * MIB)
 
-static uint64_t add_saturating(uint64_t a, uint64_t b) {
-        return a > SIZE_INFINITY - b ? SIZE_INFINITY : a + b;
-}
-
 uint64_t manager_slice_bytes(const Manager *m) {
         const Config *c = m->config;
         uint64_t slack = add_saturating(multiply_saturating(c->compile_concurrency, c->compile_memory_bytes),
@@ -130,7 +126,7 @@ static void start_checked(Manager *m, Entry *e) {
         Error error = {};
         UnitSpec spec = {
                 .query_id = e->record.id,
-                .slice = "penstock.slice",
+                .slice = SYSTEMD_SLICE,
                 .description = "Penstock query",
                 .exec_argv = argv,
                 .memory_max_bytes = add_saturating(MAX(e->max_bytes, e->has_compile ? m->config->compile_memory_bytes : 0),
@@ -283,25 +279,32 @@ static int make_groups(Manager *m, Entry *e, pid_t pid) {
         return worker_conn_send_groups(e->conn, fds);
 }
 
+#define UNIT_CGROUP_MAX 128
+/* The group of a query's unit, or @below it, as /proc/PID/cgroup names it. Returns @buf. */
+static const char *unit_cgroup(uint64_t id, const char *below, char buf[static UNIT_CGROUP_MAX]) {
+        char name[QUERY_UNIT_NAME_MAX];
+
+        snprintf(buf, UNIT_CGROUP_MAX, "/" SYSTEMD_SLICE "/%s%s", query_unit_name(id, name), below);
+        return buf;
+}
+
 /* Somebody says to be the worker of a query. Only a process in the root group of a unit that we asked for is, and,
  * after we moved it, one in its worker/ group; never one in engine/ or compile/. */
 static bool is_expected(Entry *e, WorkerConn *c, bool first) {
-        char expected[128], seen[512];
+        char expected[UNIT_CGROUP_MAX], seen[512];
 
         if (!e || !e->unit_requested)
                 return false;
         if (worker_conn_peer_cgroup(c, seen, sizeof(seen)) < 0)
                 return false;
-        snprintf(expected, sizeof(expected), "/penstock.slice/penstock-q%llu.service%s",
-                 (unsigned long long) e->record.id, first ? "" : "/worker");
-        return strcmp(seen, expected) == 0;
+        return strcmp(seen, unit_cgroup(e->record.id, first ? "" : "/worker", expected)) == 0;
 }
 
 static int on_hello(WorkerConn *c, const WorkerHello *msg, pid_t pid, void *userdata) {
         Manager *m = userdata;
         Entry *e = manager_entry(m, msg->header.id);
         bool first = msg->phase == WORKER_PHASE_NEW && e && !e->groups;
-        char path[128];
+        char path[UNIT_CGROUP_MAX];
         int r;
 
         if (!is_expected(e, c, first)) {
@@ -321,9 +324,8 @@ static int on_hello(WorkerConn *c, const WorkerHello *msg, pid_t pid, void *user
                 manager_hand_over_lost(m, e);
         if (msg->phase != WORKER_PHASE_NEW || e->leaving)
                 return 0;
-        snprintf(path, sizeof(path), "/penstock.slice/penstock-q%llu.service", (unsigned long long) e->record.id);
         free(e->record.control_group);
-        e->record.control_group = strdup(path);
+        e->record.control_group = strdup(unit_cgroup(e->record.id, "", path));
         r = e->record.control_group ? make_groups(m, e, pid) : -ENOMEM;
         if (r < 0) {
                 journal_write(LOG_ERR, JOURNAL_UNIT_FAILED, e->record.id, "Query %llu: its groups can't be made: %s",

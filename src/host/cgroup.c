@@ -293,6 +293,26 @@ static int read_engine_file(const QueryGroups *g, const char *file, char *text, 
         return r;
 }
 
+static int read_engine_value(const QueryGroups *g, const char *file, uint64_t *ret) {
+        char text[64];
+        int r = read_engine_file(g, file, text, sizeof text);
+
+        return r < 0 ? r : sample_parse_value(text, ret);
+}
+
+int query_groups_memory(QueryGroups *g, uint64_t *ret_current_bytes, uint64_t *ret_peak_bytes) {
+        uint64_t current, peak;
+        int r = read_engine_value(g, "memory.current", &current);
+
+        if (r == 0)
+                r = read_engine_value(g, "memory.peak", &peak);
+        if (r < 0)
+                return r;
+        *ret_current_bytes = current;
+        *ret_peak_bytes = peak;
+        return 0;
+}
+
 int query_groups_compile_residual(QueryGroups *g, uint64_t *ret_bytes) {
         char text[GROUP_TEXT_MAX];
         Sample s = {};
@@ -320,9 +340,7 @@ int query_groups_final(QueryGroups *g, FinalNumbers *ret) {
 
         r = query_groups_sample(g, &s);
         if (r == 0)
-                r = read_engine_file(g, "memory.peak", text, sizeof text);
-        if (r == 0)
-                r = sample_parse_value(text, &f.memory_peak_bytes);
+                r = read_engine_value(g, "memory.peak", &f.memory_peak_bytes);
         if (r == 0)
                 r = read_engine_file(g, "cpu.stat", text, sizeof text);
         if (r == 0)

@@ -80,6 +80,8 @@ int query_groups_kill(QueryGroups *g, bool compile);
 int query_groups_signal(QueryGroups *g, int signo);
 int query_groups_sample(QueryGroups *g, Sample *ret);
 /* stall_usec is PSI's "some": any task waited. */
+/* memory.current and memory.peak of engine/, for a look; query_groups_sample() and _final() read much more. */
+int query_groups_memory(QueryGroups *g, uint64_t *ret_current_bytes, uint64_t *ret_peak_bytes);
 /* What a compile step that ended left charged to compile/ and can't be dropped. */
 int query_groups_compile_residual(QueryGroups *g, uint64_t *ret_bytes);
 int query_groups_final(QueryGroups *g, FinalNumbers *ret);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host/journal.h"
 
+#include "core/query.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +28,7 @@ const char *journal_message_id(JournalMessage m) {
 }
 
 void journal_write(int priority, JournalMessage m, uint64_t query_id, const char *format, ...) {
-        char message[1024], level[16], id[64], unit[64], kind[64];
+        char message[1024], level[16], id[64], unit[80], kind[64], name[QUERY_UNIT_NAME_MAX];
         struct iovec iov[5];
         size_t n = 0, len;
         va_list ap;
@@ -40,7 +42,7 @@ void journal_write(int priority, JournalMessage m, uint64_t query_id, const char
         iov[n++] = (struct iovec) { level, strlen(level) };
         if (query_id) {
                 snprintf(id, sizeof(id), "PENSTOCK_QUERY_ID=%llu", (unsigned long long) query_id);
-                snprintf(unit, sizeof(unit), "UNIT=penstock-q%llu.service", (unsigned long long) query_id);
+                snprintf(unit, sizeof(unit), "UNIT=%s", query_unit_name(query_id, name));
                 iov[n++] = (struct iovec) { id, strlen(id) };
                 iov[n++] = (struct iovec) { unit, strlen(unit) };
         }

@@ -218,13 +218,8 @@ uint64_t systemd_answer_usec(const SystemdLink *l) {
         return l->answer_usec;
 }
 
-const char *systemd_unit_name(uint64_t query_id, char buf[static UNIT_NAME_MAX]) {
-        snprintf(buf, UNIT_NAME_MAX, "penstock-q%" PRIu64 ".service", query_id);
-        return buf;
-}
-
 bool systemd_unit_id(const char *unit_name, uint64_t *ret_id) {
-        char buf[UNIT_NAME_MAX], number[24];
+        char buf[QUERY_UNIT_NAME_MAX], number[24];
         const char *digits, *dot;
         uint64_t id;
 
@@ -237,7 +232,7 @@ bool systemd_unit_id(const char *unit_name, uint64_t *ret_id) {
         memcpy(number, digits, (size_t) (dot - digits));
         number[dot - digits] = '\0';
         /* "007" would be another unit of the same number */
-        if (u64_parse(number, &id) < 0 || strcmp(systemd_unit_name(id, buf), unit_name) != 0)
+        if (u64_parse(number, &id) < 0 || strcmp(query_unit_name(id, buf), unit_name) != 0)
                 return false;
         *ret_id = id;
         return true;

@@ -8,8 +8,10 @@
 
 #include "core/base.h"
 #include "core/error.h"
+#include "core/query.h"
 
 #define SYSTEMD_CALLS_IN_FLIGHT 8
+#define SYSTEMD_SLICE "penstock.slice" /* where all queries live */
 
 typedef struct SystemdLink SystemdLink;
 
@@ -72,8 +74,5 @@ int systemd_list_units(SystemdLink *l, void (*on_unit)(uint64_t query_id, const 
 /* The last answer's time in usec, for the metrics. */
 uint64_t systemd_answer_usec(const SystemdLink *l);
 
-/* "penstock-q7.service" into @buf. */
-#define UNIT_NAME_MAX 64
-const char *systemd_unit_name(uint64_t query_id, char buf[static UNIT_NAME_MAX]);
-/* The ID in such a name; false for any other name. */
+/* The ID in a name that query_unit_name() made; false for any other name. */
 bool systemd_unit_id(const char *unit_name, uint64_t *ret_id);

@@ -7,8 +7,7 @@
 #include "host/cgroup.h"
 #include "host/systemd_private.h"
 
-#define SLICE "penstock.slice"
-#define SLICE_CGROUP "/penstock.slice"
+#define SLICE_CGROUP "/" SYSTEMD_SLICE
 /* PID 1 writes to the kernel in its loop, after it has answered: each further question takes it round once more. */
 #define SLICE_LOOKS 8
 
@@ -29,7 +28,7 @@ static void slice_done(SliceSet *s, int r) {
 static void on_slice_look(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply);
 
 static int slice_look(SliceSet *s) {
-        return systemd_call_get(s->link, SLICE, "org.freedesktop.systemd1.Slice", "MemoryMax", on_slice_look, 0, s,
+        return systemd_call_get(s->link, SYSTEMD_SLICE, "org.freedesktop.systemd1.Slice", "MemoryMax", on_slice_look, 0, s,
                                 free);
 }
 
@@ -72,7 +71,7 @@ static int slice_properties(SliceSet *s) {
                                                "SetUnitProperties");
 
         if (r >= 0)
-                r = sd_bus_message_append(m, "sba(sv)", SLICE, 1, 6, "MemoryAccounting", "b", 1, "CPUAccounting", "b",
+                r = sd_bus_message_append(m, "sba(sv)", SYSTEMD_SLICE, 1, 6, "MemoryAccounting", "b", 1, "CPUAccounting", "b",
                                           1, "IOAccounting", "b", 1, "TasksAccounting", "b", 1, "MemoryMax", "t",
                                           s->max_bytes, "MemoryLow", "t", s->low_bytes);
         if (r < 0) {
@@ -110,7 +109,7 @@ int systemd_slice_set(SystemdLink *l, uint64_t memory_max_bytes, uint64_t memory
         r = sd_bus_message_new_method_call(l->bus, &m, SYSTEMD_DESTINATION, SYSTEMD_PATH, SYSTEMD_MANAGER,
                                            "StartUnit");
         if (r >= 0)
-                r = sd_bus_message_append(m, "ss", SLICE, "fail");
+                r = sd_bus_message_append(m, "ss", SYSTEMD_SLICE, "fail");
         if (r < 0) {
                 sd_bus_message_unref(m);
                 free(s);

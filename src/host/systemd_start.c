@@ -18,13 +18,13 @@ static void on_reset(SystemdLink *l, uint64_t id, void *data, sd_bus_message *re
 
 static void unit_start_refused(Unit *u, sd_bus_message *reply) {
         const sd_bus_error *e = sd_bus_message_get_error(reply);
-        char name[UNIT_NAME_MAX];
+        char name[QUERY_UNIT_NAME_MAX];
 
         if (sd_bus_message_is_method_error(reply, ERROR_UNIT_EXISTS) && !u->retried) {
                 u->retried = true;
                 systemd_set_string(&u->early_job, NULL);
                 if (systemd_call_manager(u->link, "ResetFailedUnit", "s", on_reset, u->id,
-                                         systemd_unit_name(u->id, name), NULL) >= 0)
+                                         query_unit_name(u->id, name), NULL) >= 0)
                         return;
         }
         u->failure_r = sd_bus_message_is_method_error(reply, ERROR_UNIT_EXISTS) ? -EEXIST
@@ -85,13 +85,13 @@ static void unit_call_start(Unit *u) {
 
 static int make_start_message(SystemdLink *l, const UnitSpec *spec, sd_bus_message **ret, Error *ret_error) {
         sd_bus_message *m = NULL;
-        char name[UNIT_NAME_MAX];
+        char name[QUERY_UNIT_NAME_MAX];
         int r;
 
         r = sd_bus_message_new_method_call(l->bus, &m, SYSTEMD_DESTINATION, SYSTEMD_PATH, SYSTEMD_MANAGER,
                                            "StartTransientUnit");
         if (r >= 0)
-                r = sd_bus_message_append(m, "ss", systemd_unit_name(spec->query_id, name), "fail");
+                r = sd_bus_message_append(m, "ss", query_unit_name(spec->query_id, name), "fail");
         if (r >= 0)
                 r = systemd_props_append(m, spec, ret_error);
         if (r >= 0)

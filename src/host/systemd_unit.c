@@ -115,9 +115,9 @@ static void on_stop(SystemdLink *l, uint64_t id, void *data, sd_bus_message *rep
 }
 
 void systemd_unit_call_stop(Unit *u) {
-        char name[UNIT_NAME_MAX];
+        char name[QUERY_UNIT_NAME_MAX];
 
-        if (systemd_call_manager(u->link, "StopUnit", "ss", on_stop, u->id, systemd_unit_name(u->id, name),
+        if (systemd_call_manager(u->link, "StopUnit", "ss", on_stop, u->id, query_unit_name(u->id, name),
                                  "replace") < 0)
                 systemd_unit_look_after(u, STOP_LOOK_USEC);
 }
@@ -131,10 +131,10 @@ static void on_unref(SystemdLink *l, uint64_t id, void *data, sd_bus_message *re
 }
 
 static void unit_unref(Unit *u) {
-        char name[UNIT_NAME_MAX];
+        char name[QUERY_UNIT_NAME_MAX];
 
         u->ours = false;
-        (void) systemd_call_manager(u->link, "UnrefUnit", "s", on_unref, u->id, systemd_unit_name(u->id, name), NULL);
+        (void) systemd_call_manager(u->link, "UnrefUnit", "s", on_unref, u->id, query_unit_name(u->id, name), NULL);
         systemd_unit_look_after(u, STOP_LOOK_USEC);
 }
 
@@ -165,7 +165,7 @@ static void on_exit_status(SystemdLink *l, uint64_t id, void *data, sd_bus_messa
 
 static void on_result(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
         Unit *u = systemd_unit_find(l, id);
-        char name[UNIT_NAME_MAX];
+        char name[QUERY_UNIT_NAME_MAX];
         const char *result;
 
         (void) data;
@@ -175,7 +175,7 @@ static void on_result(SystemdLink *l, uint64_t id, void *data, sd_bus_message *r
         if (result)
                 systemd_set_string(&u->result, result);
         if (u->state == UNIT_AUTOPSY) {
-                if (systemd_call_get(l, systemd_unit_name(id, name), SERVICE_INTERFACE, "ExecMainStatus",
+                if (systemd_call_get(l, query_unit_name(id, name), SERVICE_INTERFACE, "ExecMainStatus",
                                      on_exit_status, id, NULL, NULL) < 0)
                         unit_fail(u, u->failure_r, u->failure);
                 return;
@@ -187,9 +187,9 @@ static void on_result(SystemdLink *l, uint64_t id, void *data, sd_bus_message *r
 }
 
 static void unit_ask_result(Unit *u) {
-        char name[UNIT_NAME_MAX];
+        char name[QUERY_UNIT_NAME_MAX];
 
-        if (systemd_call_get(u->link, systemd_unit_name(u->id, name), SERVICE_INTERFACE, "Result", on_result, u->id,
+        if (systemd_call_get(u->link, query_unit_name(u->id, name), SERVICE_INTERFACE, "Result", on_result, u->id,
                              NULL, NULL) < 0)
                 systemd_unit_look_after(u, STOP_LOOK_USEC);
 }
@@ -319,7 +319,7 @@ static void on_active_state(SystemdLink *l, uint64_t id, void *data, sd_bus_mess
 
 static void on_get_unit(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
         Unit *u = systemd_unit_find(l, id);
-        char name[UNIT_NAME_MAX];
+        char name[QUERY_UNIT_NAME_MAX];
 
         (void) data;
         if (!u)
@@ -328,7 +328,7 @@ static void on_get_unit(SystemdLink *l, uint64_t id, void *data, sd_bus_message 
                 systemd_unit_vanished(u);
                 return;
         }
-        if (systemd_reply_errno(reply) < 0 || systemd_call_get(l, systemd_unit_name(id, name), UNIT_INTERFACE,
+        if (systemd_reply_errno(reply) < 0 || systemd_call_get(l, query_unit_name(id, name), UNIT_INTERFACE,
                                                                "ActiveState", on_active_state, id, NULL, NULL) < 0) {
                 u->asking = false;
                 systemd_unit_look_after(u, STOP_LOOK_USEC);
@@ -338,11 +338,11 @@ static void on_get_unit(SystemdLink *l, uint64_t id, void *data, sd_bus_message 
 /* GetUnit first: reading a property of a unit that is not there would load it. A unit whose StartTransientUnit has
  * not been answered is not asked after: that it is not there would be no news. */
 void systemd_unit_ask(Unit *u) {
-        char name[UNIT_NAME_MAX];
+        char name[QUERY_UNIT_NAME_MAX];
 
         if (u->asking || (u->state == UNIT_CALLING && !u->start_lost))
                 return;
-        u->asking = systemd_call_manager(u->link, "GetUnit", "s", on_get_unit, u->id, systemd_unit_name(u->id, name),
+        u->asking = systemd_call_manager(u->link, "GetUnit", "s", on_get_unit, u->id, query_unit_name(u->id, name),
                                          NULL) >= 0;
         if (!u->asking)
                 systemd_unit_look_after(u, STOP_LOOK_USEC);

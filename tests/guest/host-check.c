@@ -132,9 +132,9 @@ CheckUnit *start_stand_in(Check *c, const char *mode, const char *argument) {
 }
 
 void unit_cgroup(const CheckUnit *u, char buf[static 256]) {
-        char name[UNIT_NAME_MAX];
+        char name[QUERY_UNIT_NAME_MAX];
 
-        snprintf(buf, 256, "/penstock.slice/%s", systemd_unit_name(u->id, name));
+        snprintf(buf, 256, "/penstock.slice/%s", query_unit_name(u->id, name));
 }
 
 pid_t first_pid(const CheckUnit *u, const char *group, pid_t other_than) {
@@ -170,11 +170,11 @@ static bool is_left(Check *c, const CheckUnit *u, char *what, size_t size) {
         static const char *const patterns[] = { "/sys/fs/cgroup/penstock.slice/%s", "/run/systemd/*/%s*",
                                                 "/tmp/systemd-private-*%s*", "/var/tmp/systemd-private-*%s*",
                                                 "/run/systemd/propagate/%s" };
-        char name[UNIT_NAME_MAX], pattern[256];
+        char name[QUERY_UNIT_NAME_MAX], pattern[256];
         sd_bus_error e = SD_BUS_ERROR_NULL;
         bool left;
 
-        systemd_unit_name(u->id, name);
+        query_unit_name(u->id, name);
         for (size_t i = 0; i < ELEMENTSOF(patterns); i++) {
                 glob_t g = {};
 

@@ -355,12 +355,12 @@ static void unit_names_are_read_back(void **state) {
                                            "penstock-q7",
                                            "" };
         const uint64_t ids[] = { 0, 1, 7, UINT64_MAX - 1 };
-        char buf[UNIT_NAME_MAX];
+        char buf[QUERY_UNIT_NAME_MAX];
         uint64_t id = 99;
 
         (void) state;
         for (size_t i = 0; i < ELEMENTSOF(ids); i++) {
-                assert_true(systemd_unit_id(systemd_unit_name(ids[i], buf), &id));
+                assert_true(systemd_unit_id(query_unit_name(ids[i], buf), &id));
                 assert_true(id == ids[i]);
         }
         id = 99;
