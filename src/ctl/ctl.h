@@ -67,8 +67,9 @@ void report(const char *format, ...) PRINTF_LIKE(1, 2);
 int report_error(const PenstockError *e, int status);
 /* Connect, or report why not and return @verb->failure; GO_ON on success. */
 int client_open(const Verb *verb, PenstockClient **ret);
-/* Describe the query that @text names. Returns GO_ON, or an exit status after a report. */
-int describe_open(const Verb *verb, PenstockClient *c, const char *text, PenstockInfo **ret);
+/* Connect, and take a handle on the query that @text names (nothing is asked of the service yet). Returns GO_ON, or an
+ * exit status after a report; what was set is the caller's to free in either case. */
+int query_open(const Verb *verb, const char *text, PenstockClient **ret_client, PenstockQuery **ret_query);
 /* Flush stdout; returns 0, or @failure after a report if what was printed could not be written. */
 int finish_output(int failure);
 

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "ctl/json.h"
 #include "ctl/table.h"
+#include "ctl/verbs.h"
 
 void languages_names(char *buf, size_t size) {
         CLEANUP(client_freep) PenstockClient *c = NULL;
@@ -46,20 +46,7 @@ static json_t *languages_json(const PenstockInfo *i) {
 }
 
 static int languages_run(const Verb *verb, int argc, char *argv[]) {
-        CLEANUP(client_freep) PenstockClient *c = NULL;
-        CLEANUP(info_freep) PenstockInfo *i = NULL;
-        PenstockError error = {};
-        bool json;
-        int r;
-
-        r = options_simple(verb, argc, argv, 0, 0, &json);
-        if (r == GO_ON)
-                r = client_open(verb, &c);
-        if (r != GO_ON)
-                return r;
-        if (penstock_client_status(c, &i, &error) < 0)
-                return report_error(&error, verb->failure);
-        return json ? json_print(verb, languages_json(i)) : print_table(verb, i);
+        return controller_run(verb, argc, argv, languages_json, print_table);
 }
 
 const Verb verb_languages = {

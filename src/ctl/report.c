@@ -32,19 +32,19 @@ int client_open(const Verb *verb, PenstockClient **ret) {
         return GO_ON;
 }
 
-int describe_open(const Verb *verb, PenstockClient *c, const char *text, PenstockInfo **ret) {
-        CLEANUP(query_freep) PenstockQuery *q = NULL;
-        PenstockError error = {};
+int query_open(const Verb *verb, const char *text, PenstockClient **ret_client, PenstockQuery **ret_query) {
         uint64_t id;
+        int r;
 
         if (id_parse(text, &id) < 0)
                 return usage_error(verb, "'%s' is not the ID of a query", text);
-        if (penstock_query_open(c, id, &q) < 0) {
+        r = client_open(verb, ret_client);
+        if (r != GO_ON)
+                return r;
+        if (penstock_query_open(*ret_client, id, ret_query) < 0) {
                 report("out of memory");
                 return verb->failure;
         }
-        if (penstock_query_describe(q, ret, &error) < 0)
-                return report_error(&error, verb->failure);
         return GO_ON;
 }
 

@@ -269,3 +269,14 @@ int request_options_parse(RequestOptions *o, int argc, char *argv[]) {
         o->after = (Words) { .v = argv + optind, .n = (size_t) (argc - optind) };
         return apply(o);
 }
+
+int request_run(const Verb *verb, int argc, char *argv[], int (*submit)(const Verb *verb, const RequestOptions *o)) {
+        RequestOptions o = { .verb = verb };
+        int r;
+
+        r = request_options_parse(&o, argc, argv);
+        if (r == GO_ON)
+                r = submit(verb, &o);
+        request_options_done(&o);
+        return r;
+}

@@ -28,6 +28,9 @@ typedef struct RequestOptions {
 int request_options_parse(RequestOptions *o, int argc, char *argv[]);
 void request_options_done(RequestOptions *o);
 
+/* VERB with these options: parse, then @submit. Returns the exit status. */
+int request_run(const Verb *verb, int argc, char *argv[], int (*submit)(const Verb *verb, const RequestOptions *o));
+
 /* ---- words.c (pure): which word is the query? ---- */
 
 typedef struct Command {

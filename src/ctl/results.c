@@ -91,7 +91,6 @@ static int results_run(const Verb *verb, int argc, char *argv[]) {
         CLEANUP(client_freep) PenstockClient *c = NULL;
         CLEANUP(query_freep) PenstockQuery *q = NULL;
         bool to_end = false;
-        uint64_t id;
         int opt, r;
 
         while ((opt = options_next(verb, argc, argv)) != OPTION_END)
@@ -102,15 +101,9 @@ static int results_run(const Verb *verb, int argc, char *argv[]) {
                 }
         if (optind + 1 != argc)
                 return usage_error(verb, "one ID of a query is wanted");
-        if (id_parse(argv[optind], &id) < 0)
-                return usage_error(verb, "'%s' is not the ID of a query", argv[optind]);
-        r = client_open(verb, &c);
+        r = query_open(verb, argv[optind], &c, &q);
         if (r != GO_ON)
                 return r;
-        if (penstock_query_open(c, id, &q) < 0) {
-                report("out of memory");
-                return verb->failure;
-        }
         return copy_results(verb, q, to_end);
 }
 

@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "ctl/ctl.h"
+#include "ctl/verbs.h"
 
 static int resume_run(const Verb *verb, int argc, char *argv[]) {
-        CLEANUP(client_freep) PenstockClient *c = NULL;
-        PenstockError error = {};
-        int r;
-
-        r = options_simple(verb, argc, argv, 0, 0, NULL);
-        if (r == GO_ON)
-                r = client_open(verb, &c);
-        if (r != GO_ON)
-                return r;
-        if (penstock_client_resume(c, &error) < 0)
-                return report_error(&error, verb->failure);
-        return EXIT_CODE_OK;
+        return order_run(verb, argc, argv, penstock_client_resume);
 }
 
 const Verb verb_resume = {

@@ -41,6 +41,8 @@ static int submit_and_follow(const Verb *verb, const RequestOptions *o) {
         RunResult result = {};
         int r;
 
+        if (o->json)
+                return usage_error(verb, "--json is for `submit`; here, standard output is the query's");
         if (penstock_request_set_stderr(o->request, STDERR_FILENO) < 0) {
                 report("out of memory");
                 return verb->failure;
@@ -55,16 +57,7 @@ static int submit_and_follow(const Verb *verb, const RequestOptions *o) {
 }
 
 static int run_run(const Verb *verb, int argc, char *argv[]) {
-        RequestOptions o = { .verb = verb };
-        int r;
-
-        r = request_options_parse(&o, argc, argv);
-        if (r == GO_ON && o.json)
-                r = usage_error(verb, "--json is for `submit`; here, standard output is the query's");
-        if (r == GO_ON)
-                r = submit_and_follow(verb, &o);
-        request_options_done(&o);
-        return r;
+        return request_run(verb, argc, argv, submit_and_follow);
 }
 
 const Verb verb_run = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "ctl/json.h"
 #include "ctl/table.h"
+#include "ctl/verbs.h"
 
 static void add_labels(struct libscols_table *t, const PenstockInfo *i) {
         const char *key, *value;
@@ -61,19 +61,7 @@ static int print_sheet(const Verb *verb, const PenstockInfo *i) {
 }
 
 static int show_run(const Verb *verb, int argc, char *argv[]) {
-        CLEANUP(client_freep) PenstockClient *c = NULL;
-        CLEANUP(info_freep) PenstockInfo *i = NULL;
-        bool json;
-        int r;
-
-        r = options_simple(verb, argc, argv, 1, 1, &json);
-        if (r == GO_ON)
-                r = client_open(verb, &c);
-        if (r == GO_ON)
-                r = describe_open(verb, c, argv[optind], &i);
-        if (r != GO_ON)
-                return r;
-        return json ? json_print(verb, json_query(i)) : print_sheet(verb, i);
+        return describe_run(verb, argc, argv, json_query, print_sheet);
 }
 
 const Verb verb_show = {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include "ctl/json.h"
 #include "ctl/table.h"
+#include "ctl/verbs.h"
 
 static const char *const states[] = { "created",  "compiling", "queueing", "executing",
                                       "finished", "errored",   "canceled" };
@@ -49,26 +49,15 @@ static int print_sheet(const Verb *verb, const PenstockInfo *i) {
         return table_print(verb, t);
 }
 
-static int status_run(const Verb *verb, int argc, char *argv[]) {
-        CLEANUP(client_freep) PenstockClient *c = NULL;
-        CLEANUP(info_freep) PenstockInfo *i = NULL;
-        PenstockError error = {};
-        json_t *o;
-        bool json;
-        int r;
+static json_t *status_json(const PenstockInfo *i) {
+        json_t *o = json_all(i);
 
-        r = options_simple(verb, argc, argv, 0, 0, &json);
-        if (r == GO_ON)
-                r = client_open(verb, &c);
-        if (r != GO_ON)
-                return r;
-        if (penstock_client_status(c, &i, &error) < 0)
-                return report_error(&error, verb->failure);
-        if (!json)
-                return print_sheet(verb, i);
-        o = json_all(i);
         json_object_del(o, "languages"); /* `penstockctl languages` has them */
-        return json_print(verb, o);
+        return o;
+}
+
+static int status_run(const Verb *verb, int argc, char *argv[]) {
+        return controller_run(verb, argc, argv, status_json, print_sheet);
 }
 
 const Verb verb_status = {

@@ -40,14 +40,7 @@ static int submit(const Verb *verb, const RequestOptions *o) {
 }
 
 static int submit_run(const Verb *verb, int argc, char *argv[]) {
-        RequestOptions o = { .verb = verb };
-        int r;
-
-        r = request_options_parse(&o, argc, argv);
-        if (r == GO_ON)
-                r = submit(verb, &o);
-        request_options_done(&o);
-        return r;
+        return request_run(verb, argc, argv, submit);
 }
 
 const Verb verb_submit = {

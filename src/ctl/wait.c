@@ -6,21 +6,13 @@ static int wait_run(const Verb *verb, int argc, char *argv[]) {
         CLEANUP(query_freep) PenstockQuery *q = NULL;
         CLEANUP(info_freep) PenstockInfo *i = NULL;
         PenstockError error = {};
-        uint64_t id;
         int r;
 
         r = options_simple(verb, argc, argv, 1, 1, NULL);
+        if (r == GO_ON)
+                r = query_open(verb, argv[optind], &c, &q);
         if (r != GO_ON)
                 return r;
-        if (id_parse(argv[optind], &id) < 0)
-                return usage_error(verb, "'%s' is not the ID of a query", argv[optind]);
-        r = client_open(verb, &c);
-        if (r != GO_ON)
-                return r;
-        if (penstock_query_open(c, id, &q) < 0) {
-                report("out of memory");
-                return verb->failure;
-        }
         if (penstock_query_wait(q, USEC_INFINITY, &i, &error) < 0)
                 return report_error(&error, verb->failure);
         return outcome_report(i);

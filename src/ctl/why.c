@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "ctl/json.h"
+#include "ctl/verbs.h"
 
 static int print_text(const Verb *verb, const PenstockInfo *i) {
         const char *state = info_string(i, "state"), *wait = info_string(i, "wait_reason"),
@@ -31,19 +31,7 @@ static json_t *why_json(const PenstockInfo *i) {
 }
 
 static int why_run(const Verb *verb, int argc, char *argv[]) {
-        CLEANUP(client_freep) PenstockClient *c = NULL;
-        CLEANUP(info_freep) PenstockInfo *i = NULL;
-        bool json;
-        int r;
-
-        r = options_simple(verb, argc, argv, 1, 1, &json);
-        if (r == GO_ON)
-                r = client_open(verb, &c);
-        if (r == GO_ON)
-                r = describe_open(verb, c, argv[optind], &i);
-        if (r != GO_ON)
-                return r;
-        return json ? json_print(verb, why_json(i)) : print_text(verb, i);
+        return describe_run(verb, argc, argv, why_json, print_text);
 }
 
 const Verb verb_why = {
