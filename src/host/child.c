@@ -52,9 +52,13 @@ static int on_gone(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 
         (void) fd, (void) revents;
         (void) waitpid(pid, NULL, WNOHANG);
-        n_left--;
-        sd_event_source_disable_unref(s);
+        (void) sd_event_source_set_floating(s, false); /* the loop's own reference is the last one */
         return 0;
+}
+
+static void on_source_freed(void *userdata) {
+        (void) userdata;
+        n_left--;
 }
 
 void child_leave(sd_event *event, pid_t pid) {
@@ -70,13 +74,17 @@ void child_leave(sd_event *event, pid_t pid) {
         pidfd = pidfd_open(pid, 0);
         if (pidfd < 0)
                 return;
-        if (sd_event_add_io(event, &s, pidfd, EPOLLIN, on_gone, (void *) (intptr_t) pid) < 0 ||
-            sd_event_source_set_io_fd_own(s, true) < 0) {
-                sd_event_source_unref(s);
+        if (sd_event_add_io(event, &s, pidfd, EPOLLIN, on_gone, (void *) (intptr_t) pid) < 0) {
                 close(pidfd);
                 return;
         }
+        /* Floating: the source belongs to the loop, and goes with it if the child outlives that. None of the three can
+         * fail on a source that was just made. */
         n_left++;
+        (void) sd_event_source_set_io_fd_own(s, true);
+        (void) sd_event_source_set_destroy_callback(s, on_source_freed);
+        (void) sd_event_source_set_floating(s, true);
+        sd_event_source_unref(s);
 }
 
 unsigned child_left(void) {
