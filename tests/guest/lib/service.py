@@ -94,6 +94,13 @@ class Running:
             raise Failure(text) from None
         return Done(128 - status if status < 0 else status, self.out(), self.err())
 
+    def wait_and_forget(self, limit=LIMIT):
+        """For a command that runs to its end: its files are closed at once, so that a condition may ask it again and again."""
+        done = self.wait(limit)
+        _running.remove(self)
+        self.end()
+        return done
+
     def say(self, text=b"\n"):
         """Write to its stdin, which must be a pipe."""
         self.process.stdin.write(text)
@@ -161,7 +168,7 @@ def ctl(*words, limit=LIMIT, text=None, **more):
         source.write(text)
         source.seek(0)
         more["stdin"] = source
-    return ctl_start(*words, **more).wait(limit)
+    return ctl_start(*words, **more).wait_and_forget(limit)
 
 
 def ctl_json(verb, *words, **more):
@@ -267,7 +274,7 @@ def status():
 
 def system(*argv, limit=LIMIT, check=True):
     """Run a command as root."""
-    done = Running(list(argv), user="root", cwd="/").wait(limit)
+    done = Running(list(argv), user="root", cwd="/").wait_and_forget(limit)
     if check and done.status != 0:
         fail(f"{' '.join(argv)}: {done}")
     return done

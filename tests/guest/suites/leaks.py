@@ -36,11 +36,17 @@ def counts():
     }
 
 
+def counts_at_rest():
+    """What to compare with: taken when the unit of the query before is gone, too."""
+    wait_for(lambda: counts()["units"] == 0 and not cgroups.unit_groups(), "no unit is left of the query before")
+    return counts()
+
+
 @test("200 short queries one after another leave no unit, group, descriptor, child, drop-in or directory behind")
 def short_queries():
     n = harness.repeats(200, 2000)
     run("--", "true").expect(0)  # what is made once is made
-    before = counts()
+    before = counts_at_rest()
     note(f"before: {before}")
     loop = "for ((i = 0; i < $1; i++)); do penstockctl run -- sh -c \"exit $((i % 4))\" 2>/dev/null; echo $?; done"
     done = Running(["bash", "-c", loop, "bash", str(n)]).wait(2 * n + 200).expect(0)
@@ -62,7 +68,7 @@ def short_queries():
 @test("queries that are refused, canceled, timed out or killed for memory leave nothing behind either")
 def rough_ends():
     run("--", "true").expect(0)
-    before = counts()
+    before = counts_at_rest()
     for _ in range(harness.repeats(3, 50)):
         run("--language", "cobol", "x").expect(125)
         run("--language", "python", "(").expect(125)
