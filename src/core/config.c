@@ -74,6 +74,8 @@ static const ConfigKeyInfo keys[_CONFIG_KEY_MAX] = {
                                            "How large the results of one detached query may grow."),
         [CONFIG_WARM_UNITS] =
                         COUNT("WarmUnits", warm_units, "2", 0, 64, true, "How many units are made ahead of need."),
+        [CONFIG_TRACE] = BYTES("Trace", trace_bytes, "0", 0, INT64_MAX, false,
+                               "How much of what is decided is recorded in /run/penstock/trace; 0: nothing."),
 };
 
 const ConfigKeyInfo *config_key_info(ConfigKey key) {

@@ -43,6 +43,7 @@ typedef enum ConfigKey {
         CONFIG_RESULTS_KEEP_SEC,  /* detached results and unread records of ended queries */
         CONFIG_RESULTS_MAX_BYTES, /* of one detached query */
         CONFIG_WARM_UNITS,        /* units made ahead of need for the next few waiting queries */
+        CONFIG_TRACE,             /* how much of the engine's events and actions is recorded */
         _CONFIG_KEY_MAX,
 } ConfigKey;
 
@@ -63,7 +64,7 @@ typedef struct Config {
         uint64_t reserve_memory_bytes;
         bool allow_overcommit, allow_root_queries;
         MemoryProtection memory_protection;
-        uint64_t tasks_max_per_query, cancel_grace_usec, results_keep_usec, results_max_bytes, warm_units;
+        uint64_t tasks_max_per_query, cancel_grace_usec, results_keep_usec, results_max_bytes, warm_units, trace_bytes;
         DependencyList dependencies; /* the [Dependency NAME] sections */
 
         bool is_set[_CONFIG_KEY_MAX]; /* by a file; else the built-in default, which may give way to what was set */
