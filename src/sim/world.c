@@ -102,10 +102,12 @@ void world_feed(World *w, Event *ev) {
         if (world_failed(w))
                 return;
         w->tally.steps++;
+        world_record_event(w, ev);
         if (engine_step(w->engine, ev, w->now_usec, &w->actions) < 0) {
                 world_fail(w, "out of memory");
                 return;
         }
+        world_record_actions(w);
         host_take_actions(w);
         check_engine(w, ev);
         check_kernel(w);
@@ -240,6 +242,7 @@ static int prepare(World *w, uint64_t seed, size_t n_queries) {
         r = engine_new(&w->load.config, 1, &w->engine);
         if (r < 0)
                 return r;
+        world_record_start(w);
         for (size_t i = 0; i < n_queries; i++) {
                 w->queries[i].load = &w->load.queries[i];
                 kernel_group_init(&w->queries[i].group);
@@ -258,8 +261,9 @@ static void tally_add(Tally *to, const Tally *from) {
                 t[i] += f[i];
 }
 
-int world_play(uint64_t seed, size_t n_queries, FILE *trace, Tally *tally, char failure[static WORLD_FAILURE_MAX]) {
-        World w = { .trace = trace };
+int world_play(uint64_t seed, size_t n_queries, FILE *trace, FILE *record, Tally *tally,
+               char failure[static WORLD_FAILURE_MAX]) {
+        World w = { .trace = trace, .record = record };
         int r = prepare(&w, seed, n_queries);
 
         if (r == 0)

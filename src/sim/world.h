@@ -95,13 +95,21 @@ typedef struct World {
         bool reloaded;
 
         Tally tally;
-        FILE *trace; /* NULL: none */
+        FILE *trace;  /* NULL: none */
+        FILE *record; /* the same for penstock-sim replay */
         char failure[WORLD_FAILURE_MAX];
 } World;
 
+/* record.c: each does nothing when there is no record */
+void world_record_start(World *w);
+void world_record_event(World *w, const Event *ev);
+void world_record_actions(World *w);
+
 /* Play one story. Returns 0, -ENOMEM, or -EPROTO when a promise was broken: @failure says which and when.
- * @trace (may be NULL) gets a line an event and an action. @tally is added to. */
-int world_play(uint64_t seed, size_t n_queries, FILE *trace, Tally *tally, char failure[static WORLD_FAILURE_MAX]);
+ * @trace (may be NULL) gets a line an event and an action for people, @record (too) the same for replay_run(). @tally is
+ * added to. */
+int world_play(uint64_t seed, size_t n_queries, FILE *trace, FILE *record, Tally *tally,
+               char failure[static WORLD_FAILURE_MAX]);
 
 /* Within sim/ */
 void world_fail(World *w, const char *format, ...) PRINTF_LIKE(2, 3);

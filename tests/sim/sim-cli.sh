@@ -22,7 +22,7 @@ grep -q 'admitted q1' "$dir/a" || fail "the trace shows no request"
 "$sim" run --count 0 >/dev/null || fail "nothing to play is no failure"
 "$sim" run --queries 0 >/dev/null || fail "an empty story is no failure"
 
-for args in "" "walk" "run --seed" "run --seed -1" "run --seed x" "run --queries 1001" "run --count 1.5" "run more"; do
+for args in "" "walk" "replay" "replay a b" "run --count 2 --record x" "run --seed" "run --seed -1" "run --seed x" "run --queries 1001" "run --count 1.5" "run more"; do
         status=0
         # shellcheck disable=SC2086 # split on purpose
         "$sim" $args >/dev/null 2>&1 || status=$?

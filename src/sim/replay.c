@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sim/replay.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "core/trace.h"
+
+/* The limit that the kernel was last seen to have for a query. */
+typedef struct Promise {
+        uint64_t query_id, bytes;
+        bool ended; /* engine/ is empty for good: what was written before and is read later binds nobody */
+} Promise;
+
+typedef struct Player {
+        Replay *r;
+        char *failure;
+        Config config;
+        Engine *engine;
+        ActionList actions;
+        size_t n_seen; /* of @actions, found in the trace */
+        Promise *promises;
+        size_t n_promises, allocated;
+        uint64_t promised_bytes;
+        bool has_header;
+} Player;
+
+static int say(Player *p, int r, const char *format, ...) PRINTF_LIKE(3, 4);
+static int say(Player *p, int r, const char *format, ...) {
+        int n = snprintf(p->failure, REPLAY_FAILURE_MAX, "line %" PRIu64 ": ", p->r->n_lines);
+        va_list ap;
+
+        va_start(ap, format);
+        vsnprintf(p->failure + n, REPLAY_FAILURE_MAX - (size_t) n, format, ap);
+        va_end(ap);
+        return r;
+}
+
+static Promise *find_promise(Player *p, uint64_t query_id) {
+        for (size_t i = p->n_promises; i > 0; i--) /* the late ones are asked for most */
+                if (p->promises[i - 1].query_id == query_id)
+                        return &p->promises[i - 1];
+        return NULL;
+}
+
+static int promise(Player *p, uint64_t query_id, uint64_t bytes) {
+        Promise *it = find_promise(p, query_id);
+
+        if (!it) {
+                if (p->n_promises == p->allocated) {
+                        size_t n = MAX(2 * p->allocated, 64u);
+                        Promise *v = realloc(p->promises, n * sizeof(*v));
+
+                        if (!v)
+                                return -ENOMEM;
+                        p->promises = v;
+                        p->allocated = n;
+                }
+                it = &p->promises[p->n_promises++];
+                *it = (Promise) { .query_id = query_id };
+        }
+        if (it->ended)
+                return 0;
+        p->r->n_raises += it->bytes > 0 && bytes > it->bytes;
+        p->promised_bytes = add_saturating(p->promised_bytes - it->bytes, bytes);
+        it->bytes = bytes;
+        return 0;
+}
+
+static void take_back(Player *p, uint64_t query_id) {
+        Promise *it = find_promise(p, query_id);
+
+        if (!it)
+                return;
+        p->promised_bytes -= it->bytes;
+        it->bytes = 0;
+        it->ended = true;
+}
+
+/* The instants at which the sum can change are the writes, in their order, and the ends. */
+static int book(Player *p, const Event *ev) {
+        int r = 0;
+
+        if (ev->type == EVENT_LIMITS && ev->limits.max_bytes > 0)
+                r = promise(p, ev->query_id, ev->limits.max_bytes);
+        else if (ev->type == EVENT_ENDED || ev->type == EVENT_UNIT_GONE)
+                take_back(p, ev->query_id);
+        if (ev->type == EVENT_CONFIG) /* what is held above a smaller budget comes back bit by bit */
+                p->r->budget_bytes = MAX(p->config.max_memory_bytes, p->promised_bytes);
+        p->r->promised_peak_bytes = MAX(p->r->promised_peak_bytes, p->promised_bytes);
+        if (r == 0 && p->promised_bytes > p->r->budget_bytes)
+                return say(p, -EPROTO, "%" PRIu64 " bytes are promised, the budget is %" PRIu64, p->promised_bytes,
+                           p->r->budget_bytes);
+        return r;
+}
+
+static int expect_all_seen(Player *p) {
+        char line[TRACE_LINE_MAX];
+
+        if (p->n_seen == p->actions.n)
+                return 0;
+        return say(p, -EPROTO, "the engine asks for more than the trace has: %.500s",
+                   trace_action_line(&p->actions.v[p->n_seen], line));
+}
+
+static int on_start(Player *p, const TraceRecord *record) {
+        if (!p->has_header || p->engine)
+                return say(p, -EBADMSG, "a start in the wrong place");
+        p->r->n_starts++;
+        p->r->budget_bytes = p->config.max_memory_bytes;
+        return engine_new(&p->config, record->first_id, &p->engine);
+}
+
+static int on_event(Player *p, TraceRecord *record) {
+        int r;
+
+        if (!p->engine)
+                return say(p, -EBADMSG, "an event before the start");
+        r = expect_all_seen(p);
+        if (r < 0)
+                return r;
+        if (record->event.type == EVENT_CONFIG)
+                record->event.config = &p->config;
+        p->r->n_events++;
+        p->n_seen = 0;
+        r = engine_step(p->engine, &record->event, record->now_usec, &p->actions);
+        return r < 0 ? r : book(p, &record->event);
+}
+
+static int on_action(Player *p, const char *line) {
+        char mine[TRACE_LINE_MAX];
+
+        if (p->n_seen == p->actions.n)
+                return say(p, -EPROTO, "the engine does not ask for: %.500s", line);
+        trace_action_line(&p->actions.v[p->n_seen++], mine);
+        if (strcmp(mine, line) != 0)
+                return say(p, -EPROTO, "the engine asks for: %.450s\n  the trace has: %.450s", mine, line);
+        p->r->n_actions++;
+        return 0;
+}
+
+static int on_line(Player *p, const char *line) {
+        TraceRecord record;
+
+        p->r->n_lines++;
+        if (trace_parse_line(line, &p->config, &record) < 0)
+                return say(p, -EBADMSG, "not a line of a trace: %.80s", line);
+        switch (record.line) {
+        case TRACE_LINE_HEADER:
+                if (p->has_header)
+                        return say(p, -EBADMSG, "a second header");
+                p->has_header = true;
+                return 0;
+        case TRACE_LINE_CONFIG: return p->has_header ? 0 : say(p, -EBADMSG, "no header");
+        case TRACE_LINE_START: return on_start(p, &record);
+        case TRACE_LINE_EVENT: return on_event(p, &record);
+        case TRACE_LINE_ACTION: return on_action(p, line);
+        }
+        return -EBADMSG;
+}
+
+int replay_run(FILE *f, Replay *ret, char failure[static REPLAY_FAILURE_MAX]) {
+        Player p = { .r = ret, .failure = failure };
+        char *line = NULL;
+        size_t size = 0;
+        ssize_t n;
+        int r = 0;
+
+        *ret = (Replay) {};
+        failure[0] = 0;
+        while (r == 0 && (n = getline(&line, &size, f)) > 0) {
+                if (line[n - 1] != '\n')
+                        break;
+                line[n - 1] = 0;
+                r = strlen(line) == (size_t) n - 1 ? on_line(&p, line) : say(&p, -EBADMSG, "a NUL");
+        }
+        if (r == 0 && !p.engine)
+                r = say(&p, -EBADMSG, "the trace has no start");
+        /* The last step may have been cut short: what it asked for need not all be there. */
+        engine_free(p.engine);
+        actions_done(&p.actions);
+        free(p.promises);
+        free(line);
+        return r;
+}
