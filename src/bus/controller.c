@@ -207,5 +207,6 @@ const sd_bus_vtable controller_vtable[] = {
         CONFIG_PROPERTY("ResultsKeepUSec", "t"),
         CONFIG_PROPERTY("ResultsMaxBytes", "t"),
         CONFIG_PROPERTY("WarmUnits", "t"),
+        CONFIG_PROPERTY("Trace", "t"),
         SD_BUS_VTABLE_END,
 };

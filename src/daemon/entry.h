@@ -64,6 +64,7 @@ struct Manager {
         SystemdLink *systemd;
         WorkerLink *workers;
         sd_event_source *timer;
+        struct TraceFile *trace; /* NULL: none is asked for */
         const ManagerOps *ops;
         void *ops_userdata;
         void (*on_ready)(int r, const Error *error, void *userdata);
@@ -106,6 +107,12 @@ int manager_on_timer(sd_event_source *s, uint64_t usec, void *userdata);
 
 /* manager_start.c: penstock.slice as large as what is promised and what is held; @on_done may be NULL */
 int manager_set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r, void *userdata));
+
+/* manager_trace.c: the file of Trace=; each does nothing when there is none */
+void manager_trace_begin(Manager *m);
+void manager_trace_event(Manager *m, const Event *ev, uint64_t now_usec);
+void manager_trace_action(Manager *m, const Action *a);
+void manager_trace_flush(Manager *m);
 
 /* manager_unit.c: from ACTION_START_UNIT to EVENT_UNIT_READY, and EVENT_UNIT_GONE */
 void manager_start_unit(Manager *m, Entry *e);

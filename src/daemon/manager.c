@@ -252,17 +252,21 @@ static int push(Manager *m, const Event *ev) {
 
 static void step(Manager *m, struct PendingEvent *p) {
         CLEANUP(actions_done) ActionList actions = {};
+        uint64_t now = manager_now(m);
         int r;
 
         if (p->event.type == EVENT_UNIT_FAILED)
                 p->event.error = &p->error;
         else if (p->event.type == EVENT_ENDED || p->event.type == EVENT_COMPILED)
                 p->event.ended.error = &p->error;
-        r = engine_step(m->engine, &p->event, manager_now(m), &actions);
+        manager_trace_event(m, &p->event, now);
+        r = engine_step(m->engine, &p->event, now, &actions);
         if (r < 0)
                 journal_write(LOG_ERR, JOURNAL_PLAIN, p->event.query_id, "Out of memory: an event was not handled");
-        for (size_t i = 0; i < actions.n; i++)
+        for (size_t i = 0; i < actions.n; i++) {
+                manager_trace_action(m, &actions.v[i]);
                 perform(m, &actions.v[i]);
+        }
 }
 
 /* What is held above a lowered budget comes back bit by bit, and the slice follows: lowered last, never below use. */
@@ -288,6 +292,7 @@ void manager_feed(Manager *m, const Event *ev) {
         }
         m->n_pending = 0;
         m->draining = false;
+        manager_trace_flush(m);
         follow_slice(m);
         arm_timer(m);
 }

@@ -86,6 +86,8 @@ static int manager_start(Manager *m, const ManagerSetup *setup, Error *ret_error
                 return r;
         r = engine_new(m->config, state_first_id(), &m->engine);
         if (r >= 0)
+                manager_trace_begin(m);
+        if (r >= 0)
                 r = sd_event_add_time(m->event, &m->timer, CLOCK_MONOTONIC, USEC_INFINITY, 1, manager_on_timer, m);
         if (r >= 0)
                 r = sd_event_source_set_enabled(m->timer, SD_EVENT_OFF);
