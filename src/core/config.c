@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/config.h"
+#include "core/metrics.h"
 #include "core/request.h"
 #include "core/words.h"
 
@@ -123,8 +124,9 @@ static int list_add(ConfigKey key, StrList *l, const char *value) {
         int r = words_split(value, &words);
 
         for (size_t i = 0; r == 0 && i < words.n; i++) {
-                bool ok = key == CONFIG_METRIC_LABEL_KEYS ? identifier_is_valid(words.v[i])
-                                                          : dependency_name_is_valid(words.v[i]);
+                bool ok = key == CONFIG_METRIC_LABEL_KEYS
+                                          ? identifier_is_valid(words.v[i]) && !metric_label_is_reserved(words.v[i])
+                                          : dependency_name_is_valid(words.v[i]);
 
                 if (!ok || strlen(words.v[i]) > REQUEST_NAME_BYTES_MAX)
                         return -EINVAL;
@@ -203,7 +205,8 @@ static const char *rule_text(const ConfigKeyInfo *k, char *buf, size_t len) {
         case CONFIG_KIND_BOOL: return "it must be yes or no";
         case CONFIG_KIND_LIST:
                 return k == &keys[CONFIG_METRIC_LABEL_KEYS] ? "it takes at most 32 names of letters, digits and _, "
-                                                              "no digit first, separated by spaces"
+                                                              "no digit first, separated by spaces; not the metrics' own "
+                                                              "labels (result, le …, see docs/metrics.md), nor __ first"
                                                             : "it takes at most 32 names of [Dependency NAME] "
                                                               "sections, separated by spaces";
         case CONFIG_KIND_CHOICE: snprintf(buf, len, "it must be one of: %s", k->choices); return buf;

@@ -91,6 +91,7 @@ struct Query {
         Verdict verdict;
         uint64_t created_usec, state_since_usec, ended_usec;
         uint64_t booked_usec[_QUERY_STATE_MAX];
+        bool visited[_QUERY_STATE_MAX]; /* states it has left, also those that took no time */
 
         uint64_t initial_bytes, max_bytes; /* effective */
         uint64_t timeout_usec, queue_timeout_usec;

@@ -57,6 +57,8 @@ static void bad_values_are_refused_with_place_and_rule(void **state) {
                 { "AllowOvercommit=perhaps", "yes or no" },
                 { "Logger=syslog", "one of: journal" },
                 { "MetricLabelKeys=team 1st", "at most 32 names" },
+                { "MetricLabelKeys=team result", "metrics' own labels" },
+                { "MetricLabelKeys=__team", "nor __ first" },
                 { "ExecutorDependencies=a/b", "at most 32 names" },
                 { "ExecutorDependencies=missing", "there is no [Dependency missing]" },
         };
