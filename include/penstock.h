@@ -56,6 +56,10 @@ int penstock_client_attach_event(PenstockClient *c, struct sd_event *event);
 /* All properties of the Controller: counts per state, used_memory_bytes, unused_memory_bytes, languages (pairs), and
  * the configuration under its own names in snake case. Free with penstock_info_free(). */
 int penstock_client_status(PenstockClient *c, PenstockInfo **ret, PenstockError *ret_error);
+/* The parts of the budget that are used and unused, in bytes: what penstock_client_status() has as used_memory_bytes and
+ * unused_memory_bytes. Unused is the budget less ConcurrencyQuota times the initial quota less what was given on top. */
+int penstock_client_memory(PenstockClient *c, uint64_t *ret_used_bytes, uint64_t *ret_unused_bytes,
+                           PenstockError *ret_error);
 /* The queries that were not Done yet, by submission; @ret has @ret_n entries.
  * Free with penstock_info_list_free(). */
 int penstock_client_list(PenstockClient *c, PenstockInfo ***ret, size_t *ret_n, PenstockError *ret_error);
@@ -79,6 +83,7 @@ int penstock_client_metrics(PenstockClient *c, char **ret, PenstockError *ret_er
 int penstock_request_new(PenstockRequest **ret);
 PenstockRequest *penstock_request_free(PenstockRequest *r);
 
+/* The name of the language; `penstockctl languages` lists them. A request needs one. */
 int penstock_request_set_language(PenstockRequest *r, const char *name);
 /* The text of the query, @len bytes. */
 int penstock_request_set_query(PenstockRequest *r, const char *text, size_t len);
@@ -86,22 +91,29 @@ int penstock_request_set_query(PenstockRequest *r, const char *text, size_t len)
 int penstock_request_set_file(PenstockRequest *r, const char *path);
 /* One more element of the argv ("exec"), or one more argument behind the query. */
 int penstock_request_add_argument(PenstockRequest *r, const char *argument);
+/* A file (an absolute path, or relative to the working directory), or what else the language takes for a database. */
 int penstock_request_set_database(PenstockRequest *r, const char *database);
+/* A parameter of the language, for its {param:NAME}. */
 int penstock_request_add_parameter(PenstockRequest *r, const char *name, const char *value);
+/* For metrics and lists; others see those whose key is in MetricLabelKeys=. */
 int penstock_request_add_label(PenstockRequest *r, const char *key, const char *value);
 /* The engine finds only variables named here; the service adds none of its own. */
 int penstock_request_add_environment(PenstockRequest *r, const char *name, const char *value);
+/* Where the engine starts; an absolute path. */
 int penstock_request_set_working_directory(PenstockRequest *r, const char *path);
-/* The quota to start with, and the most it may get. Unset: as configured. */
+/* The quota to start with, and the most it may get, in bytes. Unset: as configured; 0 is refused on submission. */
 int penstock_request_set_memory_initial(PenstockRequest *r, uint64_t bytes);
 int penstock_request_set_memory_max(PenstockRequest *r, uint64_t bytes);
+/* Higher goes first; the default is 0, and above it is for root. */
 int penstock_request_set_priority(PenstockRequest *r, int32_t priority);
 /* 0: none. Unset: as configured. @usec counts from the start of execution, without frozen time. */
 int penstock_request_set_timeout(PenstockRequest *r, uint64_t usec);
 int penstock_request_set_queue_timeout(PenstockRequest *r, uint64_t usec);
+/* One more [Dependency NAME] of the service's configuration. */
 int penstock_request_add_dependency(PenstockRequest *r, const char *name);
 /* Run as this user; root only. */
 int penstock_request_set_user(PenstockRequest *r, const char *name);
+/* The umask of the engine. Unset: 022. */
 int penstock_request_set_umask(PenstockRequest *r, mode_t mask);
 /* A resource limit of the engine, by its name without RLIMIT_ ("NOFILE"). */
 int penstock_request_add_limit(PenstockRequest *r, const char *name, uint64_t soft, uint64_t hard);
@@ -129,6 +141,7 @@ int penstock_query_open(PenstockClient *c, uint64_t id, PenstockQuery **ret);
  * ended is Done. Handlers of @q are not called any more. */
 PenstockQuery *penstock_query_free(PenstockQuery *q);
 
+/* Its ID, as on D-Bus and in the unit's name; never 0. */
 uint64_t penstock_query_id(const PenstockQuery *q);
 const char *penstock_query_path(const PenstockQuery *q); /* the D-Bus object; lives as long as @q */
 /* The read end of the query's standard output, and the hold; -1 when there is none. They stay @q's. The service may
@@ -184,6 +197,7 @@ int penstock_query_done_async(PenstockQuery *q, PenstockHandler handler, void *u
 
 PenstockInfo *penstock_info_ref(PenstockInfo *i);  /* one more owner; returns @i */
 PenstockInfo *penstock_info_free(PenstockInfo *i); /* one owner less; takes NULL, returns NULL */
+/* Free what penstock_client_list() returned, the infos in it too; takes NULL. */
 void penstock_info_list_free(PenstockInfo **list, size_t n);
 
 typedef enum PenstockType {
@@ -197,6 +211,7 @@ typedef enum PenstockType {
         PENSTOCK_TYPE_RAISES,
 } PenstockType;
 
+/* The type of @key's value. */
 PenstockType penstock_info_type(const PenstockInfo *i, const char *key);
 /* The name of entry @index, in the service's order; NULL behind the last. */
 const char *penstock_info_key(const PenstockInfo *i, size_t index);

@@ -152,6 +152,26 @@ EXPORT int penstock_client_status(PenstockClient *c, PenstockInfo **ret, Penstoc
         return r < 0 ? client_error_from_bus(ret_error, r, NULL) : 0;
 }
 
+EXPORT int penstock_client_memory(PenstockClient *c, uint64_t *ret_used_bytes, uint64_t *ret_unused_bytes,
+                                  PenstockError *ret_error) {
+        PenstockInfo *status = NULL;
+        uint64_t used, unused;
+        int r;
+
+        r = penstock_client_status(c, &status, ret_error);
+        if (r < 0)
+                return r;
+        r = penstock_info_get_u64(status, "used_memory_bytes", &used);
+        if (r >= 0)
+                r = penstock_info_get_u64(status, "unused_memory_bytes", &unused);
+        penstock_info_free(status);
+        if (r < 0)
+                return client_error_from_bus(ret_error, r, NULL);
+        *ret_used_bytes = used;
+        *ret_unused_bytes = unused;
+        return 0;
+}
+
 static int read_list(sd_bus_message *m, PenstockInfo ***ret, size_t *ret_n) {
         PenstockInfo **list = NULL;
         size_t n = 0, allocated = 0;

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""libpenstock as another program uses it: what is installed is enough to compile and run the examples of docs/client.md."""
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+
+from lib.harness import expect, expect_equal, expect_in, test
+from lib.service import Running, identity, list_queries, system
+
+SOURCE = "/usr/src/penstock/source"
+DATABASE = "/srv/sales.db"
+LIBRARY = "libpenstock.so.0"
+
+
+def examples():
+    """The C programs of docs/client.md, each with the packages that its command line names."""
+    with open(f"{SOURCE}/docs/client.md", encoding="utf-8") as f:
+        text = f.read()
+    found = []
+    for block in re.finditer(r"^```c\n(.*?)^```$(.*?)(?=^```|^## |\Z)", text, flags=re.M | re.S):
+        packages = re.search(r"pkg-config --cflags --libs ([a-z ]+)\)", block[2])
+        expect(packages, f"a command line stands below the example {block[1][:60]!r}")
+        found.append((block[1], packages[1].split()))
+    return found
+
+
+@contextlib.contextmanager
+def compiled(number):
+    """Example NUMBER as a program; the options are those that the installed pkg-config file gives."""
+    text, packages = examples()[number]
+    directory = tempfile.mkdtemp(prefix="penstock-example.", dir="/var/tmp")
+    os.chmod(directory, 0o755)
+    try:
+        with open(f"{directory}/example.c", "w", encoding="utf-8") as f:
+            f.write(text)
+        flags = system("pkg-config", "--cflags", "--libs", *packages).text.split()
+        system("cc", "-Wall", "-Wextra", "-Werror", "-o", f"{directory}/example", f"{directory}/example.c", *flags)
+        yield f"{directory}/example"
+    finally:
+        shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def orders(count):
+    """/srv/sales.db with so many orders, alice's."""
+    sql = "create table orders (id integer); " + "".join(f"insert into orders values ({i});" for i in range(count))
+    system("sqlite3", DATABASE, sql)
+    who = identity("alice")
+    os.chown(DATABASE, who["user"], who["group"])
+    try:
+        yield
+    finally:
+        os.unlink(DATABASE)
+
+
+def queries_of_alice():
+    return [q["id"] for q in list_queries() if q["user_id"] == identity("alice")["user"]]
+
+
+def run_example(program):
+    return Running([program], user="alice").wait()
+
+
+@test("the blocking example of docs/client.md compiles with pkg-config alone, runs a query and prints its result and peak")
+def blocking():
+    with orders(7), compiled(0) as program:
+        before = queries_of_alice()
+        done = run_example(program).expect(0)
+        expect_equal(done.text, "7\n", "its output")
+        peak = re.fullmatch(r"peak: (\d+) bytes\n", done.errors)
+        expect(peak and int(peak[1]) > 0, f"the peak on stderr: {done}")
+        expect_equal(queries_of_alice(), before, "queries that are there afterwards")
+
+
+@test("the event loop example of docs/client.md compiles with pkg-config alone, sees each state and the final statistics")
+def with_loop():
+    with orders(9), compiled(1) as program:
+        before = queries_of_alice()
+        done = run_example(program).expect(0)
+        expect_equal(done.text, "9\n", "its output")
+        states = re.findall(r"^state: ([a-z]+)$", done.errors, flags=re.M)
+        expect(states and states[-1] == "finished", f"the states: {done}")
+        expect_in("CPU time: ", done.errors, "the final statistics")
+        expect_equal(queries_of_alice(), before, "queries that are there afterwards")
+
+
+@test("both examples tell a failed query by its name and sentence, and end with a status that is not 0")
+def failure():
+    for number in range(2):
+        with compiled(number) as program:  # there is no database
+            done = run_example(program)
+            expect_in("InvalidArgument: ", done.errors, f"example {number}")
+            expect_in("database", done.errors, f"example {number}")
+    # One that may not submit is told so by the call itself.
+    with compiled(1) as program:
+        done = Running([program], user="carol").wait().expect(1)
+        expect_in("PermissionDenied: ", done.errors, "the refusal")
+
+
+@test("what is installed of libpenstock is a header, a versioned shared library and its pkg-config file, and they agree")
+def installed():
+    for name, wanted in (("--libs", "-lpenstock"), ("--variable=includedir", "/usr/include")):
+        text = system("pkg-config", name, "libpenstock").text.strip()
+        expect_equal(text, wanted, f"pkg-config {name}")
+    version = system("pkg-config", "--modversion", "libpenstock").text.strip()
+    expect_in(version, system("penstockctl", "--version").text, "penstockctl --version")
+    with compiled(0) as program:
+        linked = system("ldd", program).text
+        expect_in(f"{LIBRARY} => /", linked, "the library by its soname")
+        needed = system("readelf", "--version-info", program).text
+        expect_in("LIBPENSTOCK_0", needed, "the symbol version that the program asks for")
+
+
+@test("penstock.h stands alone: a strict C99 program that includes nothing else compiles and links")
+def header_alone():
+    directory = tempfile.mkdtemp(prefix="penstock-example.", dir="/var/tmp")
+    try:
+        with open(f"{directory}/a.c", "w", encoding="ascii") as f:
+            f.write("#include <penstock.h>\nint main(void) { return penstock_client_free(0) != 0; }\n")
+        flags = system("pkg-config", "--cflags", "--libs", "libpenstock").text.split()
+        system("cc", "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-o", f"{directory}/a", f"{directory}/a.c", *flags)
+        system(f"{directory}/a")
+    finally:
+        shutil.rmtree(directory)
