@@ -206,6 +206,7 @@ const sd_bus_vtable controller_vtable[] = {
         CONFIG_PROPERTY("CancelGraceUSec", "t"),
         CONFIG_PROPERTY("ResultsKeepUSec", "t"),
         CONFIG_PROPERTY("ResultsMaxBytes", "t"),
+        CONFIG_PROPERTY("LogQueryTextOnShutdown", "b"),
         CONFIG_PROPERTY("WarmUnits", "t"),
         CONFIG_PROPERTY("Trace", "t"),
         SD_BUS_VTABLE_END,

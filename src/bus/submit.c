@@ -28,6 +28,14 @@ static void submission_free(void *p) {
         free(u);
 }
 
+/* Nothing became of it: tell the caller, and the journal. Messages have keys and numbers, never a value. */
+static void refuse(BusServer *s, sd_bus_message *m, const Caller *caller, int r, Error *error) {
+        if (error->code == ERROR_NONE)
+                (void) error_set(error, ERROR_INTERNAL, "cannot take the query: %s", strerror(-r));
+        manager_note_refusal(s->manager, caller ? &caller->uid : NULL, error);
+        (void) reply_error(m, error);
+}
+
 static int take_identity(Request *r, const Caller *who) {
         Caller copy;
         int k = caller_copy(who, &copy);
@@ -69,7 +77,7 @@ static void submit(Submission *u, const Caller *runs_as) {
         if (r >= 0)
                 r = manager_submit(s->manager, &u->request, &u->fds, u->caller.uid == 0, &submitted, &error);
         if (r < 0)
-                (void) reply_failure(m, r, &error, "take the query");
+                refuse(s, m, &u->caller, r, &error);
         else
                 reply_submitted(s, m, &submitted);
 }
@@ -88,7 +96,7 @@ static void on_user(int r, const Caller *found, void *userdata) {
                                          "user: the host's user database did not answer within %llu s; see "
                                          "nsswitch.conf(5)",
                                          (unsigned long long) (LOOKUP_TIMEOUT_USEC / USEC_PER_SEC));
-                (void) reply_failure(call_message(u->call), r, &error, "look the user up");
+                refuse(u->server, call_message(u->call), &u->caller, r, &error);
         }
         call_finish(u->call);
 }
@@ -126,7 +134,7 @@ static CallProgress run_query(BusServer *s, Call *c, const Caller *caller) {
                         return CALL_GOES_ON;
         }
         if (r < 0)
-                (void) reply_failure(call_message(c), r, &error, "take the query");
+                refuse(s, call_message(c), caller, r, &error);
         else
                 submit(u, caller);
         return CALL_ANSWERED;
@@ -145,7 +153,8 @@ int method_query(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
                 (void) error_set(&error, ERROR_INVALID_ARGUMENT,
                                  "the request is longer than %llu bytes; pass a long query as a file",
                                  (unsigned long long) REQUEST_MESSAGE_BYTES_MAX);
-                return reply_error(m, &error);
+                refuse(s, m, NULL, 0, &error);
+                return 1;
         }
         return calls_add(s->calls, m, bytes, run_query);
 }

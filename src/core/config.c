@@ -73,6 +73,9 @@ static const ConfigKeyInfo keys[_CONFIG_KEY_MAX] = {
                                          "How long detached results and unread records are kept."),
         [CONFIG_RESULTS_MAX_BYTES] = BYTES("ResultsMaxBytes", results_max_bytes, "1G", 0, UINT64_MAX, true,
                                            "How large the results of one detached query may grow."),
+        [CONFIG_LOG_QUERY_TEXT_ON_SHUTDOWN] =
+                        BOOL("LogQueryTextOnShutdown", log_query_text_on_shutdown, "no", true,
+                             "Put the text of each query that Shutdown cancels into the journal."),
         [CONFIG_WARM_UNITS] =
                         COUNT("WarmUnits", warm_units, "2", 0, 64, true, "How many units are made ahead of need."),
         [CONFIG_TRACE] = BYTES("Trace", trace_bytes, "0", 0, INT64_MAX, false,

@@ -42,6 +42,7 @@ typedef enum ConfigKey {
         CONFIG_CANCEL_GRACE_SEC,
         CONFIG_RESULTS_KEEP_SEC,  /* detached results and unread records of ended queries */
         CONFIG_RESULTS_MAX_BYTES, /* of one detached query */
+        CONFIG_LOG_QUERY_TEXT_ON_SHUTDOWN,
         CONFIG_WARM_UNITS,        /* units made ahead of need for the next few waiting queries */
         CONFIG_TRACE,             /* how much of the engine's events and actions is recorded */
         _CONFIG_KEY_MAX,
@@ -62,7 +63,7 @@ typedef struct Config {
         uint64_t freeze_timeout_usec;
         uint64_t compile_timeout_usec, compile_memory_bytes, compile_concurrency;
         uint64_t reserve_memory_bytes;
-        bool allow_overcommit, allow_root_queries;
+        bool allow_overcommit, allow_root_queries, log_query_text_on_shutdown;
         MemoryProtection memory_protection;
         uint64_t tasks_max_per_query, cancel_grace_usec, results_keep_usec, results_max_bytes, warm_units, trace_bytes;
         DependencyList dependencies; /* the [Dependency NAME] sections */

@@ -3,6 +3,7 @@
  * groups and worker. Private to daemon/. Every descriptor is owned here and closed once. */
 #pragma once
 
+#include "core/rate_limit.h"
 #include "daemon/manager.h"
 #include "host/cgroup.h"
 #include "host/events.h"
@@ -44,6 +45,7 @@ typedef struct Entry {
         WorkerConn *conn;
         QueryGroups *groups;
         EventsWatch *watch;
+        RateLimit notes;     /* its entries in the journal */
         uint64_t woken_usec; /* when the event behind the pending raise woke the loop */
 } Entry;
 
@@ -81,6 +83,8 @@ struct Manager {
         /* the EVENT_REQUEST that is being fed: its entry until it is admitted, or why it was refused */
         Entry *submitting;
         Error submit_error;
+
+        UserLimits refusals; /* entries in the journal about refused requests */
 
         uint64_t forgotten[ENGINE_TOMBSTONES]; /* a ring of IDs, in step with the engine's */
         size_t n_forgotten;
@@ -120,6 +124,10 @@ void manager_release_unit(Manager *m, Entry *e);
 extern const SystemdOps manager_systemd_ops;
 extern const WorkerLinkCallbacks manager_worker_callbacks;
 uint64_t manager_slice_bytes(const Manager *m);
+
+/* manager_journal.c: @e may be NULL */
+void manager_note(Manager *m, Entry *e, const Action *a);
+void manager_note_shutdown(Manager *m, const Entry *e); /* it has ended, and its text is still there */
 
 /* manager_run.c: what happens in the unit */
 void manager_compile(Manager *m, Entry *e);

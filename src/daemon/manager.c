@@ -94,26 +94,12 @@ void manager_unit_gone(Manager *m, Entry *e) {
                 remove_entry(m, e);
 }
 
-static void note(const Action *a) {
-        static const struct {
-                JournalMessage message;
-                int priority;
-        } kinds[] = {
-                [NOTE_RAISE] = { JOURNAL_RAISE, LOG_INFO },       [NOTE_DENIED] = { JOURNAL_DENIED, LOG_WARNING },
-                [NOTE_FREEZE] = { JOURNAL_FREEZE, LOG_NOTICE },   [NOTE_THAW] = { JOURNAL_THAW, LOG_INFO },
-                [NOTE_VICTIM] = { JOURNAL_VICTIM, LOG_WARNING },  [NOTE_END] = { JOURNAL_END, LOG_INFO },
-                [NOTE_LIMIT_FAILED] = { JOURNAL_LIMIT_FAILED, LOG_ERR },
-        };
-
-        journal_write(kinds[a->note].priority, kinds[a->note].message, a->query_id, "Query %llu: %s",
-                      (unsigned long long) a->query_id, a->error.message);
-}
-
 static void on_state(Manager *m, Entry *e) {
         const Query *q = engine_find(m->engine, e->record.id);
 
         if (q && query_state_is_end(q->state)) {
                 e->record.ended_realtime_usec = manager_time_of_day();
+                manager_note_shutdown(m, e);
                 entry_drop_request(e);
         }
         m->ops->signal(MANAGER_QUERY_STATE, e->record.id, m->ops_userdata);
@@ -202,7 +188,7 @@ static void perform(Manager *m, const Action *a) {
         else if (a->type == ACTION_SHUTDOWN_DONE)
                 m->ops->shutdown_done(&a->error, m->ops_userdata);
         else if (a->type == ACTION_NOTE)
-                note(a);
+                manager_note(m, e, a);
         else if (e)
                 perform_on_query(m, e, a);
 }

@@ -66,6 +66,9 @@ typedef struct Submitted {
  * PermissionDenied, Internal. */
 int manager_submit(Manager *m, Request *r, SubmitFds *fds, bool allow_priority, Submitted *ret, Error *ret_error);
 
+/* Put a refused request into the journal, at most so many of one user. @uid is NULL while it is not known. */
+void manager_note_refusal(Manager *m, const uid_t *uid, const Error *error);
+
 /* Feed one event; for EVENT_CANCEL, EVENT_DONE, EVENT_PAUSE, EVENT_RESUME, EVENT_SHUTDOWN of the bus side. */
 void manager_feed(Manager *m, const Event *ev);
 /* Read the configuration and languages again. A bad file changes nothing: -EINVAL with @ret_error. */

@@ -240,7 +240,8 @@ void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_byt
         entry_close_fd(&fds.launch_fd);
         /* From now on the worker alone holds them: their ends are the query's ends. */
         entry_close_fd(&e->results_write_fd);
-        entry_close_fd(&e->query_fd);
+        if (!m->config->log_query_text_on_shutdown)
+                entry_close_fd(&e->query_fd);
         entry_close_fd(&e->stdio.stdin_fd);
         entry_close_fd(&e->stdio.stderr_fd);
         if (r < 0) {

@@ -22,33 +22,90 @@ const char *journal_message_id(JournalMessage m) {
                 [JOURNAL_LIMIT_FAILED] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e107",
                 [JOURNAL_UNIT_FAILED] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e108",
                 [JOURNAL_CONFIG] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e109",
+                [JOURNAL_REFUSED] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e10a",
+                [JOURNAL_END_MEMORY_LIMIT] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e10b",
+                [JOURNAL_END_MEMORY_BUDGET] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e10c",
+                [JOURNAL_END_TIMEOUT] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e10d",
+                [JOURNAL_END_FAILED] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e10e",
+                [JOURNAL_SHUTDOWN_TEXT] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e10f",
         };
 
         return ids[m];
 }
 
-void journal_write(int priority, JournalMessage m, uint64_t query_id, const char *format, ...) {
-        char message[1024], level[16], id[64], unit[80], kind[64], name[QUERY_UNIT_NAME_MAX];
-        struct iovec iov[5];
-        size_t n = 0, len;
+#define FIELDS_MAX 10
+#define FIELD_BYTES_MAX 160
+
+/* Fields on their way to the journal. */
+typedef struct Fields {
+        struct iovec iov[FIELDS_MAX];
+        size_t n;
+        char short_ones[FIELDS_MAX][FIELD_BYTES_MAX]; /* all but the message and the query's text */
+} Fields;
+
+static void add_text(Fields *f, char *text) {
+        f->iov[f->n++] = (struct iovec) { text, strlen(text) };
+}
+
+static void PRINTF_LIKE(2, 3) add(Fields *f, const char *format, ...) {
+        char *field = f->short_ones[f->n];
         va_list ap;
 
-        len = (size_t) snprintf(message, sizeof(message), "MESSAGE=");
         va_start(ap, format);
-        vsnprintf(message + len, sizeof(message) - len, format, ap);
+        vsnprintf(field, FIELD_BYTES_MAX, format, ap);
         va_end(ap);
-        snprintf(level, sizeof(level), "PRIORITY=%d", priority);
-        iov[n++] = (struct iovec) { message, strlen(message) };
-        iov[n++] = (struct iovec) { level, strlen(level) };
-        if (query_id) {
-                snprintf(id, sizeof(id), "PENSTOCK_QUERY_ID=%llu", (unsigned long long) query_id);
-                snprintf(unit, sizeof(unit), "UNIT=%s", query_unit_name(query_id, name));
-                iov[n++] = (struct iovec) { id, strlen(id) };
-                iov[n++] = (struct iovec) { unit, strlen(unit) };
+        add_text(f, field);
+}
+
+static void write_fields(const JournalEntry *e, char *message) {
+        char name[QUERY_UNIT_NAME_MAX], *text = NULL;
+        Fields f = {};
+
+        add_text(&f, message);
+        add(&f, "PRIORITY=%d", e->priority);
+        if (journal_message_id(e->message))
+                add(&f, "MESSAGE_ID=%s", journal_message_id(e->message));
+        if (e->query_id) {
+                add(&f, "PENSTOCK_QUERY_ID=%llu", (unsigned long long) e->query_id);
+                add(&f, "UNIT=%s", query_unit_name(e->query_id, name));
+                add(&f, "OBJECT_SYSTEMD_UNIT=%s", name); /* of root's, `journalctl -u` believes this one alone */
         }
-        if (journal_message_id(m)) {
-                snprintf(kind, sizeof(kind), "MESSAGE_ID=%s", journal_message_id(m));
-                iov[n++] = (struct iovec) { kind, strlen(kind) };
-        }
-        (void) sd_journal_sendv(iov, (int) n);
+        if (e->error_name)
+                add(&f, "PENSTOCK_ERROR=%s", e->error_name);
+        if (e->uid)
+                add(&f, "PENSTOCK_USER_ID=%u", (unsigned) *e->uid);
+        if (e->suppressed)
+                add(&f, "PENSTOCK_SUPPRESSED=%llu", (unsigned long long) e->suppressed);
+        if (e->query_text && asprintf(&text, "PENSTOCK_QUERY_TEXT=%s", e->query_text) >= 0)
+                add_text(&f, text);
+        (void) sd_journal_sendv(f.iov, (int) f.n);
+        free(text);
+}
+
+static void PRINTF_LIKE(2, 0) write_formatted(const JournalEntry *e, const char *format, va_list ap) {
+        char message[1200] = "MESSAGE=";
+        size_t len = strlen(message);
+
+        vsnprintf(message + len, 1024, format, ap);
+        len = strlen(message);
+        if (e->suppressed)
+                snprintf(message + len, sizeof(message) - len, " (%llu entries like it were left out before)",
+                         (unsigned long long) e->suppressed);
+        write_fields(e, message);
+}
+
+void journal_write_entry(const JournalEntry *e, const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        write_formatted(e, format, ap);
+        va_end(ap);
+}
+
+void journal_write(int priority, JournalMessage m, uint64_t query_id, const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        write_formatted(&(JournalEntry) { .priority = priority, .message = m, .query_id = query_id }, format, ap);
+        va_end(ap);
 }

@@ -151,6 +151,36 @@ static void pairs_are_bounded_in_count_value_and_sum(void **state) {
         free(label);
 }
 
+static void a_refusal_is_noted_with_its_caller_and_without_its_values(void **state) {
+        Bench *b = *state;
+        sd_bus_message *m = bench_request_minimal(b);
+
+        assert_return_code(sd_bus_message_append(m, "{sv}{sv}", "environment", "a{ss}", 1, "KEY", "s3cret", "umask",
+                                                 "u", 07777u),
+                           0);
+        bench_request_close(m);
+        assert_error(bench_call(b, m), "org.penstock1.Error.InvalidArgument", "umask");
+        assert_int_equal(b->manager.n_refusals, 1);
+        assert_int_equal(b->manager.last_refusal.code, ERROR_INVALID_ARGUMENT);
+        assert_non_null(strstr(b->manager.last_refusal.message, "umask"));
+        assert_null(strstr(b->manager.last_refusal.message, "s3cret"));
+        assert_int_equal(b->manager.last_refusal_uid, 1000);
+
+        b->caller = (Caller) { .uid = 1001, .gid = 1001 };
+        assert_error(call_closed(b, bench_request_minimal(b)), "org.penstock1.Error.PermissionDenied", "penstock");
+        assert_int_equal(b->manager.n_refusals, 2);
+        assert_int_equal(b->manager.last_refusal.code, ERROR_PERMISSION_DENIED);
+        assert_int_equal(b->manager.last_refusal_uid, 1001);
+
+        /* What the engine refuses is one too, and what is taken is none. */
+        b->caller = (Caller) { .uid = 1000, .gid = 900 };
+        assert_returned(call_closed(b, bench_request_minimal(b)));
+        assert_int_equal(b->manager.n_refusals, 2);
+        manager_feed(&b->manager, &(Event) { .type = EVENT_SHUTDOWN });
+        assert_error(call_closed(b, bench_request_minimal(b)), "org.penstock1.Error.ShuttingDown", "");
+        assert_int_equal(b->manager.n_refusals, 3);
+}
+
 int main(void) {
 #define BENCH_TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
         const struct CMUnitTest tests[] = {
@@ -159,6 +189,7 @@ int main(void) {
                 BENCH_TEST(the_largest_request_is_taken),
                 BENCH_TEST(argv_is_bounded_in_count_element_and_sum),
                 BENCH_TEST(pairs_are_bounded_in_count_value_and_sum),
+                BENCH_TEST(a_refusal_is_noted_with_its_caller_and_without_its_values),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

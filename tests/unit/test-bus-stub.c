@@ -95,6 +95,12 @@ int manager_reload(Manager *m, Error *ret_error) {
         return -error_errno(m->reload_error.code);
 }
 
+void manager_note_refusal(Manager *m, const uid_t *uid, const Error *error) {
+        m->n_refusals++;
+        m->last_refusal = *error;
+        m->last_refusal_uid = uid ? *uid : UINT32_MAX;
+}
+
 const Engine *manager_engine(const Manager *m) {
         return m->engine;
 }
