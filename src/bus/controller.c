@@ -134,9 +134,12 @@ static int method_get_query(sd_bus_message *m, void *userdata, sd_bus_error *ret
 }
 
 static int method_metrics(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
-        (void) userdata, (void) ret_error;
-        return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_NOT_SUPPORTED,
-                                          "penstockd " PENSTOCK_VERSION " does not carry metrics yet");
+        const BusServer *s = userdata;
+        const char *text;
+        int r = manager_metrics(s->manager, &text);
+
+        (void) ret_error;
+        return r < 0 ? reply_errno(m, r, "make the metrics' text") : sd_bus_reply_method_return(m, "s", text);
 }
 
 #define COUNT_PROPERTY(name) SD_BUS_PROPERTY(name, "u", get_count, 0, 0)

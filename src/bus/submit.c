@@ -36,6 +36,12 @@ static void refuse(BusServer *s, sd_bus_message *m, const Caller *caller, int r,
         (void) reply_error(m, error);
 }
 
+/* Before it came to the manager, which counts those it refuses itself. Its labels may be a stranger's: not counted by. */
+static void refuse_early(BusServer *s, sd_bus_message *m, const Caller *caller, int r, Error *error) {
+        refuse(s, m, caller, r, error);
+        manager_count_refusal(s->manager, NULL, error->code);
+}
+
 static int take_identity(Request *r, const Caller *who) {
         Caller copy;
         int k = caller_copy(who, &copy);
@@ -74,8 +80,11 @@ static void submit(Submission *u, const Caller *runs_as) {
 
         if (r >= 0)
                 r = take_identity(&u->request, runs_as);
-        if (r >= 0)
-                r = manager_submit(s->manager, &u->request, &u->fds, u->caller.uid == 0, &submitted, &error);
+        if (r < 0) {
+                refuse_early(s, m, &u->caller, r, &error);
+                return;
+        }
+        r = manager_submit(s->manager, &u->request, &u->fds, u->caller.uid == 0, &submitted, &error);
         if (r < 0)
                 refuse(s, m, &u->caller, r, &error);
         else
@@ -96,7 +105,7 @@ static void on_user(int r, const Caller *found, void *userdata) {
                                          "user: the host's user database did not answer within %llu s; see "
                                          "nsswitch.conf(5)",
                                          (unsigned long long) (LOOKUP_TIMEOUT_USEC / USEC_PER_SEC));
-                refuse(u->server, call_message(u->call), &u->caller, r, &error);
+                refuse_early(u->server, call_message(u->call), &u->caller, r, &error);
         }
         call_finish(u->call);
 }
@@ -134,7 +143,7 @@ static CallProgress run_query(BusServer *s, Call *c, const Caller *caller) {
                         return CALL_GOES_ON;
         }
         if (r < 0)
-                refuse(s, call_message(c), caller, r, &error);
+                refuse_early(s, call_message(c), caller, r, &error);
         else
                 submit(u, caller);
         return CALL_ANSWERED;
@@ -153,7 +162,7 @@ int method_query(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
                 (void) error_set(&error, ERROR_INVALID_ARGUMENT,
                                  "the request is longer than %llu bytes; pass a long query as a file",
                                  (unsigned long long) REQUEST_MESSAGE_BYTES_MAX);
-                refuse(s, m, NULL, 0, &error);
+                refuse_early(s, m, NULL, 0, &error);
                 return 1;
         }
         return calls_add(s->calls, m, bytes, run_query);

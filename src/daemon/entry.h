@@ -3,6 +3,7 @@
  * groups and worker. Private to daemon/. Every descriptor is owned here and closed once. */
 #pragma once
 
+#include "core/metrics.h"
 #include "core/rate_limit.h"
 #include "daemon/manager.h"
 #include "host/cgroup.h"
@@ -47,6 +48,7 @@ typedef struct Entry {
         EventsWatch *watch;
         RateLimit notes;     /* its entries in the journal */
         uint64_t woken_usec; /* when the event behind the pending raise woke the loop */
+        uint64_t unit_wanted_usec; /* when ACTION_START_UNIT came */
 } Entry;
 
 Entry *entry_free(Entry *e); /* takes NULL, returns NULL */
@@ -92,6 +94,10 @@ struct Manager {
         bool ready, listed, slice_set, said_no_psi;
         bool reload_waits;    /* a larger budget waits for the slice */
         uint64_t slice_bytes; /* as last asked for */
+
+        Metrics *metrics;
+        char *metrics_text; /* as last asked for, at metrics_text_usec */
+        uint64_t metrics_text_usec;
 };
 
 /* Where a query may spill: on disk, the unit's private /var/tmp; in memory, its own tmpfs. */
@@ -108,6 +114,10 @@ void manager_stale_gone(Manager *m); /* one unit of an earlier life is gone */
 void manager_fail(Manager *m, Entry *e, ErrorCode code, const char *message); /* its unit could not be made ready */
 
 int manager_on_timer(sd_event_source *s, uint64_t usec, void *userdata);
+
+/* manager_metrics.c */
+int manager_metrics_new(Manager *m); /* 0 or -ENOMEM */
+void manager_count_note(Manager *m, const Action *a);
 
 /* manager_start.c: penstock.slice as large as what is promised and what is held; @on_done may be NULL */
 int manager_set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r, void *userdata));

@@ -175,7 +175,13 @@ static void on_admitted(Manager *m, uint64_t id) {
         e->record.id = id;
         m->entries[m->n_entries++] = e; /* IDs rise: it stays sorted; manager_submit() made room */
         m->submitting = NULL;
+        metrics_admitted(m->metrics, engine_find(m->engine, id), &e->record.request.labels);
         m->ops->signal(MANAGER_QUERY_NEW, id, m->ops_userdata);
+}
+
+static void on_note(Manager *m, Entry *e, const Action *a) {
+        manager_count_note(m, a);
+        manager_note(m, e, a);
 }
 
 static void perform(Manager *m, const Action *a) {
@@ -188,7 +194,7 @@ static void perform(Manager *m, const Action *a) {
         else if (a->type == ACTION_SHUTDOWN_DONE)
                 m->ops->shutdown_done(&a->error, m->ops_userdata);
         else if (a->type == ACTION_NOTE)
-                manager_note(m, e, a);
+                on_note(m, e, a);
         else if (e)
                 perform_on_query(m, e, a);
 }

@@ -77,6 +77,10 @@ int manager_reload(Manager *m, Error *ret_error);
 const Engine *manager_engine(const Manager *m);
 const Config *manager_config(const Manager *m); /* valid until the next reload */
 const LanguageSet *manager_languages(const Manager *m);
+/* All metrics as text, not older than a moment; valid until the next call. Returns 0 or -ENOMEM. */
+int manager_metrics(Manager *m, const char **ret);
+/* A request that never came to manager_submit(), which counts its own refusals; @labels NULL: not read, or not believed. */
+void manager_count_refusal(Manager *m, const PairList *labels, ErrorCode code);
 /* Units that were asked for and are not gone yet. */
 size_t manager_units(const Manager *m);
 /* Also for tombstones; NULL when it fell out. */

@@ -254,9 +254,13 @@ void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_byt
 }
 
 void manager_set_limits(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_bytes) {
+        const Query *q = engine_find(m->engine, e->record.id);
         Event ev;
+        int r = apply_limits(m, e, max_bytes, high_bytes, &ev);
 
-        (void) apply_limits(m, e, max_bytes, high_bytes, &ev);
+        if (r >= 0 && q && max_bytes > q->quota_bytes) /* else only memory.high moved */
+                metrics_observe(m->metrics, METRIC_RAISE_LATENCY, &e->record.request.labels, NULL,
+                                ev.limits.latency_usec);
         manager_feed(m, &ev);
 }
 

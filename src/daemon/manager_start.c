@@ -86,6 +86,8 @@ static int manager_start(Manager *m, const ManagerSetup *setup, Error *ret_error
                 return r;
         r = engine_new(m->config, state_first_id(), &m->engine);
         if (r >= 0)
+                r = manager_metrics_new(m);
+        if (r >= 0)
                 manager_trace_begin(m);
         if (r >= 0)
                 r = sd_event_add_time(m->event, &m->timer, CLOCK_MONOTONIC, USEC_INFINITY, 1, manager_on_timer, m);
@@ -142,6 +144,8 @@ Manager *manager_free(Manager *m) {
         systemd_link_free(m->systemd);
         sd_event_source_disable_unref(m->timer);
         engine_free(m->engine);
+        metrics_free(m->metrics);
+        free(m->metrics_text);
         sd_event_unref(m->event);
         config_done(m->config);
         free(m->config);

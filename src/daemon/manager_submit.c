@@ -241,6 +241,7 @@ static int admit(Manager *m, Entry *e, bool allow_priority, Submitted *ret, Erro
         if (r >= 0)
                 r = e->record.request.detach ? make_detached(e, ret) : make_attached(e, ret);
         if (r < 0) {
+                manager_count_refusal(m, &e->record.request.labels, ERROR_INTERNAL);
                 entry_free(e);
                 results_remove(id);
                 return error_set(ret_error, ERROR_INTERNAL, "the query can't be recorded: %s", strerror(-r));
@@ -258,6 +259,7 @@ static int admit(Manager *m, Entry *e, bool allow_priority, Submitted *ret, Erro
         if (m->submit_error.code == ERROR_NONE)
                 error_set(&m->submit_error, ERROR_INTERNAL, "out of memory");
         *ret_error = m->submit_error;
+        manager_count_refusal(m, &e->record.request.labels, ret_error->code);
         if (e->record.request.detach)
                 results_remove(id);
         entry_free(e);
@@ -276,6 +278,8 @@ int manager_submit(Manager *m, Request *request, SubmitFds *fds, bool allow_prio
               : error_set(ret_error, ERROR_UNKNOWN_LANGUAGE,
                           "there is no language %s; `penstockctl languages` lists those there are",
                           language_name_is_valid(request->language) ? request->language : "of that name");
+        if (r < 0)
+                manager_count_refusal(m, &request->labels, ret_error->code);
         request_done(request);
         entry_close_fd(&fds->stdin_fd);
         entry_close_fd(&fds->stderr_fd);
@@ -290,6 +294,7 @@ int manager_submit(Manager *m, Request *request, SubmitFds *fds, bool allow_prio
         if (r >= 0)
                 r = take_language(e, l, ret_error);
         if (r < 0) {
+                manager_count_refusal(m, &e->record.request.labels, ret_error->code);
                 entry_free(e);
                 return ret_error->code ? r : error_set(ret_error, ERROR_INTERNAL, "out of memory");
         }

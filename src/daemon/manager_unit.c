@@ -188,6 +188,7 @@ void manager_start_unit(Manager *m, Entry *e) {
         PathcheckRequest request = { .uid = r->uid, .gid = r->gid, .gids = r->gids, .n_gids = r->n_gids, .items = items };
         int k;
 
+        e->unit_wanted_usec = manager_now(m);
         if (r->working_directory && e->working_directory_access != PATH_HIDDEN)
                 items[request.n_items++] = (PathcheckItem) { "working_directory", r->working_directory,
                                                              PATHCHECK_DIRECTORY };
@@ -249,6 +250,12 @@ static void on_unit_gone(uint64_t id, const char *result, void *userdata) {
         manager_unit_gone(m, e);
 }
 
+static void on_answered(uint64_t usec, void *userdata) {
+        Manager *m = userdata;
+
+        metrics_observe(m->metrics, METRIC_SYSTEMD_ANSWER, NULL, NULL, usec);
+}
+
 static void on_resync(void *userdata) {
         (void) userdata;
         journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0, "The service manager or the bus started anew");
@@ -258,6 +265,7 @@ const SystemdOps manager_systemd_ops = {
         .unit_started = on_unit_started,
         .unit_gone = on_unit_gone,
         .resync = on_resync,
+        .answered = on_answered,
 };
 
 static int make_groups(Manager *m, Entry *e, pid_t pid) {
@@ -338,11 +346,14 @@ static int on_hello(WorkerConn *c, const WorkerHello *msg, pid_t pid, void *user
 
 static void on_ready(WorkerConn *c, void *userdata) {
         Entry *e = worker_conn_userdata(c);
+        Manager *m = userdata;
 
         if (e->started_told || e->leaving)
                 return;
         e->started_told = true;
-        manager_feed(userdata, &(Event) { .type = EVENT_UNIT_READY, .query_id = e->record.id });
+        metrics_observe(m->metrics, METRIC_UNIT_START, &e->record.request.labels, NULL,
+                        manager_now(m) - e->unit_wanted_usec);
+        manager_feed(m, &(Event) { .type = EVENT_UNIT_READY, .query_id = e->record.id });
 }
 
 static void on_lost(WorkerConn *c, int error, void *userdata) {

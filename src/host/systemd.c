@@ -67,7 +67,8 @@ static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error) 
 
         (void) error;
         c->link->in_flight--;
-        c->link->answer_usec = monotonic_usec() - c->sent_usec;
+        if (c->link->ops->answered)
+                c->link->ops->answered(monotonic_usec() - c->sent_usec, c->link->userdata);
         call_finish(c, reply);
         return 0;
 }
@@ -212,10 +213,6 @@ SystemdLink *systemd_link_free(SystemdLink *l) {
         sd_bus_unref(l->bus);
         free(l);
         return NULL;
-}
-
-uint64_t systemd_answer_usec(const SystemdLink *l) {
-        return l->answer_usec;
 }
 
 bool systemd_unit_id(const char *unit_name, uint64_t *ret_id) {

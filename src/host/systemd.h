@@ -45,6 +45,8 @@ typedef struct SystemdOps {
         void (*unit_gone)(uint64_t query_id, const char *result, void *userdata);
         /* PID 1 was reloaded or came back after a reexec, or the bus after a restart: limits must be read anew. */
         void (*resync)(void *userdata);
+        /* A call was answered; @usec after it was sent. NULL: not wanted. */
+        void (*answered)(uint64_t usec, void *userdata);
 } SystemdOps;
 
 /* Subscribes. @bus is borrowed and attached to an event loop. The matches that hear of units (JobRemoved,
@@ -71,8 +73,6 @@ int systemd_slice_set(SystemdLink *l, uint64_t memory_max_bytes, uint64_t memory
 /* List loaded penstock-q*.service units: @on_unit for each, then @on_done. For start-up. */
 int systemd_list_units(SystemdLink *l, void (*on_unit)(uint64_t query_id, const char *active_state, void *userdata),
                        void (*on_done)(int r, void *userdata), void *userdata);
-/* The last answer's time in usec, for the metrics. */
-uint64_t systemd_answer_usec(const SystemdLink *l);
 
 /* The ID in a name that query_unit_name() made; false for any other name. */
 bool systemd_unit_id(const char *unit_name, uint64_t *ret_id);

@@ -70,7 +70,6 @@ struct SystemdLink {
         Call *first, **last;         /* in flight or waiting, in order */
         size_t in_flight;
         bool is_reloading;
-        uint64_t answer_usec;
         uint64_t slice_generation;
         Unit *units[UNIT_BUCKETS];
         size_t n_units;

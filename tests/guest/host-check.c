@@ -87,7 +87,13 @@ static void on_resync(void *userdata) {
         ((Check *) userdata)->resyncs++;
 }
 
-static const SystemdOps ops = { on_started, on_gone, on_resync };
+static void on_answered(uint64_t usec, void *userdata) {
+        Check *c = userdata;
+
+        c->answer_usec = usec;
+}
+
+static const SystemdOps ops = { on_started, on_gone, on_resync, on_answered };
 
 void default_spec(UnitSpec *spec) {
         *spec = (UnitSpec) {

@@ -35,6 +35,7 @@ typedef struct Check {
         unsigned n_checks, n_failed;
         uint64_t next_id;
         char program[4096]; /* this program, which is the stand-in worker too */
+        uint64_t answer_usec; /* of the last call to PID 1 */
 } Check;
 
 /* One TAP line. Returns @good. */

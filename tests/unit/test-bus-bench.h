@@ -36,6 +36,8 @@ struct Manager {
         Error last_refusal; /* as it was put into the journal */
         uint32_t last_refusal_uid;
         Error reload_error; /* what manager_reload() will say */
+        ErrorCode counted[64]; /* refusals, as they were counted by the bus side */
+        unsigned n_counted;
 };
 
 void stub_manager_done(Manager *m);

@@ -107,11 +107,33 @@ static void the_configuration_is_shown(void **state) {
         sd_bus_message_unref(reply);
 }
 
-static void metrics_are_not_supported_yet(void **state) {
+static void metrics_are_told_to_anyone(void **state) {
         Bench *b = *state;
+        sd_bus_message *reply;
+        const char *text;
 
-        assert_error(bench_call(b, bench_message(b, CONTROLLER_PATH, CONTROLLER_INTERFACE, "Metrics")),
-                     SD_BUS_ERROR_NOT_SUPPORTED, "metrics");
+        b->caller = (Caller) { .uid = 4711 };
+        reply = bench_call(b, bench_message(b, CONTROLLER_PATH, CONTROLLER_INTERFACE, "Metrics"));
+        assert_return_code(sd_bus_message_read(reply, "s", &text), 0);
+        assert_string_equal(text, "# TYPE penstock_stub gauge\npenstock_stub{team=\"\xc3\xa4\"} 1\n");
+        sd_bus_message_unref(reply);
+        assert_int_equal(b->n_asks, 0); /* nor is it asked who that is */
+}
+
+static void refusals_of_the_bus_side_are_counted_once(void **state) {
+        Bench *b = *state;
+        sd_bus_message *m = bench_request_open(b);
+
+        bench_request_close(m); /* empty */
+        assert_error(bench_call(b, m), "org.penstock1.Error.InvalidArgument", "language");
+        assert_int_equal(b->manager.n_counted, 1);
+        assert_int_equal(b->manager.counted[0], ERROR_INVALID_ARGUMENT);
+        b->caller = (Caller) { .uid = 4711 };
+        m = bench_request_minimal(b);
+        bench_request_close(m);
+        assert_error(bench_call(b, m), "org.penstock1.Error.PermissionDenied", "group");
+        assert_int_equal(b->manager.n_counted, 2);
+        assert_int_equal(b->manager.counted[1], ERROR_PERMISSION_DENIED);
 }
 
 int main(void) {
@@ -122,7 +144,8 @@ int main(void) {
                 BENCH_TEST(shutdown_answers_when_all_have_ended),
                 BENCH_TEST(shutdown_names_what_outlived_its_deadline),
                 BENCH_TEST(the_configuration_is_shown),
-                BENCH_TEST(metrics_are_not_supported_yet),
+                BENCH_TEST(metrics_are_told_to_anyone),
+                BENCH_TEST(refusals_of_the_bus_side_are_counted_once),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,3 +126,14 @@ void manager_memory_now(Manager *m, uint64_t id, uint64_t *ret_current_bytes, ui
         *ret_current_bytes = 12345;
         *ret_peak_bytes = 23456;
 }
+
+int manager_metrics(Manager *m, const char **ret) {
+        (void) m;
+        *ret = "# TYPE penstock_stub gauge\npenstock_stub{team=\"\xc3\xa4\"} 1\n";
+        return 0;
+}
+
+void manager_count_refusal(Manager *m, const PairList *labels, ErrorCode code) {
+        assert_null(labels);
+        m->counted[m->n_counted++ % ELEMENTSOF(m->counted)] = code;
+}

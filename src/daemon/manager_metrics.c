@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the manager counts, and the text of it. core/metrics says what each number means. */
+#include <errno.h>
+
+#include "daemon/entry.h"
+
+/* Anyone may ask, as often as they like; the text costs time that belongs to the loop. */
+#define METRICS_TEXT_USEC (200 * USEC_PER_MSEC)
+
+static const PairList *labels_of(uint64_t query_id, void *userdata) {
+        const Entry *e = manager_entry(userdata, query_id);
+
+        return e ? &e->record.request.labels : NULL;
+}
+
+int manager_metrics_new(Manager *m) {
+        int r = metrics_new(&m->config->metric_label_keys, &m->metrics);
+
+        if (r >= 0)
+                metrics_set(m->metrics, METRIC_BUILD_INFO, NULL, PENSTOCK_VERSION, 1);
+        return r;
+}
+
+void manager_count_note(Manager *m, const Action *a) {
+        metrics_noted(m->metrics, a->note, engine_find(m->engine, a->query_id), labels_of(a->query_id, m));
+}
+
+void manager_count_refusal(Manager *m, const PairList *labels, ErrorCode code) {
+        metrics_refused(m->metrics, code, labels);
+}
+
+int manager_metrics(Manager *m, const char **ret) {
+        uint64_t now = manager_now(m);
+        char *text;
+        int r;
+
+        if (m->metrics_text && now - m->metrics_text_usec < METRICS_TEXT_USEC) {
+                *ret = m->metrics_text;
+                return 0;
+        }
+        metrics_take_stock(m->metrics, m->engine, m->config, labels_of, m);
+        metrics_set(m->metrics, METRIC_UNITS, NULL, NULL, manager_units(m));
+        r = metrics_render(m->metrics, &text);
+        if (r < 0)
+                return r;
+        free(m->metrics_text);
+        m->metrics_text = text;
+        m->metrics_text_usec = now;
+        *ret = text;
+        return 0;
+}
