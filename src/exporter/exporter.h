@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* exporter: the metrics over HTTP, for Prometheus. An unprivileged process of its own, so that penstockd speaks with
+ * nobody over a network. It knows nothing and keeps nothing: each scrape is one call on the bus. */
+#pragma once
+
+#include "core/base.h"
+
+#define SCRAPE_REASON_MAX 256
+
+/* Ask penstockd. Blocks, but not for longer than a scrape may take. Never starts penstockd.
+ * Returns 0 with @ret_text (free(3) it), or -errno with why in our own words. */
+int scrape(char **ret_text, char ret_reason[static SCRAPE_REASON_MAX]);
+
+typedef struct HttpLimits {
+        uint64_t idle_usec;       /* nobody is connected for so long: http_serve() returns */
+        unsigned connection_sec;  /* a connection on which nothing moves */
+        uint64_t request_usec;    /* from a request's first byte, or the end of the one before, to its answer */
+        unsigned connections_max; /* at once; more wait for their turn in the socket's backlog */
+        size_t header_bytes_max;  /* of one connection: a larger request is refused */
+} HttpLimits;
+
+#define HTTP_LIMITS_DEFAULT                                                                                          \
+        { .idle_usec = 30 * USEC_PER_SEC, .connection_sec = 10, .request_usec = 30 * USEC_PER_SEC,                   \
+          .connections_max = 16, .header_bytes_max = 8 * KIB }
+
+/* Serve GET / and GET /metrics (what @source gives) on @listen_fd, which is borrowed, until idle.
+ * Returns 0 or -errno. */
+int http_serve(int listen_fd, const HttpLimits *limits,
+               int (*source)(char **ret_text, char ret_reason[static SCRAPE_REASON_MAX]));
