@@ -105,7 +105,7 @@ static int set_size(RequestOptions *o, const char *option, const char *text, Set
         if (r == -ERANGE)
                 return invalid(o, option, text, "a size below 8E");
         if (r < 0 || bytes == 0)
-                return invalid(o, option, text, "a size above 0 (like 64M or 1.5G)");
+                return invalid(o, option, text, "a size above 0: bytes, or a number with K, M, G or T (64M, 1.5G)");
         return check(o, set(o->request, bytes));
 }
 

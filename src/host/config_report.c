@@ -2,8 +2,10 @@
 #include "host/config_report.h"
 #include "host/config_files.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <string.h>
+#include <unistd.h>
 
 static void warning_print(const char *message, void *userdata) {
         fprintf(userdata, "warning: %s\n", message);
@@ -56,11 +58,21 @@ static const char *error_text(const Error *e, int r) {
         return e->code == ERROR_NONE ? strerror(-r) : e->message;
 }
 
+/* What only root may read is left out for others, who should know. */
+static void closed_places_tell(void) {
+        static const char closed[] = "/run/penstock";
+
+        if (geteuid() != 0 && access(closed, R_OK | X_OK) < 0 && errno == EACCES)
+                fprintf(stderr, "warning: %s is closed to all but root: files there are not counted here\n", closed);
+}
+
 int config_report_check(const char *file, FILE *out) {
         CLEANUP(config_done) Config c = {};
         Error e = {};
         int r = config_files_load("", file, warning_print, out, &c, &e);
 
+        if (!file)
+                closed_places_tell();
         if (r < 0) {
                 fprintf(out, "%s\n", error_text(&e, r));
                 return 1;
@@ -79,7 +91,7 @@ static json_t *key_to_json(const Config *c, ConfigKey key, const char *value, co
         if (!o || (k->kind != CONFIG_KIND_COUNT && k->kind != CONFIG_KIND_BYTES && k->kind != CONFIG_KIND_USEC))
                 return o;
         number = *(const uint64_t *) ((const char *) c + k->offset);
-        if (number <= INT64_MAX && json_object_set_new(o, "number", json_integer((json_int_t) number)) < 0) {
+        if (json_object_set_new(o, "number", number <= INT64_MAX ? json_integer((json_int_t) number) : json_null()) < 0) {
                 json_decref(o);
                 return NULL;
         }
@@ -108,15 +120,29 @@ static int show_json(const Config *c, FILE *out) {
         return r == 0 ? 0 : 1;
 }
 
+/* "; 67108864 bytes" behind the origin of a size. */
+static const char *bytes_text(const Config *c, ConfigKey key, char *buf, size_t len) {
+        const ConfigKeyInfo *k = config_key_info(key);
+        uint64_t bytes;
+
+        buf[0] = '\0';
+        if (k->kind != CONFIG_KIND_BYTES)
+                return buf;
+        bytes = *(const uint64_t *) ((const char *) c + k->offset);
+        if (bytes != SIZE_INFINITY)
+                snprintf(buf, len, "; %llu bytes", (unsigned long long) bytes);
+        return buf;
+}
+
 static void show_text(const Config *c, FILE *out) {
-        char value[VALUE_TEXT_MAX], origin[4200];
+        char value[VALUE_TEXT_MAX], origin[4200], bytes[40];
 
         fprintf(out, "[Controller]\n");
         for (unsigned i = 0; i < _CONFIG_KEY_MAX; i++) {
                 ConfigKey key = (ConfigKey) i;
 
-                fprintf(out, "# %s\n%s=%s\n", config_origin_text(c, key, origin, sizeof(origin)),
-                        config_key_name(key), config_value_text(c, key, value, sizeof(value)));
+                fprintf(out, "# %s%s\n%s=%s\n", config_origin_text(c, key, origin, sizeof(origin)),
+                        bytes_text(c, key, bytes, sizeof(bytes)), config_key_name(key), config_value_text(c, key, value, sizeof(value)));
         }
 }
 
@@ -125,6 +151,7 @@ int config_report_show(FILE *out, bool json) {
         Error e = {};
         int r = config_files_load("", NULL, NULL, NULL, &c, &e);
 
+        closed_places_tell();
         if (r < 0) {
                 fprintf(out, "%s\n", error_text(&e, r));
                 return 1;

@@ -56,6 +56,8 @@ static void every_key_is_shown_with_its_origin(void **state) {
                 assert_non_null(strstr(lines, line));
         }
         assert_true(json_is_integer(json_object_get(json_object_get(all, "WarmUnits"), "number")));
+        assert_int_equal(json_integer_value(json_object_get(json_object_get(all, "ResultsMaxBytes"), "number")), GIB);
+        assert_non_null(strstr(lines, "; 1073741824 bytes\nResultsMaxBytes=1G\n"));
         json_decref(all);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tree-kit.h"
 
+#include <inttypes.h>
+
 static LanguageSet languages_load(Tree *t) {
         LanguageSet s = {};
 
@@ -69,6 +71,37 @@ static void every_key_is_documented_and_shipped_with_its_default(void **state) {
         }
 }
 
+/* The rows are | `TEXT` | BYTES | with "refused", "infinity", a number, or "N % of the host's memory". */
+static void every_spelling_in_the_table_is_read_as_it_says(void **state) {
+        const uint64_t ram = UINT64_C(12345678901);
+        CLEANUP(freep) char *docs = source_read("docs/configuration.md");
+        char *p = strstr(docs, "### Sizes, spelled\n");
+        unsigned n = 0;
+
+        (void) state;
+        assert_non_null(p);
+        for (p = strstr(p, "\n| `"); p && p < strstr(docs, "## `[Controller]`"); p = strstr(p + 1, "\n| `")) {
+                char text[64], wanted[64];
+                uint64_t bytes = 1, number;
+                int r;
+
+                assert_int_equal(sscanf(p, "\n| `%63[^`]` | %63[^|]", text, wanted), 2);
+                print_message("%s: %s\n", text, wanted);
+                r = size_parse(text, ram, &bytes);
+                if (strcmp(wanted, "refused ") == 0)
+                        assert_true(r == -EINVAL || r == -ERANGE);
+                else
+                        assert_int_equal(r, 0);
+                if (strcmp(wanted, "infinity ") == 0)
+                        assert_true(bytes == SIZE_INFINITY);
+                else if (sscanf(wanted, "%" SCNu64, &number) == 1)
+                        assert_true(bytes == (strchr(wanted, '%') ? ram / 100 * number + ram % 100 * number / 100
+                                                                  : number));
+                n++;
+        }
+        assert_true(n >= 40);
+}
+
 static void shipped_files_load_without_a_warning(void **state) {
         static const char *const files[] = { "exec.conf", "python.conf", "shell.conf", "sqlite.conf.in" };
         Tree *t = *state;
@@ -106,6 +139,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 WITH_TREE(languages_are_overridden_masked_and_skipped),
                 cmocka_unit_test(every_key_is_documented_and_shipped_with_its_default),
+                cmocka_unit_test(every_spelling_in_the_table_is_read_as_it_says),
                 WITH_TREE(shipped_files_load_without_a_warning),
         };
 
