@@ -26,6 +26,7 @@ static const struct {
         { "MemoryLimitExceeded", EDQUOT }, { "MemoryBudgetExhausted", ENOMEM },
         { "Timeout", ETIMEDOUT },          { "Canceled", ECANCELED },
         { "NoSuchQuery", ENXIO },          { "PermissionDenied", EACCES },
+        { "DependencyFailed", ENOLINK },
 };
 
 int client_error(PenstockError *e, int r, const char *name, const char *format, ...) {

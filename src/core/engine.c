@@ -169,6 +169,9 @@ static void on_query_event(Engine *e, const Event *ev) {
                 return;
         }
         switch (ev->type) {
+        case EVENT_DEPENDENCIES:
+                admit_dependencies(e, q, ev->error);
+                break;
         case EVENT_UNIT_READY:
                 admit_unit_ready(e, q);
                 break;

@@ -15,6 +15,7 @@
 
 typedef enum EventType {
         EVENT_REQUEST,      /* .request; answered by ACTION_ADMITTED or ACTION_REFUSED */
+        EVENT_DEPENDENCIES, /* the outcome of ACTION_CHECK_DEPENDENCIES; .error: why not, NULL or ERROR_NONE: it has them */
         EVENT_UNIT_READY,   /* its worker is there and has the groups */
         EVENT_UNIT_FAILED,  /* .error: it could not be started */
         EVENT_UNIT_GONE,    /* cgroup and mounts of the unit are gone */
@@ -65,9 +66,16 @@ typedef struct Event {
         };
 } Event;
 
+/* Of these .error is all there is; of others with an error it is .ended.error. */
+static inline bool event_has_plain_error(EventType type) {
+        return type == EVENT_UNIT_FAILED || type == EVENT_DEPENDENCIES;
+}
+
 typedef enum ActionType {
         ACTION_ADMITTED, /* the request got .query_id */
         ACTION_REFUSED,  /* .error */
+        ACTION_CHECK_DEPENDENCIES,   /* are they there? then EVENT_DEPENDENCIES */
+        ACTION_RELEASE_DEPENDENCIES, /* it had them and has ended: tell them; once a query */
         ACTION_START_UNIT,
         ACTION_RELEASE_UNIT, /* tell the worker to end (it ran, or never will); stop the unit if there is no worker */
         ACTION_COMPILE,

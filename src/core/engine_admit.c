@@ -111,9 +111,26 @@ static int add_query(Engine *e, const QuerySpec *spec, uint64_t initial, uint64_
         e->active[e->n_active++] = q;
 
         engine_emit(e, ACTION_ADMITTED, q);
-        if (!spec->has_compile)
+        if (spec->has_dependencies) {
+                q->dependencies = DEPENDENCIES_CHECKING;
+                engine_emit(e, ACTION_CHECK_DEPENDENCIES, q);
+        } else if (!spec->has_compile)
                 query_move(q, QUERY_QUEUEING, e->now_usec);
         return 0;
+}
+
+void admit_dependencies(Engine *e, Query *q, const Error *error) {
+        if (q->dependencies != DEPENDENCIES_CHECKING || !query_is_live(q))
+                return;
+        if (error && error->code != ERROR_NONE) {
+                end_query(e, q, QUERY_ERRORED, VERDICT_DEPENDENCY, false, error->code, "%s", error->message);
+                return;
+        }
+        q->dependencies = DEPENDENCIES_HELD;
+        if (q->spec.has_compile)
+                return; /* it waits for a compile slot, if there is none in this step */
+        query_move(q, QUERY_QUEUEING, e->now_usec);
+        engine_emit(e, ACTION_STATE, q);
 }
 
 int admit_request(Engine *e, const QuerySpec *spec) {
@@ -159,7 +176,7 @@ static Query *next_in(const Engine *e, QueryState state, const Query *after) {
         for (size_t i = 0; i < e->n_active; i++) {
                 Query *q = e->active[i];
 
-                if (q->state == state && (!after || before(after, q)) && (!best || before(q, best)))
+                if (q->state == state && q->dependencies != DEPENDENCIES_CHECKING && (!after || before(after, q)) && (!best || before(q, best)))
                         best = q;
         }
         return best;
@@ -336,7 +353,9 @@ const char *engine_wait_reason(const Engine *e, const Query *q, char *buf, size_
         char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
 
         buf[0] = 0;
-        if (q->state == QUERY_CREATED)
+        if (q->state == QUERY_CREATED && q->dependencies == DEPENDENCIES_CHECKING)
+                snprintf(buf, len, "the check of its dependencies");
+        else if (q->state == QUERY_CREATED)
                 snprintf(buf, len, "a compile slot (CompileConcurrency=%llu)",
                          (unsigned long long) e->config.compile_concurrency);
         else if (q->state == QUERY_QUEUEING && e->paused)

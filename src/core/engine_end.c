@@ -39,6 +39,10 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
         }
         run_progress(e);
         engine_emit(e, ACTION_STATE, q);
+        if (q->dependencies == DEPENDENCIES_HELD) {
+                q->dependencies = DEPENDENCIES_RELEASED;
+                engine_emit(e, ACTION_RELEASE_DEPENDENCIES, q);
+        }
         engine_note(e, q, NOTE_END, "%s%s%s", query_state_name(state), error->code ? ": " : "",
                     error->code ? error->message : "");
         if (q->unit == UNIT_STARTING || q->unit == UNIT_READY) {

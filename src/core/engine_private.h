@@ -45,6 +45,7 @@ void engine_set_unit(Engine *e, Query *q, UnitPhase unit); /* the one place wher
 
 /* engine_admit.c */
 int admit_request(Engine *e, const QuerySpec *spec);
+void admit_dependencies(Engine *e, Query *q, const Error *error);
 void admit_unit_ready(Engine *e, Query *q);
 void admit_compiled(Engine *e, Query *q, const EndedReport *r, const Error *error);
 void admit_reconfigure(Engine *e); /* the figures changed under those who wait */

@@ -25,6 +25,7 @@ static const struct {
         [ERROR_TIMEOUT] = ENTRY("Timeout", ETIMEDOUT),
         [ERROR_CANCELED] = ENTRY("Canceled", ECANCELED),
         [ERROR_EXECUTION_FAILED] = ENTRY("ExecutionFailed", ECHILD),
+        [ERROR_DEPENDENCY_FAILED] = ENTRY("DependencyFailed", ENOLINK),
         [ERROR_NO_SUCH_QUERY] = ENTRY("NoSuchQuery", ESRCH),
         [ERROR_PERMISSION_DENIED] = ENTRY("PermissionDenied", EACCES),
         [ERROR_INTERNAL] = ENTRY("Internal", EIO),

@@ -17,6 +17,7 @@ typedef enum ErrorCode {
         ERROR_TIMEOUT,
         ERROR_CANCELED,
         ERROR_EXECUTION_FAILED,
+        ERROR_DEPENDENCY_FAILED, /* what it needs is not there; named in the message */
         ERROR_NO_SUCH_QUERY,
         ERROR_PERMISSION_DENIED,
         ERROR_INTERNAL,

@@ -23,6 +23,7 @@ const char *verdict_name(Verdict v) {
                 [VERDICT_CANCEL] = "cancel",   [VERDICT_READER] = "reader",     [VERDICT_STOPPED] = "stopped",
                 [VERDICT_RESULTS] = "results", [VERDICT_START] = "start",       [VERDICT_WORKER] = "worker",
                 [VERDICT_SHUTDOWN] = "shutdown", [VERDICT_COMPILE] = "compile", [VERDICT_QUEUE] = "queue",
+                [VERDICT_DEPENDENCY] = "dependency",
         };
 
         return names[v];

@@ -43,6 +43,7 @@ typedef enum Verdict {
         VERDICT_SHUTDOWN,
         VERDICT_COMPILE,
         VERDICT_QUEUE,     /* waited too long */
+        VERDICT_DEPENDENCY, /* what it needs was not there */
         _VERDICT_MAX,
 } Verdict;
 
@@ -57,6 +58,7 @@ typedef struct QuerySpec {
         uint64_t timeout_usec, queue_timeout_usec;        /* USEC_INFINITY: as configured; 0: none */
         bool detached, has_compile;
         bool allow_priority;                              /* the caller may ask for a priority above 0 */
+        bool has_dependencies;                            /* they are checked before all else, and told its end */
 } QuerySpec;
 
 typedef struct Raise {
@@ -81,6 +83,13 @@ typedef enum RunPhase {
         RUN_HANDED,    /* the engine was handed over: engine/ may hold processes */
         RUN_ENDED,     /* engine/ is empty for good */
 } RunPhase;
+
+typedef enum DependencyPhase {
+        DEPENDENCIES_NONE,     /* it has none, or never got them */
+        DEPENDENCIES_CHECKING, /* it stays created until their answer comes */
+        DEPENDENCIES_HELD,
+        DEPENDENCIES_RELEASED, /* they were told of its end */
+} DependencyPhase;
 
 typedef struct Query Query;
 struct Query {
@@ -107,6 +116,7 @@ struct Query {
         Raise raises[QUERY_RAISES_KEPT];
         uint64_t n_raises, n_denied;
 
+        DependencyPhase dependencies;
         UnitPhase unit;
         RunPhase run;
         bool has_slot, has_compile_slot;

@@ -22,6 +22,7 @@ static const Field spec_fields[] = {
         F(BOOL, QuerySpec, detached),
         F(BOOL, QuerySpec, has_compile),
         F(BOOL, QuerySpec, allow_priority),
+        F(BOOL, QuerySpec, has_dependencies),
         {},
 };
 
@@ -97,6 +98,7 @@ static const Field action_fields[] = { F(U64, Action, limits.max_bytes), F(U64, 
 
 const EventShape trace_events[_EVENT_MAX] = {
         [EVENT_REQUEST] = { "request", spec_fields, 0, false, false },
+        [EVENT_DEPENDENCIES] = { "dependencies", NULL, 0, true, true },
         [EVENT_UNIT_READY] = { "unit-ready", NULL, 0, true, false },
         [EVENT_UNIT_FAILED] = { "unit-failed", NULL, 0, true, true },
         [EVENT_UNIT_GONE] = { "unit-gone", NULL, 0, true, false },
@@ -118,6 +120,8 @@ const EventShape trace_events[_EVENT_MAX] = {
 static const char *const action_names[_ACTION_MAX] = {
         [ACTION_ADMITTED] = "admitted",
         [ACTION_REFUSED] = "refused",
+        [ACTION_CHECK_DEPENDENCIES] = "check-dependencies",
+        [ACTION_RELEASE_DEPENDENCIES] = "release-dependencies",
         [ACTION_START_UNIT] = "start-unit",
         [ACTION_RELEASE_UNIT] = "release-unit",
         [ACTION_COMPILE] = "compile",
@@ -206,7 +210,7 @@ const char *trace_event_line(const Event *ev, uint64_t now_usec, char buf[static
         add_fields(&l, shape->fields,
                    ev->type == EVENT_REQUEST ? (const void *) ev->request.spec : (const char *) ev + shape->offset);
         if (shape->has_error)
-                add_error(&l, ev->type == EVENT_UNIT_FAILED ? ev->error : ev->ended.error);
+                add_error(&l, event_has_plain_error(ev->type) ? ev->error : ev->ended.error);
         return buf;
 }
 

@@ -133,7 +133,7 @@ static int parse_event(const char *s, TraceRecord *ret) {
                          ev->type == EVENT_REQUEST ? (void *) &ret->spec : (char *) ev + trace_events[type].offset, &ret->error);
         if (ev->type == EVENT_REQUEST)
                 ev->request.spec = &ret->spec;
-        else if (ev->type == EVENT_UNIT_FAILED)
+        else if (event_has_plain_error(ev->type))
                 ev->error = &ret->error;
         else if (trace_events[type].has_error)
                 ev->ended.error = &ret->error;

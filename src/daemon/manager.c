@@ -233,7 +233,7 @@ static int push(Manager *m, const Event *ev) {
         }
         p = &m->pending[m->n_pending++];
         p->event = *ev;
-        if (ev->type == EVENT_UNIT_FAILED && ev->error)
+        if (event_has_plain_error(ev->type) && ev->error)
                 p->error = *ev->error;
         else if ((ev->type == EVENT_ENDED || ev->type == EVENT_COMPILED) && ev->ended.error)
                 p->error = *ev->ended.error;
@@ -247,7 +247,7 @@ static void step(Manager *m, struct PendingEvent *p) {
         uint64_t now = manager_now(m);
         int r;
 
-        if (p->event.type == EVENT_UNIT_FAILED)
+        if (event_has_plain_error(p->event.type))
                 p->event.error = &p->error;
         else if (p->event.type == EVENT_ENDED || p->event.type == EVENT_COMPILED)
                 p->event.ended.error = &p->error;

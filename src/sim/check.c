@@ -180,6 +180,8 @@ void check_end(World *w) {
                         world_fail(w, "q%llu never ended: it is %s", ULL(q->id), query_state_name(q->last_state));
                 else if (q->id && !q->forgotten)
                         world_fail(w, "q%llu was never forgotten", ULL(q->id));
+                else if (q->has_dependencies && !q->dependencies_told)
+                        world_fail(w, "the dependencies of q%llu were never told of its end", ULL(q->id));
                 else if (q->group.populated)
                         world_fail(w, "processes of q%llu are left", ULL(q->id));
                 else if (q->unit != SIM_UNIT_NONE && q->unit != SIM_UNIT_GONE)

@@ -7,6 +7,8 @@
 
 static const char *const action_names[_ACTION_MAX] = {
         [ACTION_ADMITTED] = "admitted",         [ACTION_REFUSED] = "refused",
+        [ACTION_CHECK_DEPENDENCIES] = "check-dependencies",
+        [ACTION_RELEASE_DEPENDENCIES] = "release-dependencies",
         [ACTION_START_UNIT] = "start-unit",     [ACTION_RELEASE_UNIT] = "release-unit",
         [ACTION_COMPILE] = "compile",           [ACTION_KILL_COMPILE] = "kill-compile",
         [ACTION_EXECUTE] = "execute",           [ACTION_SET_LIMITS] = "set-limits",
@@ -99,7 +101,16 @@ void host_take_actions(World *w) {
         }
 }
 
+static void release_dependencies(World *w, SimQuery *q) {
+        if (!q->has_dependencies || q->dependencies_told || !q->end_published)
+                world_fail(w, "the dependencies of q%llu are told of its end twice, before it, or for nothing",
+                           (unsigned long long) q->id);
+        q->dependencies_told = true;
+}
+
 static void start_unit(World *w, SimQuery *q, size_t i) {
+        if (q->checking || q->has_dependencies != q->load->spec.has_dependencies)
+                world_fail(w, "q%llu is started before its dependencies are there", (unsigned long long) q->id);
         if (q->unit != SIM_UNIT_NONE)
                 world_fail(w, "the unit of q%llu is started twice", (unsigned long long) q->id);
         q->unit = SIM_UNIT_STARTING;
@@ -147,6 +158,11 @@ void host_perform(World *w, const Item *item) {
 
         q->actions_pending--;
         switch (item->action) {
+        case ACTION_CHECK_DEPENDENCIES:
+                q->checking = true;
+                world_push(w, q->load->check_usec, ITEM_DEPENDENCIES, item->query);
+                break;
+        case ACTION_RELEASE_DEPENDENCIES: release_dependencies(w, q); break;
         case ACTION_START_UNIT: start_unit(w, q, item->query); break;
         case ACTION_RELEASE_UNIT: release_unit(w, q, item->query); break;
         case ACTION_COMPILE:
@@ -171,6 +187,18 @@ void host_perform(World *w, const Item *item) {
         case ACTION_KILL: process_die(w, item->query, -1, SIGKILL); break;
         default: world_fail(w, "an action that nobody performs: %d", (int) item->action);
         }
+}
+
+/* Asked for by a query that may have ended meanwhile; then nobody has them. */
+void host_dependencies(World *w, size_t i) {
+        SimQuery *q = &w->queries[i];
+        Error error = { ERROR_DEPENDENCY_FAILED, "it is not there" };
+        Event ev = { .type = EVENT_DEPENDENCIES, .query_id = q->id };
+
+        q->checking = false;
+        q->has_dependencies = !q->load->check_fails && !q->end_published;
+        ev.error = q->load->check_fails ? &error : NULL;
+        world_feed(w, &ev);
 }
 
 void host_unit_outcome(World *w, size_t i) {

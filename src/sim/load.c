@@ -66,6 +66,7 @@ static void draw_spec(Random *r, const Config *c, QuerySpec *s) {
                            .queue_timeout_usec = USEC_INFINITY };
         snprintf(s->language, sizeof(s->language), "sim");
         s->has_compile = random_percent(r, 40);
+        s->has_dependencies = random_percent(r, 30);
         s->detached = random_percent(r, 20);
         s->allow_priority = random_percent(r, 50);
         s->priority = random_percent(r, 70) ? 0 : (int32_t) random_between(r, 0, 4) - 2;
@@ -102,6 +103,8 @@ static void draw_engine(Random *r, const Config *c, LoadQuery *q) {
 static void draw_query(Random *r, const Config *c, uint64_t span_usec, LoadQuery *q) {
         q->arrives_usec = random_between(r, 0, span_usec);
         draw_spec(r, c, &q->spec);
+        q->check_usec = skewed(r, 1, random_percent(r, 90) ? SEC : 20 * SEC);
+        q->check_fails = random_percent(r, 10);
         q->unit_start_usec = skewed(r, 1, random_percent(r, 95) ? 300 * MSEC : 12 * SEC);
         q->unit_stop_usec = skewed(r, 1, random_percent(r, 95) ? 300 * MSEC : 12 * SEC);
         q->unit_fails = random_percent(r, 2);

@@ -18,6 +18,8 @@ typedef struct LoadQuery {
         QuerySpec spec;
         uint64_t arrives_usec;
 
+        uint64_t check_usec; /* of its dependencies */
+        bool check_fails;
         uint64_t unit_start_usec, unit_stop_usec; /* what PID 1 takes */
         bool unit_fails;
         uint64_t compile_usec;

@@ -8,6 +8,7 @@
 static const char *const item_names[_ITEM_MAX] = {
         [ITEM_ARRIVAL] = "request",          [ITEM_ACT] = "operator",
         [ITEM_TICK] = "tick",                [ITEM_PERFORM] = "perform",
+        [ITEM_DEPENDENCIES] = "dependencies",
         [ITEM_UNIT_OUTCOME] = "unit-outcome", [ITEM_UNIT_GONE] = "unit-gone",
         [ITEM_UNIT_LOST] = "unit-lost",      [ITEM_COMPILE_END] = "compile-end",
         [ITEM_TOUCH] = "touch",              [ITEM_REST_END] = "rest-end",
@@ -191,6 +192,7 @@ static void happen(World *w, const Item *item) {
         case ITEM_ACT: on_act(w, &w->load.acts[i]); break;
         case ITEM_TICK: on_tick(w); break;
         case ITEM_PERFORM: host_perform(w, item); break;
+        case ITEM_DEPENDENCIES: host_dependencies(w, i); break;
         case ITEM_UNIT_OUTCOME: host_unit_outcome(w, i); break;
         case ITEM_UNIT_GONE: host_unit_gone(w, i); break;
         case ITEM_UNIT_LOST: host_unit_lost(w, i); break;

@@ -19,6 +19,7 @@ typedef enum ItemType {
         ITEM_ACT,
         ITEM_TICK,
         ITEM_PERFORM,      /* an action whose turn has come */
+        ITEM_DEPENDENCIES, /* their check ended */
         ITEM_UNIT_OUTCOME, /* PID 1 started it, or not */
         ITEM_UNIT_GONE,
         ITEM_UNIT_LOST,
@@ -68,6 +69,7 @@ typedef struct SimQuery {
         unsigned actions_pending; /* asked for, and not yet performed */
         uint64_t notify_last_usec;
         bool end_published, forgotten;
+        bool checking, has_dependencies, dependencies_told;
 } SimQuery;
 
 /* What came of it all; summed up over seeds. */
@@ -128,6 +130,7 @@ static inline uint64_t world_wake(World *w) {
 /* host.c: performs actions, and plays PID 1 and the worker */
 void host_take_actions(World *w); /* after a step: books what is said at once, lines up the rest */
 void host_perform(World *w, const Item *item);
+void host_dependencies(World *w, size_t i);
 void host_unit_outcome(World *w, size_t i);
 void host_unit_gone(World *w, size_t i);
 void host_unit_lost(World *w, size_t i);

@@ -27,6 +27,7 @@ typedef struct Kit {
         size_t n_log;
         Error refusal;      /* of the last request */
         bool slow_units;    /* units become ready, and go, only by kit_ready() and kit_gone() */
+        bool slow_checks;   /* dependencies are there only by kit_dependencies() */
         bool slow_limits;   /* limits are confirmed only by kit_limits() */
         bool slow_kills;    /* ACTION_KILL does not end anything by itself */
 } Kit;
@@ -90,6 +91,10 @@ static inline void kit_step(Kit *k, Event ev);
 
 static inline void kit_obey(Kit *k, const Action *a) {
         switch (a->type) {
+        case ACTION_CHECK_DEPENDENCIES:
+                if (!k->slow_checks)
+                        kit_step(k, (Event) { .type = EVENT_DEPENDENCIES, .query_id = a->query_id });
+                break;
         case ACTION_START_UNIT:
                 if (!k->slow_units)
                         kit_step(k, (Event) { .type = EVENT_UNIT_READY, .query_id = a->query_id });
@@ -188,6 +193,11 @@ static inline uint64_t kit_submit(Kit *k, QuerySpec spec) {
 
 static inline uint64_t kit_plain(Kit *k) {
         return kit_submit(k, (QuerySpec) { .uid = 1000 });
+}
+
+static inline void kit_dependencies(Kit *k, uint64_t id, const Error *error) {
+        k->n_log = 0;
+        kit_step(k, (Event) { .type = EVENT_DEPENDENCIES, .query_id = id, .error = error });
 }
 
 static inline void kit_ready(Kit *k, uint64_t id) {

@@ -141,23 +141,42 @@ static void dependencies_are_read(void **state) {
         config_init(&c, RAM);
 #define SET(key, value) config_set(&c, RAM, "Dependency lake", key, value, "/etc/d.conf", 7, &e)
         assert_int_equal(SET("Environment", "URL=s3://x 'OPTS=a b'"), 0);
-        assert_int_equal(SET("Credential", "TOKEN:/etc/lake/token"), 0);
+        assert_int_equal(SET("LoadCredential", "TOKEN:/etc/lake/token"), 0);
         assert_int_equal(SET("BindReadOnlyPaths", "/srv/lake /srv/more"), 0);
-        assert_int_equal(SET("ActiveUnits", "lake.mount proxy.service"), 0);
+        assert_int_equal(SET("Requires", "lake.mount proxy.service"), 0);
         assert_int_equal(SET("CheckCommand", "/usr/bin/test -e /srv/lake"), 0);
+        assert_int_equal(SET("EnvironmentFile", "/etc/lake/env -/etc/lake/more"), 0);
+        assert_int_equal(SET("After", "net.target"), 0);
+        assert_int_equal(SET("ReleaseCommand", "/usr/bin/logger gone"), 0);
+        assert_int_equal(SET("CheckTimeoutSec", "1min"), 0);
+        assert_int_equal(SET("User", "lake-check"), 0);
         assert_int_equal(SET("Colour", "blue"), -ENOENT);
         d = dependency_find(&c.dependencies, "lake");
         assert_non_null(d);
         assert_string_equal(pairlist_get(&d->environment, "OPTS"), "a b");
         assert_string_equal(pairlist_get(&d->credentials, "TOKEN"), "/etc/lake/token");
         assert_int_equal(d->bind_read_only_paths.n, 2);
-        assert_string_equal(d->active_units.v[0], "lake.mount");
+        assert_string_equal(d->requires_units.v[0], "lake.mount");
         assert_int_equal(d->check_command.n, 3);
+        assert_string_equal(d->environment_files.v[1], "-/etc/lake/more");
+        assert_string_equal(d->after_units.v[0], "net.target");
+        assert_int_equal(d->release_command.n, 2);
+        assert_int_equal(d->check_timeout_usec, 60 * USEC_PER_SEC);
+        assert_string_equal(d->user, "lake-check");
+        assert_false(d->requestable); /* safe unless the administrator says so */
         assert_null(dependency_find(&c.dependencies, "lak"));
         assert_int_equal(config_set(&c, RAM, "Controller", "ExecutorDependencies", "lake", "/etc/d.conf", 9, &e), 0);
         assert_int_equal(config_finish(&c, RAM, &e), 0);
         assert_int_equal(SET("Environment", ""), 0);
         assert_int_equal(d->environment.n, 0);
+        assert_int_equal(SET("User", ""), 0);
+        assert_null(d->user);
+        assert_int_equal(SET("CheckTimeoutSec", ""), 0);
+        assert_int_equal(d->check_timeout_usec, 10 * USEC_PER_SEC);
+        assert_int_equal(SET("Requestable", "yes"), 0);
+        assert_true(d->requestable);
+        assert_int_equal(SET("Requestable", ""), 0);
+        assert_false(d->requestable);
 }
 
 static void bad_dependencies_are_refused(void **state) {
@@ -170,13 +189,29 @@ static void bad_dependencies_are_refused(void **state) {
                 { "Dependency a", "Environment", "A" },
                 { "Dependency a", "Environment", "1=A" },
                 { "Dependency a", "Environment", "'A=1" },
-                { "Dependency a", "Credential", "A=/etc/x" },
-                { "Dependency a", "Credential", "A:x" },
+                { "Dependency a", "Environment", "A=\xff" },
+                { "Dependency a", "EnvironmentFile", "x" },
+                { "Dependency a", "EnvironmentFile", "--/x" },
+                { "Dependency a", "LoadCredential", "A=/etc/x" },
+                { "Dependency a", "LoadCredential", "A:x" },
+                { "Dependency a", "LoadCredential", "A:/tmp/x" },
+                { "Dependency a", "LoadCredential", "A:/home/x/y" },
                 { "Dependency a", "BindPaths", "x" },
                 { "Dependency a", "BindPaths", "/x/../y" },
-                { "Dependency a", "ActiveUnits", "sshd" },
-                { "Dependency a", "ActiveUnits", ".service" },
-                { "Dependency a", "ActiveUnits", "a/b.service" },
+                { "Dependency a", "BindPaths", "/" },
+                { "Dependency a", "BindPaths", "\"/x'y\"" },
+                { "Dependency a", "BindReadOnlyPaths", "\"/x\\ny\"" },
+                { "Dependency a", "Requires", "sshd" },
+                { "Dependency a", "Requires", ".service" },
+                { "Dependency a", "Requires", "a/b.service" },
+                { "Dependency a", "Requires", "a.conf" },
+                { "Dependency a", "After", "'a b.service'" },
+                { "Dependency a", "CheckTimeoutSec", "0" },
+                { "Dependency a", "CheckTimeoutSec", "infinity" },
+                { "Dependency a", "CheckTimeoutSec", "soon" },
+                { "Dependency a", "User", "a:b" },
+                { "Dependency a", "Requestable", "perhaps" },
+                { "Dependency a", "ReleaseCommand", "./true" },
                 { "Dependency a", "CheckCommand", "true" },
         };
 

@@ -4,6 +4,7 @@
 
 /* Where a query can be when something hits it. */
 typedef enum Place {
+        PLACE_CHECKING, /* its dependencies are being checked */
         PLACE_CREATED,  /* waits for a compile slot */
         PLACE_COMPILE_START,
         PLACE_COMPILING,
@@ -41,7 +42,9 @@ static uint64_t put(Place place) {
                 return id;
         }
         kit.slow_units = place == PLACE_STARTING || place == PLACE_COMPILE_START;
-        id = kit_submit(&kit, (QuerySpec) { .has_compile = place <= PLACE_COMPILING });
+        kit.slow_checks = place == PLACE_CHECKING;
+        id = kit_submit(&kit, (QuerySpec) { .has_compile = place <= PLACE_COMPILING,
+                                            .has_dependencies = place == PLACE_CHECKING });
         if (place == PLACE_ENDING)
                 kit_event(&kit, EVENT_CANCEL, id);
         if (place == PLACE_ENDED)

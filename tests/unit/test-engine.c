@@ -292,10 +292,10 @@ static void events_for_nobody_are_ignored(void **state) {
 
         (void) state;
         kit_plain(&kit);
-        for (unsigned t = EVENT_UNIT_READY; t <= EVENT_DONE; t++) {
+        for (unsigned t = EVENT_DEPENDENCIES; t <= EVENT_DONE; t++) {
                 Event ev = { .type = (EventType) t, .query_id = 99 };
 
-                if (t == EVENT_UNIT_FAILED)
+                if (event_has_plain_error(ev.type))
                         ev.error = &error;
                 kit.n_log = 0;
                 kit_step(&kit, ev);

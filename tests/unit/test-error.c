@@ -34,8 +34,8 @@ static void names_are_those_of_the_bus(void **state) {
         static const char *const names[] = {
                 "InvalidArgument",  "UnknownLanguage", "CompilationFailed",   "QueueLengthExceeded",
                 "QueueTimeout",     "ShuttingDown",    "MemoryLimitExceeded", "MemoryBudgetExhausted",
-                "Timeout",          "Canceled",        "ExecutionFailed",     "NoSuchQuery",
-                "PermissionDenied", "Internal"
+                "Timeout",          "Canceled",        "ExecutionFailed",     "DependencyFailed",
+                "NoSuchQuery",      "PermissionDenied", "Internal"
         };
 
         (void) state;

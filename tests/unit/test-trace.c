@@ -27,7 +27,8 @@ static void request_is_the_same_to_the_engine(void **state) {
         /* static: its padding is zero, too */
         static QuerySpec spec = { .language = "sqlite", .uid = UINT32_MAX, .priority = -7, .initial_bytes = 1,
                            .max_bytes = UINT64_MAX - 1, .timeout_usec = USEC_INFINITY, .queue_timeout_usec = 5,
-                           .detached = true, .has_compile = true, .allow_priority = true };
+                           .detached = true, .has_compile = true, .allow_priority = true,
+                           .has_dependencies = true };
         Event ev = { .type = EVENT_REQUEST, .request.spec = &spec };
         TraceRecord r;
 
@@ -96,7 +97,7 @@ static void every_event_has_a_line(void **state) {
 
                 if (t == EVENT_REQUEST)
                         ev.request.spec = &spec;
-                else if (t == EVENT_UNIT_FAILED)
+                else if (event_has_plain_error(ev.type))
                         ev.error = &none;
                 else if (t == EVENT_ENDED || t == EVENT_COMPILED)
                         ev.ended.error = &none;
