@@ -201,6 +201,7 @@ SystemdLink *systemd_link_free(SystemdLink *l) {
         for (size_t i = 0; i < UNIT_BUCKETS; i++)
                 while (l->units[i])
                         systemd_unit_drop(l->units[i]);
+        systemd_tasks_drop(l);
         while (l->first) {
                 Call *c = l->first;
 

@@ -32,12 +32,14 @@ typedef struct UnitSpec {
         const StrList *read_write_paths, *read_only_paths;
         /* bound in at the same place: what lies under /tmp, /var/tmp, /dev/shm, or a hidden home */
         const StrList *bind_paths, *bind_read_only_paths;
+        /* must be active, and are not started; their stop is the unit's; the second: order only */
+        const StrList *requisite_units, *after_units;
         const PairList *extra; /* a language's [Sandbox] properties, from the allowlist, as text */
 } UnitSpec;
 
 /* Called from the loop only, never from within a function below. Each may call any function below. */
 typedef struct SystemdOps {
-        /* The unit's start job ended: 0 it runs; -errno with @error_text (systemd's words, for the journal). After a
+        /* The unit's start job ended: 0 it runs; -ENOLINK a requisite unit was not active; other -errno with @error_text (systemd's words, for the journal). After a
          * failure no unit_gone follows; what may be left is cleaned up here. */
         void (*unit_started)(uint64_t query_id, int r, const char *error_text, void *userdata);
         /* The unit is gone: its cgroup, mounts and name are free. @result is systemd's Result ("success",

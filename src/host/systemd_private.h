@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* host/systemd_private: what systemd.c (the link and its calls), systemd_signals.c, systemd_start.c and
- * systemd_unit.c (a unit's life), and systemd_slice.c share. */
+ * systemd_unit.c (a unit's life), systemd_slice.c and systemd_task.c share. */
 #pragma once
 
 #include "host/systemd.h"
 #include "host/systemd_props.h"
+#include "host/systemd_task.h"
 
 #define SYSTEMD_DESTINATION "org.freedesktop.systemd1"
 #define SYSTEMD_PATH "/org/freedesktop/systemd1"
@@ -73,6 +74,8 @@ struct SystemdLink {
         uint64_t slice_generation;
         Unit *units[UNIT_BUCKETS];
         size_t n_units;
+        SystemdTask *tasks; /* systemd_task.c */
+        uint64_t last_task;
 };
 
 /* systemd.c */

@@ -255,6 +255,19 @@ static int append_extra(sd_bus_message *m, const PairList *extra, Error *ret_err
         return 0;
 }
 
+static int append_units(sd_bus_message *m, const char *name, const StrList *units) {
+        return units && units->n > 0 ? props_append_strings(m, name, (const char *const *) units->v, units->n) : 0;
+}
+
+/* Requisite=, not Requires=, which would start what is not there. The order is needed, or PID 1 would not wait to see. */
+static int append_unit_dependencies(sd_bus_message *m, const UnitSpec *spec) {
+        int r = append_units(m, "Requisite", spec->requisite_units);
+
+        if (r >= 0)
+                r = append_units(m, "After", spec->requisite_units);
+        return r < 0 ? r : append_units(m, "After", spec->after_units);
+}
+
 static int append_all(sd_bus_message *m, const UnitSpec *spec, Error *ret_error) {
         static const char *const after[] = { "penstockd.service" }, *const architectures[] = { "native" };
         int r = append_property(m, &(Property) { "Description", 's', .s = spec->description });
@@ -263,6 +276,8 @@ static int append_all(sd_bus_message *m, const UnitSpec *spec, Error *ret_error)
                 r = append_property(m, &(Property) { "Slice", 's', .s = spec->slice });
         if (r >= 0) /* stopped before it when the host goes down */
                 r = props_append_strings(m, "After", after, ELEMENTSOF(after));
+        if (r >= 0)
+                r = append_unit_dependencies(m, spec);
         if (r >= 0)
                 r = append_exec(m, spec->exec_argv);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(fixed_properties); i++)

@@ -16,8 +16,12 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
         Unit *u;
 
         (void) error;
-        if (sd_bus_message_read(m, "uoss", NULL, &job, &unit, &result) < 0 || !systemd_unit_id(unit, &id))
+        if (sd_bus_message_read(m, "uoss", NULL, &job, &unit, &result) < 0)
                 return 0;
+        if (!systemd_unit_id(unit, &id)) {
+                systemd_task_job_removed(l, unit, result);
+                return 0;
+        }
         u = systemd_unit_find(l, id);
         if (u)
                 systemd_unit_job_removed(u, job, result);
@@ -110,7 +114,7 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata) {
         SystemdLink *l = userdata;
 
         (void) source, (void) usec;
-        if (l->n_units == 0)
+        if (l->n_units == 0 && !l->tasks)
                 drop_unit_matches(l);
         return 0;
 }

@@ -229,6 +229,7 @@ static void unit_job_failed(Unit *u, const char *job_result) {
         systemd_set_string(&u->failure, text);
         u->failure_r = strcmp(job_result, "canceled") == 0  ? -ECANCELED
                        : strcmp(job_result, "timeout") == 0 ? -ETIMEDOUT
+                       : strcmp(job_result, "dependency") == 0 ? -ENOLINK
                                                             : -EIO;
         u->state = UNIT_AUTOPSY;
         unit_ask_result(u);

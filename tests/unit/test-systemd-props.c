@@ -133,6 +133,18 @@ static const char *get_list(Bench *b, const char *name, const char *type) {
         return joined;
 }
 
+static void required_units_are_never_started(void **state) {
+        StrList required = { (char *[]) { (char *) "a.service" }, 1 }, order = { (char *[]) { (char *) "b.mount" }, 1 };
+        Bench *b = *state;
+
+        b->spec.requisite_units = &required;
+        b->spec.after_units = &order;
+        assert_int_equal(build(b), 0);
+        assert_string_equal(get_list(b, "Requisite", "as"), "|a.service|");
+        assert_string_equal(get_list(b, "After", "as"), "|penstockd.service|a.service|b.mount|");
+        assert_false(enter(b, "Requires", 0, "as"));
+}
+
 static void limits_are_of_the_right_type_and_value(void **state) {
         Bench *b = *state;
 
@@ -382,7 +394,7 @@ int main(void) {
                 TEST(a_path_that_systemd_would_read_as_something_else_is_refused),
                 TEST(a_languages_own_properties_come_typed_and_last),
                 TEST(other_properties_are_refused),
-                cmocka_unit_test(unit_names_are_read_back),
+                TEST(required_units_are_never_started), cmocka_unit_test(unit_names_are_read_back),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
