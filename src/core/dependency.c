@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/dependency.h"
+#include "core/request.h"
 #include "core/words.h"
 
 #include <errno.h>
@@ -364,6 +365,14 @@ static int wishes_add(const DependencyList *known, const DependencyWishes *w, co
         return r;
 }
 
+static size_t credentials_in(const DependencyList *l) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < l->n; i++)
+                n += l->v[i].credentials.n;
+        return n;
+}
+
 int dependency_collect(const DependencyList *known, const DependencyWishes *w, DependencyList *ret, Error *ret_error) {
         int r = wishes_add(known, w, w->executor, ret, ret_error);
 
@@ -371,6 +380,10 @@ int dependency_collect(const DependencyList *known, const DependencyWishes *w, D
                 r = wishes_add(known, w, w->of_language, ret, ret_error);
         if (r == 0)
                 r = wishes_add(known, w, w->of_request, ret, ret_error);
+        if (r == 0 && credentials_in(ret) > CREDENTIALS_MAX)
+                r = error_set(ret_error, ERROR_INVALID_ARGUMENT,
+                              "dependencies: together they have %zu credentials; a query may have %u", credentials_in(ret),
+                              CREDENTIALS_MAX);
         if (r < 0)
                 dependency_list_done(ret);
         return r;

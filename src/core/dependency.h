@@ -8,8 +8,6 @@
 /* Entries of one list of one section, and dependencies of one query. */
 #define DEPENDENCY_ITEMS_MAX 32u
 #define DEPENDENCIES_MAX 32u
-/* The credentials of one query together, as with systemd's own LoadCredential=. */
-#define CREDENTIALS_BYTES_MAX (1 * MIB)
 
 typedef struct Dependency {
         char *name;

@@ -18,6 +18,9 @@
 #define REQUEST_PATH_BYTES_MAX 4095u
 #define REQUEST_GROUPS_MAX 65536u
 #define REQUEST_PRIORITY_MAX 1000
+/* Credentials of its dependencies, and what they may hold together, as with systemd's own LoadCredential=. */
+#define CREDENTIALS_MAX 64u
+#define CREDENTIALS_BYTES_MAX (1 * MIB)
 /* Less than this and no process starts in the group. A rule of the configuration too. */
 #define MEMORY_QUOTA_BYTES_MIN (1 * MIB)
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "worker/child_creds.h"
+#include "worker/child_files.h"
 #include "worker/exec.h"
 #include "worker/groups.h"
 
@@ -190,6 +191,8 @@ static void become_caller(const ChildFds *fds, const Launch *l) {
 }
 
 _Noreturn static void start(ChildFds *fds) {
+        static int secrets[LAUNCH_CREDENTIALS_MAX];
+        uint32_t which = 0;
         LaunchMap m;
         int r;
 
@@ -202,7 +205,11 @@ _Noreturn static void start(ChildFds *fds) {
         if (m.launch.thp_disable)
                 prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* EINVAL: a kernel without them */
         set_up_descriptors(fds, &m.launch);
+        if ((r = files_open(&m.launch, secrets, &which)) < 0)
+                fail(fds, WORKER_STEP_SECRETS, r, which);
         become_caller(fds, &m.launch);
+        if ((r = files_copy(&m.launch, secrets, &which)) < 0)
+                fail(fds, WORKER_STEP_SECRETS, r, which);
         if (chdir(m.launch.cwd) < 0)
                 fail(fds, WORKER_STEP_DIRECTORY, -errno, 0);
         for (size_t i = 0; i < m.launch.n_checks; i++)

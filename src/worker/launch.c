@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "worker/launch.h"
+#include "worker/launch_record.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,61 +13,6 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-#define MAGIC UINT32_C(0x434e5453) /* "STNC" */
-#define VERSION 1u
-#define FLAG_QUERY_ON_FD 1u
-#define FLAG_THP_DISABLE 2u
-#define FLAGS_ALL (FLAG_QUERY_ON_FD | FLAG_THP_DISABLE)
-
-/* The record: this header, gids (padded to 8), limits, checks, then the strings, each with its NUL: the directory,
- * argv, envp, the paths of the checks. Nothing follows, so each count is proved by the total size. */
-typedef struct RecordHeader {
-        uint32_t magic, version;
-        uint64_t size;
-        uint32_t uid, gid, umask, stdin_from, flags;
-        uint32_t n_gids, n_limits, n_checks, n_argv, n_envp;
-} RecordHeader;
-
-typedef struct RecordLimit {
-        uint32_t resource, reserved;
-        uint64_t soft, hard;
-} RecordLimit;
-
-typedef struct RecordCheck {
-        uint32_t kind, reserved;
-        uint64_t dev, ino;
-} RecordCheck;
-
-static size_t align8(size_t n) {
-        return (n + 7) & ~(size_t) 7;
-}
-
-static size_t strings_offset(const RecordHeader *h) {
-        return sizeof(RecordHeader) + align8((size_t) h->n_gids * sizeof(uint32_t)) +
-               h->n_limits * sizeof(RecordLimit) + h->n_checks * sizeof(RecordCheck);
-}
-
-/* The rules that both ends hold. */
-static bool environment_entry_is_valid(const char *s) {
-        return s[0] != '\0' && s[0] != '=' && strchr(s, '=');
-}
-
-static bool header_is_valid(const RecordHeader *h) {
-        return h->magic == MAGIC && h->version == VERSION && h->size <= LAUNCH_BYTES_MAX && h->uid != UINT32_MAX &&
-               h->gid != UINT32_MAX && h->umask <= 0777 && h->stdin_from <= STDIN_CALLER &&
-               (h->flags & ~FLAGS_ALL) == 0 && h->n_gids <= REQUEST_GROUPS_MAX && h->n_limits <= REQUEST_LIMITS_MAX &&
-               h->n_checks <= LAUNCH_CHECKS_MAX && h->n_argv >= 1 && h->n_argv <= LAUNCH_ARGV_MAX &&
-               h->n_envp <= LAUNCH_ENV_MAX;
-}
-
-static bool gids_are_valid(const uint32_t *gids, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (gids[i] == UINT32_MAX)
-                        return false;
-        return true;
-}
-
 static int memfd_new(const char *name) {
         int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
 
@@ -77,7 +22,7 @@ static int memfd_new(const char *name) {
 }
 
 static int seal_and_return(int fd, mode_t mode) {
-        if (fchmod(fd, mode) < 0 || fcntl(fd, F_ADD_SEALS, SEALS) < 0) {
+        if (fchmod(fd, mode) < 0 || fcntl(fd, F_ADD_SEALS, LAUNCH_SEALS) < 0) {
                 int r = -errno;
 
                 close(fd);
@@ -146,10 +91,30 @@ static int measure_checks(const Launch *l, size_t *bytes) {
         return 0;
 }
 
+static int measure_credentials(const Launch *l, size_t *bytes) {
+        int r;
+
+        if (l->n_credentials > LAUNCH_CREDENTIALS_MAX)
+                return -E2BIG;
+        if (l->n_credentials == 0)
+                return 0;
+        if (!l->credentials_directory || l->credentials_directory[0] != '/')
+                return -EINVAL;
+        r = measure_string(l->credentials_directory, bytes);
+        for (size_t i = 0; r == 0 && i < l->n_credentials; i++) {
+                if (!launch_name_is_plain(l->credentials[i].name) || l->credentials[i].path[0] != '/')
+                        return -EINVAL;
+                r = measure_string(l->credentials[i].name, bytes);
+                if (r == 0)
+                        r = measure_string(l->credentials[i].path, bytes);
+        }
+        return r;
+}
+
 /* Fill in the header, which holds all sizes. Returns 0, -EINVAL or -E2BIG. */
 static int measure(const Launch *l, RecordHeader *ret) {
-        RecordHeader h = { .magic = MAGIC,
-                           .version = VERSION,
+        RecordHeader h = { .magic = LAUNCH_MAGIC,
+                           .version = LAUNCH_VERSION,
                            .uid = l->uid,
                            .gid = l->gid,
                            .umask = l->umask,
@@ -164,22 +129,23 @@ static int measure(const Launch *l, RecordHeader *ret) {
         h.n_gids = (uint32_t) l->n_gids;
         h.n_limits = (uint32_t) l->n_limits;
         h.n_checks = (uint32_t) l->n_checks;
+        h.n_credentials = (uint32_t) l->n_credentials;
         h.flags = (l->query_on_fd ? FLAG_QUERY_ON_FD : 0) | (l->thp_disable ? FLAG_THP_DISABLE : 0);
         if ((r = measure_string(l->cwd, &bytes)) < 0 ||
             (r = measure_vector(l->argv, LAUNCH_ARGV_MAX, &h.n_argv, &bytes)) < 0 ||
             (r = measure_vector(l->envp, LAUNCH_ENV_MAX, &h.n_envp, &bytes)) < 0 ||
-            (r = measure_checks(l, &bytes)) < 0)
+            (r = measure_checks(l, &bytes)) < 0 || (r = measure_credentials(l, &bytes)) < 0)
                 return r;
         for (size_t i = 0; i < h.n_envp; i++)
-                if (!environment_entry_is_valid(l->envp[i]))
+                if (!launch_environment_entry_is_valid(l->envp[i]))
                         return -EINVAL;
         for (size_t i = 0; i < l->n_limits; i++)
                 if (l->limits[i].resource < 0 || l->limits[i].resource >= (int) RLIM_NLIMITS)
                         return -EINVAL;
-        h.size = strings_offset(&h) + bytes;
+        h.size = launch_strings_offset(&h) + bytes;
         if (h.size > LAUNCH_BYTES_MAX)
                 return -E2BIG;
-        if (!header_is_valid(&h) || !gids_are_valid(l->gids, l->n_gids))
+        if (!launch_header_is_valid(&h) || !launch_gids_are_valid(l->gids, l->n_gids))
                 return -EINVAL;
         *ret = h;
         return 0;
@@ -214,6 +180,12 @@ static void put(char *data, const RecordHeader *h, const Launch *l) {
                 p = put_string(p, l->envp[i]);
         for (size_t i = 0; i < l->n_checks; i++)
                 p = put_string(p, l->checks[i].path);
+        if (l->n_credentials > 0)
+                p = put_string(p, l->credentials_directory);
+        for (size_t i = 0; i < l->n_credentials; i++) {
+                p = put_string(p, l->credentials[i].name);
+                p = put_string(p, l->credentials[i].path);
+        }
 }
 
 int launch_memfd(const Launch *l) {
@@ -238,150 +210,4 @@ fail:
         r = -errno;
         close(fd);
         return r;
-}
-
-/* Takes the next string of the record; NULL when none ends within it. */
-typedef struct Cursor {
-        char *p, *end;
-} Cursor;
-
-static char *take_string(Cursor *c) {
-        char *s = c->p, *nul = memchr(c->p, '\0', (size_t) (c->end - c->p));
-
-        if (!nul)
-                return NULL;
-        c->p = nul + 1;
-        return s;
-}
-
-/* Where the decoded arrays lie within LaunchMap.pointers. */
-typedef struct Arrays {
-        char **argv, **envp;
-        LaunchCheck *checks;
-        RequestLimit *limits;
-} Arrays;
-
-static size_t arrays_size(const RecordHeader *h) {
-        return ((size_t) h->n_argv + 2 + h->n_envp + 1) * sizeof(char *) + h->n_checks * sizeof(LaunchCheck) +
-               h->n_limits * sizeof(RequestLimit);
-}
-
-static Arrays arrays_at(const RecordHeader *h, void *memory) {
-        Arrays a = { .argv = memory };
-
-        a.envp = a.argv + h->n_argv + 2;
-        a.checks = (LaunchCheck *) (a.envp + h->n_envp + 1);
-        a.limits = (RequestLimit *) (a.checks + h->n_checks);
-        return a;
-}
-
-static bool decode_fixed(const RecordHeader *h, const char *data, Arrays *a) {
-        const char *p = data + sizeof(*h) + align8((size_t) h->n_gids * sizeof(uint32_t));
-
-        for (size_t i = 0; i < h->n_limits; i++, p += sizeof(RecordLimit)) {
-                const RecordLimit *x = (const RecordLimit *) p;
-
-                if (x->resource >= (uint32_t) RLIM_NLIMITS)
-                        return false;
-                a->limits[i] = (RequestLimit) { .resource = (int) x->resource, .soft = x->soft, .hard = x->hard };
-        }
-        for (size_t i = 0; i < h->n_checks; i++, p += sizeof(RecordCheck)) {
-                const RecordCheck *x = (const RecordCheck *) p;
-
-                if (x->kind >= _LAUNCH_CHECK_MAX)
-                        return false;
-                a->checks[i] = (LaunchCheck) { .kind = (LaunchCheckKind) x->kind, .dev = x->dev, .ino = x->ino };
-        }
-        return gids_are_valid((const uint32_t *) (data + sizeof(*h)), h->n_gids);
-}
-
-static bool decode_strings(const RecordHeader *h, char *data, Arrays *a, const char **ret_cwd) {
-        Cursor c = { .p = data + strings_offset(h), .end = data + h->size };
-
-        *ret_cwd = take_string(&c);
-        if (!*ret_cwd || (*ret_cwd)[0] != '/')
-                return false;
-        for (size_t i = 0; i < h->n_argv; i++)
-                if (!(a->argv[i + 1] = take_string(&c)))
-                        return false;
-        if (a->argv[1][0] == '\0')
-                return false;
-        for (size_t i = 0; i < h->n_envp; i++)
-                if (!(a->envp[i] = take_string(&c)) || !environment_entry_is_valid(a->envp[i]))
-                        return false;
-        for (size_t i = 0; i < h->n_checks; i++)
-                if (!(a->checks[i].path = take_string(&c)) || a->checks[i].path[0] != '/')
-                        return false;
-        return c.p == c.end;
-}
-
-/* @m->data is mapped. */
-static int decode(LaunchMap *m) {
-        const RecordHeader *h = m->data;
-        const char *cwd;
-        Arrays a;
-
-        if (m->data_size < sizeof(*h) || h->size != m->data_size || !header_is_valid(h) ||
-            strings_offset(h) > m->data_size)
-                return -EBADMSG;
-        m->pointers_size = arrays_size(h);
-        m->pointers = mmap(NULL, m->pointers_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (m->pointers == MAP_FAILED) {
-                m->pointers = NULL;
-                return -errno;
-        }
-        a = arrays_at(h, m->pointers);
-        if (!decode_fixed(h, m->data, &a) || !decode_strings(h, m->data, &a, &cwd))
-                return -EBADMSG;
-        m->shell_argv = a.argv;
-        m->launch = (Launch) {
-                .uid = h->uid,
-                .gid = h->gid,
-                .umask = h->umask,
-                .cwd = cwd,
-                .gids = (const uint32_t *) ((const char *) m->data + sizeof(*h)),
-                .n_gids = h->n_gids,
-                .limits = a.limits,
-                .n_limits = h->n_limits,
-                .argv = a.argv + 1,
-                .envp = a.envp,
-                .stdin_from = (StdinFrom) h->stdin_from,
-                .query_on_fd = h->flags & FLAG_QUERY_ON_FD,
-                .thp_disable = h->flags & FLAG_THP_DISABLE,
-                .checks = a.checks,
-                .n_checks = h->n_checks,
-        };
-        return 0;
-}
-
-int launch_map(int fd, LaunchMap *ret) {
-        LaunchMap m = {};
-        struct stat st;
-        int r, seals = fcntl(fd, F_GET_SEALS);
-
-        if (seals < 0 || (seals & SEALS) != SEALS)
-                return -EBADMSG;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (st.st_size < (off_t) sizeof(RecordHeader) || st.st_size > (off_t) LAUNCH_BYTES_MAX)
-                return -EBADMSG;
-        m.data_size = (size_t) st.st_size;
-        m.data = mmap(NULL, m.data_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (m.data == MAP_FAILED)
-                return -errno;
-        r = decode(&m);
-        if (r < 0) {
-                launch_map_done(&m);
-                return r;
-        }
-        *ret = m;
-        return 0;
-}
-
-void launch_map_done(LaunchMap *m) {
-        if (m->data)
-                munmap(m->data, m->data_size);
-        if (m->pointers)
-                munmap(m->pointers, m->pointers_size);
-        *m = (LaunchMap) {};
 }

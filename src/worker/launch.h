@@ -27,6 +27,14 @@ typedef struct LaunchCheck {
         uint64_t dev, ino; /* as stat(2) told penstockd; compared unless ino is 0, a difference is ESTALE */
 } LaunchCheck;
 
+#define LAUNCH_CREDENTIALS_MAX CREDENTIALS_MAX
+
+/* A file of the administrator's that the query gets a private copy of: <credentials_directory>/<name>. It is opened as
+ * root, before the process becomes the caller, and copied afterwards. */
+typedef struct LaunchCredential {
+        const char *name, *path; /* what can be a file's name; an absolute path */
+} LaunchCredential;
+
 /* A plain value; owns nothing. */
 typedef struct Launch {
         uint32_t uid, gid; /* never UINT32_MAX, which setresuid(2) takes for "leave it" */
@@ -43,6 +51,9 @@ typedef struct Launch {
         bool thp_disable;
         const LaunchCheck *checks;
         size_t n_checks;
+        const char *credentials_directory; /* absolute; where the caller may make it; unused without credentials */
+        const LaunchCredential *credentials;
+        size_t n_credentials;
 } Launch;
 
 /* Pack @l into a new sealed memfd, readable by root only. Returns its descriptor (CLOEXEC, the caller closes it);

@@ -86,6 +86,7 @@ typedef enum WorkerStep {
         WORKER_STEP_CHECK,
         WORKER_STEP_LIMITS,
         WORKER_STEP_EXEC,
+        WORKER_STEP_SECRETS, /* a credential could not be read or copied; detail is its index */
         _WORKER_STEP_MAX,
 } WorkerStep;
 
@@ -210,6 +211,7 @@ static inline const char *worker_step_name(uint32_t step) {
         case WORKER_STEP_CHECK: return "opening a file the query names";
         case WORKER_STEP_LIMITS: return "setting resource limits";
         case WORKER_STEP_EXEC: return "executing the program";
+        case WORKER_STEP_SECRETS: return "giving it a credential";
         default: return "an unknown step";
         }
 }

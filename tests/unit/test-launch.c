@@ -20,6 +20,7 @@ static const uint32_t GIDS[] = { 27, 100, 65534 };
 static const RequestLimit LIMITS[] = { { RLIMIT_NOFILE, 256, UINT64_MAX }, { RLIMIT_CPU, 7, 9 } };
 static const LaunchCheck CHECKS[] = { { "/home/ann/sales.db", LAUNCH_CHECK_FILE, 8, 4711 },
                                       { "/home/ann", LAUNCH_CHECK_DIRECTORY, 0, 0 } };
+static const LaunchCredential CREDENTIALS[] = { { "TOKEN", "/etc/token" }, { "KEY", "/etc/key" } };
 static char *ARGV[] = { "sqlite3", "", "-bail", "a b\n'\"\xc3\xa4", NULL };
 static char *ENVP[] = { "PATH=/usr/bin", "EMPTY=", "A=B=C", NULL };
 
@@ -38,7 +39,10 @@ static Launch example(void) {
                           .query_on_fd = true,
                           .thp_disable = true,
                           .checks = CHECKS,
-                          .n_checks = 2 };
+                          .n_checks = 2,
+                          .credentials_directory = "/dev/shm/c",
+                          .credentials = CREDENTIALS,
+                          .n_credentials = 2 };
 }
 
 static void assert_same_vector(char *const *a, char *const *b) {
@@ -89,11 +93,15 @@ static void what_is_packed_is_unpacked(void **state) {
         for (size_t i = 0; i < 2; i++) {
                 assert_int_equal(d->limits[i].resource, LIMITS[i].resource);
                 assert_true(d->limits[i].soft == LIMITS[i].soft && d->limits[i].hard == LIMITS[i].hard);
+                assert_string_equal(d->credentials[i].name, CREDENTIALS[i].name);
+                assert_string_equal(d->credentials[i].path, CREDENTIALS[i].path);
                 assert_string_equal(d->checks[i].path, CHECKS[i].path);
                 assert_int_equal(d->checks[i].kind, CHECKS[i].kind);
                 assert_true(d->checks[i].dev == CHECKS[i].dev && d->checks[i].ino == CHECKS[i].ino);
         }
         assert_int_equal(d->n_checks, 2);
+        assert_int_equal(d->n_credentials, 2);
+        assert_string_equal(d->credentials_directory, "/dev/shm/c");
         assert_string_equal(d->cwd, "/home/ann");
         assert_same_vector(d->argv, ARGV);
         assert_same_vector(d->envp, ENVP);
@@ -154,6 +162,7 @@ static void a_launch_that_must_not_run_is_not_packed(void **state) {
         char *empty_argv[] = { NULL }, *empty_name[] = { "", NULL };
         char *no_value[] = { "PATH", NULL }, *no_name[] = { "=x", NULL };
         Launch l;
+        const LaunchCredential up = { "..", "/etc/x" }, below = { "a/b", "/etc/x" }, relative = { "a", "etc/x" };
 
         (void) state;
 #define REFUSED(error, ...)                                                                                          \
@@ -178,6 +187,12 @@ static void a_launch_that_must_not_run_is_not_packed(void **state) {
         REFUSED(-E2BIG, l.n_gids = REQUEST_GROUPS_MAX + 1);
         REFUSED(-E2BIG, l.n_limits = REQUEST_LIMITS_MAX + 1);
         REFUSED(-E2BIG, l.n_checks = LAUNCH_CHECKS_MAX + 1);
+        REFUSED(-E2BIG, l.n_credentials = LAUNCH_CREDENTIALS_MAX + 1);
+        REFUSED(-EINVAL, l.credentials_directory = NULL);
+        REFUSED(-EINVAL, l.credentials_directory = "shm");
+        REFUSED(-EINVAL, l.credentials = &up; l.n_credentials = 1);
+        REFUSED(-EINVAL, l.credentials = &below; l.n_credentials = 1);
+        REFUSED(-EINVAL, l.credentials = &relative; l.n_credentials = 1);
 #undef REFUSED
 }
 
@@ -280,6 +295,8 @@ static size_t weigh(const LaunchMap *m) {
                 sum += strlen(l->envp[i]);
         for (size_t i = 0; i < l->n_checks; i++)
                 sum += strlen(l->checks[i].path);
+        for (size_t i = 0; i < l->n_credentials; i++)
+                sum += strlen(l->credentials[i].name) + strlen(l->credentials[i].path) + strlen(l->credentials_directory);
         for (size_t i = 0; i < l->n_gids; i++)
                 sum += l->gids[i] & 1;
         for (size_t i = 0; i < l->n_limits; i++)
