@@ -68,9 +68,7 @@ static bool series_is_at(const MetricTable *t, size_t i, unsigned tuple, unsigne
         return i < t->n && t->v[i].tuple == tuple && t->v[i].own == own;
 }
 
-static MetricSeries *series_insert(MetricTable *t, size_t i, bool histogram) {
-        uint64_t *buckets = NULL;
-
+static MetricSeries *series_insert(MetricTable *t, size_t i) {
         if (t->n == t->allocated) {
                 size_t n = MAX(2 * t->allocated, 4u);
                 MetricSeries *v = realloc(t->v, n * sizeof(*v));
@@ -80,11 +78,9 @@ static MetricSeries *series_insert(MetricTable *t, size_t i, bool histogram) {
                 t->v = v;
                 t->allocated = n;
         }
-        if (histogram && !(buckets = calloc(METRICS_BUCKETS + 1, sizeof(*buckets))))
-                return NULL;
         memmove(&t->v[i + 1], &t->v[i], (t->n - i) * sizeof(*t->v));
         t->n++;
-        t->v[i] = (MetricSeries) { .buckets = buckets };
+        t->v[i] = (MetricSeries) {};
         return &t->v[i];
 }
 
@@ -101,7 +97,7 @@ static MetricSeries *series_get(Metrics *m, MetricFamily f, const PairList *labe
         i = series_position(t, tuple, o);
         if (series_is_at(t, i, tuple, o))
                 return &t->v[i];
-        s = series_insert(t, i, metric_info(f)->type == METRIC_HISTOGRAM);
+        s = series_insert(t, i);
         if (s) {
                 s->tuple = tuple;
                 s->own = o;
@@ -139,8 +135,6 @@ Metrics *metrics_free(Metrics *m) {
         for (unsigned f = 0; f < _METRIC_MAX; f++) {
                 MetricTable *t = &m->tables[f];
 
-                for (size_t i = 0; i < t->n; i++)
-                        free(t->v[i].buckets);
                 free(t->v);
                 strlist_done(&t->own);
         }

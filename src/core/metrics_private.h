@@ -7,7 +7,7 @@
 typedef struct MetricSeries {
         unsigned tuple, own; /* indices; a family's series are sorted by them */
         uint64_t value;      /* of a histogram: the sum */
-        uint64_t *buckets;   /* of a histogram: METRICS_BUCKETS + 1 counts, each of its own bucket alone */
+        uint64_t buckets[METRICS_BUCKETS + 1]; /* of a histogram: each is the count of that bucket alone */
 } MetricSeries;
 
 typedef struct MetricTable {
