@@ -102,11 +102,11 @@ static uint64_t limit_at_death(const Query *q, const FinalNumbers *n) {
         return limit;
 }
 
-/* Killed by the kernel for memory: whose limit was it? `oom` of its own events counts its own limit; a kill without
- * one came from above, or from the host. */
+/* Killed by the kernel for memory: whose limit was it? `oom` of a group's own events counts its own limit alone
+ * (memory.events.local), and the host's killer counts in none; a kill without any was the host's. */
 static Verdict memory_verdict(const Query *q, const FinalNumbers *n) {
         if (n->events_oom == 0)
-                return VERDICT_SLICE;
+                return n->above_oom > 0 ? VERDICT_SLICE : VERDICT_HOST;
         if (limit_at_death(q, n) >= q->max_bytes)
                 return VERDICT_MAXIMUM;
         return limit_at_death(q, n) == q->lease.bytes && (q->denied || q->headroom_off) ? VERDICT_BUDGET
@@ -136,10 +136,15 @@ static Verdict describe_memory(const Engine *e, const Query *q, const FinalNumbe
                           "it grew faster than its quota of %s could be raised (maximum %s, peak %s); a larger "
                           "memory_initial_bytes helps",
                           a, b, c);
-        else
+        else if (v == VERDICT_SLICE)
                 error_set(error, ERROR_MEMORY_BUDGET_EXHAUSTED,
-                          "the kernel ended it for a limit above its own quota of %s (peak %s): that of its unit, of "
-                          "penstock.slice, or the host's memory",
+                          "the kernel ended it below its quota of %s (peak %s) for the limit of its unit or of "
+                          "penstock.slice; MaxMemoryBytes sets the latter, unless an administrator set a lower MemoryMax",
+                          a, c);
+        else
+                error_set(error, ERROR_EXECUTION_FAILED,
+                          "the host was out of memory, and the kernel ended it below its quota of %s (peak %s); a larger "
+                          "ReserveMemoryBytes or a smaller MaxMemoryBytes leaves the host more",
                           a, c);
         return v;
 }
@@ -153,7 +158,15 @@ static void judge_report(const Engine *e, const Query *q, const EndedReport *r, 
                 *ret_verdict = VERDICT_START;
         } else if (r->numbers.events_oom_kill > 0 && r->exit_signal == SIGKILL)
                 *ret_verdict = describe_memory(e, q, &r->numbers, ret_error);
-        else if (r->unit_stopped) {
+        else if (r->numbers.oomd_kills > 0 && r->exit_status < 0) {
+                char peak[SIZE_TEXT_MAX];
+
+                *ret_verdict = VERDICT_OOMD;
+                error_set(ret_error, ERROR_EXECUTION_FAILED,
+                          "systemd-oomd ended it (peak %s) for the host's memory; see oomctl and oomd.conf, or lower "
+                          "MaxMemoryBytes",
+                          size_format(r->numbers.memory_peak_bytes, peak));
+        } else if (r->unit_stopped) {
                 *ret_state = QUERY_CANCELED;
                 *ret_verdict = VERDICT_STOPPED;
                 error_set(ret_error, ERROR_CANCELED, "its unit was stopped");
@@ -171,7 +184,8 @@ static void judge_report(const Engine *e, const Query *q, const EndedReport *r, 
                 error_set(ret_error, ERROR_EXECUTION_FAILED, "its engine was ended by signal %d", r->exit_signal);
         } else if (r->exit_status < 0) {
                 *ret_verdict = VERDICT_WORKER;
-                error_set(ret_error, ERROR_EXECUTION_FAILED, "how its engine ended is not known");
+                error_set(ret_error, ERROR_EXECUTION_FAILED,
+                          "its unit ended before its worker could report how the engine did; see the journal of the unit");
         } else if (r->exit_status != 0) {
                 *ret_verdict = r->numbers.pids_max_events > 0 ? VERDICT_TASKS : VERDICT_EXIT;
                 error_set(ret_error, ERROR_EXECUTION_FAILED, "its engine ended with exit status %d%s", r->exit_status,

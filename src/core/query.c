@@ -19,7 +19,8 @@ const char *verdict_name(Verdict v) {
         static const char *const names[_VERDICT_MAX] = {
                 [VERDICT_NONE] = "",           [VERDICT_EXIT] = "exit",         [VERDICT_SIGNAL] = "signal",
                 [VERDICT_MAXIMUM] = "maximum", [VERDICT_QUOTA] = "quota",       [VERDICT_BUDGET] = "budget",
-                [VERDICT_SLICE] = "slice",     [VERDICT_TASKS] = "tasks",       [VERDICT_TIMEOUT] = "timeout",
+                [VERDICT_SLICE] = "slice",     [VERDICT_HOST] = "host",         [VERDICT_OOMD] = "oomd",
+                [VERDICT_TASKS] = "tasks",     [VERDICT_TIMEOUT] = "timeout",
                 [VERDICT_CANCEL] = "cancel",   [VERDICT_READER] = "reader",     [VERDICT_STOPPED] = "stopped",
                 [VERDICT_RESULTS] = "results", [VERDICT_START] = "start",       [VERDICT_WORKER] = "worker",
                 [VERDICT_SHUTDOWN] = "shutdown", [VERDICT_COMPILE] = "compile", [VERDICT_QUEUE] = "queue",

@@ -32,6 +32,8 @@ typedef enum Verdict {
         VERDICT_QUOTA,     /* the kernel killed it at a quota below its maximum */
         VERDICT_BUDGET,    /* the budget was exhausted */
         VERDICT_SLICE,     /* the limit of the slice or unit, or an administrator's */
+        VERDICT_HOST,      /* the host's memory: the kernel's own OOM killer */
+        VERDICT_OOMD,      /* systemd-oomd */
         VERDICT_TASKS,     /* the task limit */
         VERDICT_TIMEOUT,
         VERDICT_CANCEL,

@@ -27,6 +27,8 @@ typedef struct Sample {
 typedef struct FinalNumbers {
         uint64_t memory_peak_bytes, cpu_usec, io_read_bytes, io_write_bytes, stall_usec;
         uint64_t events_high, events_max, events_oom, events_oom_kill, pids_max_events;
+        uint64_t above_oom;  /* how often the limits of its unit and of penstock.slice were met since it began */
+        uint64_t oomd_kills; /* processes of it, or of its unit, that systemd-oomd killed */
         uint64_t residual_bytes; /* still charged and not page cache: what tmpfs and shared memory hold on to */
 } FinalNumbers;
 

@@ -77,6 +77,8 @@ static const Field report_fields[] = {
         F(U64, EndedReport, numbers.events_oom),
         F(U64, EndedReport, numbers.events_oom_kill),
         F(U64, EndedReport, numbers.pids_max_events),
+        F(U64, EndedReport, numbers.above_oom),
+        F(U64, EndedReport, numbers.oomd_kills),
         F(U64, EndedReport, numbers.residual_bytes),
         {},
 };
@@ -84,7 +86,7 @@ static const Field report_fields[] = {
 /* Whoever adds a member names it above, or a replay would not be the same. */
 _Static_assert(sizeof(QuerySpec) == 64 + 2 * 4 + 4 * 8 + 8, "QuerySpec has changed");
 _Static_assert(sizeof(Sample) == 26 * 8 + 8, "Sample has changed");
-_Static_assert(sizeof(EndedReport) == 2 * 4 + 8 + 11 * 8, "EndedReport has changed");
+_Static_assert(sizeof(EndedReport) == 2 * 4 + 8 + 13 * 8, "EndedReport has changed");
 
 static const Field limits_fields[] = {
         F(I32, Event, limits.r),

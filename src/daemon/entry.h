@@ -47,6 +47,8 @@ typedef struct Entry {
         QueryGroups *groups;
         EventsWatch *watch;
         RateLimit notes;     /* its entries in the journal */
+        EmptyWatch *last_process; /* PID 1 gave its unit up, and a process of it is still there */
+        bool unit_forgotten;      /* by PID 1: there is nothing left to stop */
         uint64_t woken_usec; /* when the event behind the pending raise woke the loop */
         uint64_t unit_wanted_usec; /* when ACTION_START_UNIT came */
 } Entry;
@@ -146,6 +148,7 @@ void manager_set_limits(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_
 void manager_sample(Manager *m, Entry *e);
 int manager_on_pressure(uint64_t query_id, uint64_t now_usec, void *userdata);
 void manager_hand_over_lost(Manager *m, Entry *e);
+void manager_worker_lost(Manager *m, Entry *e); /* nobody will report its end: tell it by what the kernel's files say */
 void manager_on_compiled(WorkerConn *c, const WorkerCompiled *msg, void *userdata);
 void manager_on_failed(WorkerConn *c, const WorkerFailed *msg, void *userdata);
 void manager_on_exited(WorkerConn *c, const WorkerExited *msg, void *userdata);

@@ -219,6 +219,7 @@ void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_byt
         e->woken_usec = manager_now(m);
         r = apply_limits(m, e, max_bytes, high_bytes, &limits);
         if (r >= 0) {
+                query_groups_begin(e->groups);
                 (void) query_groups_protect(e->groups, max_bytes, m->config->memory_protection == PROTECTION_MIN);
                 r = events_watch_new(m->event, e->groups, e->record.id, manager_on_pressure, m, &no_psi, &e->watch);
         }
@@ -314,6 +315,17 @@ void manager_on_exited(WorkerConn *c, const WorkerExited *msg, void *userdata) {
                 return;
         }
         e->ended_told = true;
+        manager_feed(m, &ev);
+}
+
+void manager_worker_lost(Manager *m, Entry *e) {
+        Event ev = { .type = EVENT_ENDED, .query_id = e->record.id };
+
+        e->watch = events_watch_free(e->watch);
+        e->ended_told = true;
+        ev.ended.report.exit_status = -1;
+        if (e->groups && query_groups_final(e->groups, &ev.ended.report.numbers) < 0)
+                query_groups_killers(e->groups, &ev.ended.report.numbers); /* all that outlives the group */
         manager_feed(m, &ev);
 }
 

@@ -41,6 +41,7 @@ void entry_drop_runtime(Entry *e) {
         e->conn = NULL;
         e->pathcheck = pathcheck_free(e->pathcheck);
         e->watch = events_watch_free(e->watch);
+        e->last_process = empty_watch_free(e->last_process);
         e->groups = query_groups_free(e->groups);
         pathcheck_results_free(e->paths, e->n_paths);
         e->paths = NULL;

@@ -214,6 +214,10 @@ void manager_release_unit(Manager *m, Entry *e) {
                 manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = e->record.id });
                 return;
         }
+        if (e->unit_forgotten) {
+                manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = e->record.id });
+                return;
+        }
         if (e->conn)
                 r = e->ended_told ? worker_conn_send_ack(e->conn) : worker_conn_send_release(e->conn);
         if (r < 0)
@@ -236,6 +240,20 @@ static void on_unit_started(uint64_t id, int r, const char *error_text, void *us
         manager_unit_gone(m, e);
 }
 
+/* PID 1 forgot the unit and no process of it is left. */
+static void on_empty(void *userdata) {
+        Entry *e = userdata;
+        Manager *m = e->manager;
+
+        e->last_process = empty_watch_free(e->last_process);
+        if (e->handed && !e->ended_told)
+                manager_worker_lost(m, e);
+        manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = e->record.id });
+        manager_unit_gone(m, e);
+}
+
+/* PID 1 gives a unit up when SIGKILL did not help: a process in an uninterruptible sleep is still there, with all its
+ * memory, and its query's slot is not free before it is gone. */
 static void on_unit_gone(uint64_t id, const char *result, void *userdata) {
         Manager *m = userdata;
         Entry *e = manager_entry(m, id);
@@ -246,8 +264,19 @@ static void on_unit_gone(uint64_t id, const char *result, void *userdata) {
                 manager_stale_gone(m);
                 return;
         }
-        manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = id });
-        manager_unit_gone(m, e);
+        e->unit_forgotten = true;
+        worker_conn_receive_all(e->conn); /* its last word may lie there unread */
+        if (!e->groups || query_groups_are_empty(e->groups)) {
+                on_empty(e);
+                return;
+        }
+        journal_write(LOG_WARNING, JOURNAL_UNIT_FAILED, id,
+                      "Query %llu: its unit is gone, and a process of it is not; its slot and memory stay taken until it is",
+                      (unsigned long long) id);
+        (void) query_groups_kill(e->groups, false);
+        (void) query_groups_kill(e->groups, true);
+        if (empty_watch_new(m->event, e->groups, on_empty, e, &e->last_process) < 0)
+                on_empty(e);
 }
 
 static void on_answered(uint64_t usec, void *userdata) {

@@ -16,8 +16,10 @@ QueryGroups *query_groups_free(QueryGroups *g) {
                 return NULL;
         for (size_t i = 0; i < _GROUP_FILE_MAX; i++)
                 close_fd(g->files[i]);
-        for (size_t i = 0; i < GROUP_CAPS_MAX; i++)
+        for (size_t i = 0; i < GROUP_CAPS_MAX; i++) {
                 close_fd(g->caps[i]);
+                close_fd(g->above[i]);
+        }
         close_fd(g->stat);
         close_fd(g->current);
         close_fd(g->max);
@@ -42,7 +44,7 @@ static QueryGroups *groups_alloc(const char *unit_cgroup) {
         for (size_t i = 0; i < _GROUP_FILE_MAX; i++)
                 g->files[i] = -1;
         for (size_t i = 0; i < GROUP_CAPS_MAX; i++)
-                g->caps[i] = -1;
+                g->caps[i] = g->above[i] = -1;
         g->unit_cgroup = strdup(unit_cgroup);
         if (!g->unit_cgroup)
                 g = query_groups_free(g);
@@ -66,7 +68,8 @@ static int open_caps(QueryGroups *g) {
                         return dir < 0 ? dir : -E2BIG;
                 }
                 g->caps[n] = openat(dir, "memory.max", O_RDONLY | O_CLOEXEC);
-                n += g->caps[n] >= 0;
+                if (g->caps[n] >= 0)
+                        g->above[n++] = openat(dir, "memory.events.local", O_RDONLY | O_CLOEXEC);
                 close(dir);
         }
         free(path);
@@ -364,6 +367,7 @@ int query_groups_final(QueryGroups *g, FinalNumbers *ret) {
         f.events_oom = s.events_oom;
         f.events_oom_kill = s.events_oom_kill;
         f.residual_bytes = sample_residual(&s);
+        query_groups_killers(g, &f);
         *ret = f;
         return 0;
 }

@@ -68,6 +68,13 @@ int query_groups_open(const QueryGroups *g, const char *file, int flags);
  * untouched; the limits may be half set. */
 int query_groups_set_limits(QueryGroups *g, uint64_t max_bytes, uint64_t high_bytes, uint64_t *ret_max_bytes,
                             uint64_t *ret_high_bytes);
+/* What above_oom of the last numbers counts from: call it before anything runs in engine/. */
+void query_groups_begin(QueryGroups *g);
+/* True when no process is left in any group of the unit, or the unit's group is gone. */
+bool query_groups_are_empty(const QueryGroups *g);
+/* Of the last numbers only what outlives engine/: who above it had a hand in its end. Never fails: what can't be read
+ * counts as nothing. */
+void query_groups_killers(const QueryGroups *g, FinalNumbers *f);
 /* memory.low (or .min) of engine/. */
 int query_groups_protect(QueryGroups *g, uint64_t bytes, bool as_min);
 /* Returns at once; Sample.frozen says when all are. */

@@ -22,6 +22,8 @@ struct QueryGroups {
         /* Opened for sampling only: a description that the worker holds too would lose it notifications when read. */
         int stat, current, max, high, freeze_events, pids;
         int caps[GROUP_CAPS_MAX];       /* memory.max of the unit and what is above it, but for the root */
+        int above[GROUP_CAPS_MAX];      /* their memory.events.local */
+        uint64_t above_oom[GROUP_CAPS_MAX]; /* `oom` of it when the query began */
         uint64_t max_bytes, high_bytes; /* as last read back */
 };
 

@@ -132,3 +132,53 @@ int events_watch_new(sd_event *loop, QueryGroups *g, uint64_t query_id, EventsCa
         *ret = w;
         return 0;
 }
+
+struct EmptyWatch {
+        const QueryGroups *groups;
+        void (*on_empty)(void *userdata);
+        void *userdata;
+        int fd;
+        sd_event_source *source;
+};
+
+EmptyWatch *empty_watch_free(EmptyWatch *w) {
+        if (!w)
+                return NULL;
+        sd_event_source_disable_unref(w->source);
+        if (w->fd >= 0)
+                close(w->fd);
+        free(w);
+        return NULL;
+}
+
+/* The first call is the first look: a kernfs file is readable until it was read. */
+static int on_group_events(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        EmptyWatch *w = userdata;
+        char text[256];
+
+        (void) revents;
+        (void) cgroup_read_text(fd, text, sizeof text); /* sets the description's mark before the look */
+        if (!query_groups_are_empty(w->groups))
+                return 0;
+        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        w->on_empty(w->userdata);
+        return 0;
+}
+
+int empty_watch_new(sd_event *loop, const QueryGroups *g, void (*on_empty)(void *userdata), void *userdata,
+                    EmptyWatch **ret) {
+        EmptyWatch *w = calloc(1, sizeof *w);
+        int r;
+
+        if (!w)
+                return -ENOMEM;
+        *w = (EmptyWatch) { .groups = g, .on_empty = on_empty, .userdata = userdata };
+        w->fd = openat(g->unit_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+        r = w->fd < 0 ? -errno : sd_event_add_io(loop, &w->source, w->fd, EPOLLPRI, on_group_events, w);
+        if (r < 0) {
+                empty_watch_free(w);
+                return r;
+        }
+        *ret = w;
+        return 0;
+}

@@ -26,3 +26,11 @@ typedef int (*EventsCallback)(uint64_t query_id, uint64_t now_usec, void *userda
 int events_watch_new(sd_event *loop, QueryGroups *g, uint64_t query_id, EventsCallback on_pressure, void *userdata,
                      bool *ret_no_psi, EventsWatch **ret);
 EventsWatch *events_watch_free(EventsWatch *w); /* takes NULL, returns NULL */
+
+/* Wait for the last process of a unit that PID 1 gave up: one in an uninterruptible sleep outlives SIGKILL, and its
+ * unit. @on_empty is called once, also when @g (borrowed; must outlive the watch) is empty already; the watch may be
+ * freed in it. Returns 0 or -errno. */
+typedef struct EmptyWatch EmptyWatch;
+int empty_watch_new(sd_event *loop, const QueryGroups *g, void (*on_empty)(void *userdata), void *userdata,
+                    EmptyWatch **ret);
+EmptyWatch *empty_watch_free(EmptyWatch *w); /* takes NULL, returns NULL */

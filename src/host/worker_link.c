@@ -12,6 +12,8 @@
 #define HELLO_TIMEOUT_USEC (10 * USEC_PER_SEC)
 /* One connection may not keep the loop for longer than this many messages. */
 #define RECEIVE_AT_ONCE 8u
+/* More than a worker has to say in its life. */
+#define RECEIVE_ALL 64u
 
 static void link_set_accepting(WorkerLink *l) {
         sd_event_source_set_enabled(l->source, l->n_pending < PENDING_MAX ? SD_EVENT_ON : SD_EVENT_OFF);
@@ -148,22 +150,30 @@ static int conn_receive(WorkerConn *c) {
         return r < 0 ? r : 1;
 }
 
-static int on_conn_event(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        WorkerConn *c = userdata;
+static void conn_receive_some(WorkerConn *c, unsigned at_most) {
         int r = 1;
 
-        (void) s;
-        (void) fd;
-        (void) revents;
         c->busy = true;
-        for (unsigned i = 0; i < RECEIVE_AT_ONCE && r > 0 && !c->closed; i++)
+        for (unsigned i = 0; i < at_most && r > 0 && !c->closed; i++)
                 r = conn_receive(c);
         if (r < 0)
                 conn_lose(c, r == -ENOTCONN ? 0 : r);
         c->busy = false;
         if (c->closed)
                 conn_free(c);
+}
+
+static int on_conn_event(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        (void) s;
+        (void) fd;
+        (void) revents;
+        conn_receive_some(userdata, RECEIVE_AT_ONCE);
         return 0;
+}
+
+void worker_conn_receive_all(WorkerConn *c) {
+        if (c)
+                conn_receive_some(c, RECEIVE_ALL);
 }
 
 static int on_hello_deadline(sd_event_source *s, uint64_t usec, void *userdata) {

@@ -46,6 +46,9 @@ void worker_conn_set_userdata(WorkerConn *c, void *userdata);
 void *worker_conn_userdata(WorkerConn *c);
 uint64_t worker_conn_id(const WorkerConn *c);
 pid_t worker_conn_pid(const WorkerConn *c);
+/* Handle what the peer has said so far, now, and its hang-up if it is gone: for a caller that has heard otherwise of
+ * the peer's end, and must not judge before the peer's last word. Takes NULL. Not from within a callback of this link. */
+void worker_conn_receive_all(WorkerConn *c);
 /* Close it; @c is gone. Takes NULL. */
 void worker_conn_close(WorkerConn *c);
 

@@ -167,6 +167,24 @@ static void the_last_words_of_a_dying_worker_are_heard(void **state) {
         assert_int_equal(d->losses, 1);
 }
 
+static void what_was_said_is_heard_before_anyone_judges(void **state) {
+        Desk *d = *state;
+        int fd = say_hello(d);
+
+        /* Not by the loop: its turn has not come yet when PID 1 is heard to say that the unit is gone. */
+        for (unsigned i = 0; i < 20; i++)
+                say(fd, WORKER_READY, 7);
+        say(fd, WORKER_EXITED, 7);
+        worker_conn_receive_all(d->conn);
+        assert_int_equal(d->readies, 20);
+        assert_int_equal(d->exiteds, 1);
+        assert_int_equal(d->losses, 0);
+        close(fd);
+        worker_conn_receive_all(d->conn); /* @conn is gone after this */
+        assert_int_equal(d->losses, 1);
+        worker_conn_receive_all(NULL);
+}
+
 static void a_refused_hello_closes_without_loss(void **state) {
         Desk *d = *state;
         int fd = connect_to(d);
@@ -340,6 +358,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(hello_is_welcomed_and_hang_up_is_loss),
                 TEST(the_last_words_of_a_dying_worker_are_heard),
+                TEST(what_was_said_is_heard_before_anyone_judges),
                 TEST(a_refused_hello_closes_without_loss),
                 TEST(others_than_root_are_not_heard),
                 TEST(malformed_messages_end_the_connection),
