@@ -138,6 +138,7 @@ Metrics *metrics_free(Metrics *m) {
                 free(t->v);
                 strlist_done(&t->own);
         }
+        free(m->text);
         strlist_done(&m->keys);
         strlist_done(&m->tuples);
         free(m);

@@ -95,6 +95,11 @@ void metrics_clear(Metrics *m, MetricFamily f);
 /* All families that have a series, as text format 0.0.4; free(3) it. Returns 0 or -ENOMEM. */
 int metrics_render(const Metrics *m, char **ret);
 
+/* The same for who may ask as often as they like: as it was at most METRICS_TEXT_USEC ago. @refresh is called before it
+ * is made anew, to set the gauges. Valid until the next call. Returns 0 or -ENOMEM. */
+#define METRICS_TEXT_USEC (200 * USEC_PER_MSEC)
+int metrics_text(Metrics *m, uint64_t now_usec, void (*refresh)(void *userdata), void *userdata, const char **ret);
+
 /* core/metrics_query.c: what is counted of a query; @labels are its request's. */
 
 /* success, or the error of the state it left. @q has ended. */

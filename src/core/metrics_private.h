@@ -24,6 +24,8 @@ struct Metrics {
         StrList tuples; /* labels as they are printed between the braces, escaped; "" when there are no keys */
         size_t tuple_bytes; /* of those from TUPLE_FIRST on */
         MetricTable tables[_METRIC_MAX];
+        char *text; /* as last asked for; NULL: never */
+        uint64_t text_usec;
 };
 
 /* metrics_text.c: the tuple of @labels as text, or that of METRICS_OTHER for every key; free(3) it. NULL: no memory. */

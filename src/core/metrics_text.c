@@ -164,3 +164,20 @@ int metrics_render(const Metrics *m, char **ret) {
         *ret = text;
         return 0;
 }
+
+int metrics_text(Metrics *m, uint64_t now_usec, void (*refresh)(void *userdata), void *userdata, const char **ret) {
+        if (!m->text || now_usec - m->text_usec >= METRICS_TEXT_USEC) {
+                char *text;
+                int r;
+
+                refresh(userdata);
+                r = metrics_render(m, &text);
+                if (r < 0)
+                        return r;
+                free(m->text);
+                m->text = text;
+                m->text_usec = now_usec;
+        }
+        *ret = m->text;
+        return 0;
+}

@@ -98,8 +98,6 @@ struct Manager {
         uint64_t slice_bytes; /* as last asked for */
 
         Metrics *metrics;
-        char *metrics_text; /* as last asked for, at metrics_text_usec */
-        uint64_t metrics_text_usec;
 };
 
 /* Where a query may spill: on disk, the unit's private /var/tmp; in memory, its own tmpfs. */

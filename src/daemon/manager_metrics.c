@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the manager counts, and the text of it. core/metrics says what each number means. */
-#include <errno.h>
-
 #include "daemon/entry.h"
-
-/* Anyone may ask, as often as they like; the text costs time that belongs to the loop. */
-#define METRICS_TEXT_USEC (200 * USEC_PER_MSEC)
 
 static const PairList *labels_of(uint64_t query_id, void *userdata) {
         const Entry *e = manager_entry(userdata, query_id);
@@ -29,23 +24,13 @@ void manager_count_refusal(Manager *m, const PairList *labels, ErrorCode code) {
         metrics_refused(m->metrics, code, labels);
 }
 
-int manager_metrics(Manager *m, const char **ret) {
-        uint64_t now = manager_now(m);
-        char *text;
-        int r;
+static void refresh(void *userdata) {
+        Manager *m = userdata;
 
-        if (m->metrics_text && now - m->metrics_text_usec < METRICS_TEXT_USEC) {
-                *ret = m->metrics_text;
-                return 0;
-        }
         metrics_take_stock(m->metrics, m->engine, m->config, labels_of, m);
         metrics_set(m->metrics, METRIC_UNITS, NULL, NULL, manager_units(m));
-        r = metrics_render(m->metrics, &text);
-        if (r < 0)
-                return r;
-        free(m->metrics_text);
-        m->metrics_text = text;
-        m->metrics_text_usec = now;
-        *ret = text;
-        return 0;
+}
+
+int manager_metrics(Manager *m, const char **ret) {
+        return metrics_text(m->metrics, manager_now(m), refresh, m, ret);
 }

@@ -145,7 +145,6 @@ Manager *manager_free(Manager *m) {
         sd_event_source_disable_unref(m->timer);
         engine_free(m->engine);
         metrics_free(m->metrics);
-        free(m->metrics_text);
         sd_event_unref(m->event);
         config_done(m->config);
         free(m->config);

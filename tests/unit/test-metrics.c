@@ -220,6 +220,37 @@ static void the_same_calls_give_the_same_text(void **state) {
         free(text[1]);
 }
 
+static Metrics *asked;
+static unsigned n_refreshes;
+
+static void count_refresh(void *userdata) {
+        metrics_set(asked, METRIC_UNITS, NULL, NULL, ++*(unsigned *) userdata);
+}
+
+/* Making the text takes time that belongs to the loop, and anyone may ask. */
+static void the_text_is_made_five_times_a_second_at_most(void **state) {
+        static const struct {
+                uint64_t now_usec;
+                unsigned made;
+        } asks[] = { { 7000, 1 },   { 7000, 1 },   { 206999, 1 }, { 207000, 2 },
+                     { 406999, 2 }, { 407000, 3 }, { 9000000, 4 }, { 9000001, 4 } };
+        CLEANUP(metrics_freep) Metrics *m = metrics_with("");
+        const char *text;
+
+        (void) state;
+        asked = m;
+        n_refreshes = 0;
+        for (size_t i = 0; i < ELEMENTSOF(asks); i++) {
+                char line[64];
+
+                metrics_add(m, METRIC_RAISES, NULL, NULL, 1);
+                assert_int_equal(metrics_text(m, asks[i].now_usec, count_refresh, &n_refreshes, &text), 0);
+                assert_int_equal(n_refreshes, asks[i].made);
+                snprintf(line, sizeof(line), "\npenstock_units_active %u\n", asks[i].made);
+                assert_non_null(strstr(text, line));
+        }
+}
+
 /* The rules of Prometheus' own linter, and a HELP and a TYPE before each family. */
 static void names_and_types_are_as_prometheus_wants_them(void **state) {
         CLEANUP(metrics_freep) Metrics *m = metrics_with("");
@@ -279,6 +310,7 @@ int main(void) {
                 cmocka_unit_test(numbers_stop_at_their_end_and_do_not_turn_over),
                 cmocka_unit_test(a_gauge_without_limit_is_infinite),
                 cmocka_unit_test(the_same_calls_give_the_same_text),
+                cmocka_unit_test(the_text_is_made_five_times_a_second_at_most),
                 cmocka_unit_test(names_and_types_are_as_prometheus_wants_them),
                 cmocka_unit_test(what_the_metrics_use_themselves_is_no_label_of_a_request),
         };
