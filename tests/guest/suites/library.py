@@ -8,7 +8,9 @@ import shutil
 import tempfile
 
 from lib.harness import expect, expect_equal, expect_in, test
-from lib.service import Running, identity, list_queries, system
+from lib.service import (
+    DROP_IN, Gated, Running, bus_property, identity, list_queries, reload_daemon, system, write_drop_in,
+)
 
 SOURCE = "/usr/src/penstock/source"
 DATABASE = "/srv/sales.db"
@@ -30,7 +32,12 @@ def examples():
 @contextlib.contextmanager
 def compiled(number):
     """Example NUMBER as a program; the options are those that the installed pkg-config file gives."""
-    text, packages = examples()[number]
+    with program_of(*examples()[number]) as program:
+        yield program
+
+
+@contextlib.contextmanager
+def program_of(text, packages):
     directory = tempfile.mkdtemp(prefix="penstock-example.", dir="/var/tmp")
     os.chmod(directory, 0o755)
     try:
@@ -125,3 +132,83 @@ def header_alone():
         system(f"{directory}/a")
     finally:
         shutil.rmtree(directory)
+
+
+ADMINISTRATOR = r"""
+#include <penstock.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int main(int argc, char *argv[]) {
+        PenstockClient *c = NULL;
+        PenstockError e = {0};
+        PenstockInfo **list;
+        uint64_t used, unused;
+        size_t n;
+        char *text;
+        int r = penstock_client_new(&c, &e);
+
+        for (int i = 1; i < argc && r >= 0; i++)
+                if (strcmp(argv[i], "pause") == 0)
+                        r = penstock_client_pause(c, &e);
+                else if (strcmp(argv[i], "resume") == 0)
+                        r = penstock_client_resume(c, &e);
+                else if (strcmp(argv[i], "reload") == 0)
+                        r = penstock_client_reload(c, &e);
+                else if (strcmp(argv[i], "memory") == 0) {
+                        r = penstock_client_memory(c, &used, &unused, &e);
+                        if (r >= 0)
+                                printf("%llu %llu\n", (unsigned long long) used, (unsigned long long) unused);
+                } else if (strcmp(argv[i], "list") == 0) {
+                        r = penstock_client_list(c, &list, &n, &e);
+                        for (size_t k = 0; r >= 0 && k < n; k++) {
+                                uint64_t id = 0;
+                                (void) penstock_info_get_u64(list[k], "id", &id);
+                                printf("%llu\n", (unsigned long long) id);
+                        }
+                        if (r >= 0)
+                                penstock_info_list_free(list, n);
+                } else if (strcmp(argv[i], "metrics") == 0) {
+                        r = penstock_client_metrics(c, &text, &e);
+                        if (r >= 0) {
+                                fputs(text, stdout);
+                                free(text);
+                        }
+                }
+        if (r < 0)
+                printf("%d %s: %s\n", r, e.name, e.message);
+        penstock_client_free(c);
+        return r < 0;
+}
+"""
+
+
+@test("pause, resume, reload, memory, list and metrics in C do and say what the D-Bus calls do; others than root are refused")
+def administration():
+    with program_of(ADMINISTRATOR, ["libpenstock"]) as program:
+        def call(*words, user="root"):
+            return Running([program, *words], user=user, cwd="/").wait_and_forget()
+
+        query = Gated()
+        used, unused = map(int, call("memory").expect(0).text.split())
+        expect_equal((used, unused), (int(bus_property("UsedMemoryBytes")), int(bus_property("UnusedMemoryBytes"))), "memory")
+        expect_equal(list(map(int, call("list").expect(0).text.split())), [q["id"] for q in list_queries()], "the list")
+        expect_in("penstock_executing_active 1\n", call("metrics").expect(0).text, "the metrics")
+        query.go()
+        query.wait().expect(0)
+        call("pause").expect(0)
+        expect_equal(bus_property("Paused"), "true", "Paused after pause")
+        call("resume").expect(0)
+        expect_equal(bus_property("Paused"), "false", "Paused after resume")
+        write_drop_in({"QueueSize": "11"})
+        try:
+            call("reload").expect(0)
+            expect_equal(bus_property("QueueSize"), "11", "QueueSize after reload")
+            write_drop_in({"QueueSize": "many"})
+            expect_in("InvalidArgument: ", call("reload").expect(1).text, "a bad reload")
+        finally:
+            os.unlink(DROP_IN)
+            reload_daemon()
+        for verb in ("pause", "resume", "reload"):
+            expect_in("PermissionDenied: ", call(verb, user="alice").expect(1).text, f"{verb} by alice")
