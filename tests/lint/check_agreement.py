@@ -18,6 +18,18 @@ FOREIGN = {"PropertiesChanged", "GetConnectionCredentials", "CORE", "MEMLOCK"}
 KIND_TYPES = {"COUNT": "t", "BYTES": "t", "USEC": "t", "BOOL": "b", "CHOICE": "s", "LIST": "as"}
 
 
+# What each method is in C.
+C_CALLS = {
+    "Query": "penstock_query_submit", "Queries": "penstock_client_list", "ListQueries": "penstock_client_list",
+    "GetQuery": "penstock_query_open", "Describe": "penstock_query_describe", "CancelQuery": "penstock_query_cancel",
+    "DoneQuery": "penstock_query_done", "ResultsOf": "penstock_query_open_results", "Shutdown": "penstock_client_shutdown",
+    "Pause": "penstock_client_pause", "Resume": "penstock_client_resume", "Reload": "penstock_client_reload",
+    "Metrics": "penstock_client_metrics", "Cancel": "penstock_query_cancel", "Done": "penstock_query_done",
+    "Results": "penstock_query_open_results", "Statistics": "penstock_query_statistics",
+    "ProfilerResults": "penstock_query_open_profile",
+}
+
+
 class Tree:
     def __init__(self, root):
         self.root = root
@@ -82,6 +94,30 @@ def check_dbus_docs(tree):
             yield f"{DBUS}: `{name}` is no member of {XML}"
 
 
+def functions(tree):
+    return set(re.findall(r"^(?!typedef)[A-Za-z].*?\b\**(penstock_[a-z0-9_]+)\(", tree.read("include/penstock.h"), flags=re.M))
+
+
+def check_parity(tree):
+    """Each method and each request key has its function in libpenstock."""
+    declared = functions(tree)
+    for members in interfaces(tree).values():
+        for kind, name, _ in members:
+            if kind == "method" and C_CALLS.get(name) not in declared:
+                yield f"include/penstock.h: the method {name} has no function (C_CALLS in check_agreement.py)"
+    setters = {re.sub("^penstock_request_(set|add)_", "", f) for f in declared}
+    said = {"argv": "argument", "parameters": "parameter", "labels": "label", "limits": "limit", "detach": "detached",
+            "dependencies": "dependency", "timeout_usec": "timeout", "queue_timeout_usec": "queue_timeout",
+            "memory_initial_bytes": "memory_initial", "memory_max_bytes": "memory_max"}
+    for key in request_keys(tree):
+        if said.get(key, key) not in setters:
+            yield f"include/penstock.h: the request key {key} has no setter"
+
+
+def request_keys(tree):
+    return dict(re.findall(r'^        \{ "([a-z_]+)", "([^"]+)", decode_', tree.read("src/bus/decode.c"), flags=re.M))
+
+
 def error_names(tree):
     return set(re.findall(r'ENTRY\("([A-Za-z]+)"', tree.read("src/core/error.c")))
 
@@ -95,7 +131,7 @@ def check_errors(tree):
 
 
 def check_request_keys(tree):
-    code = dict(re.findall(r'^        \{ "([a-z_]+)", "([^"]+)", decode_', tree.read("src/bus/decode.c"), flags=re.M))
+    code = request_keys(tree)
     text = re.search(r"Request keys: (.*?)\. Another key", " ".join(tree.read(XML).split()))
     said = dict(re.findall(r"([a-z_]+) ((?:a\{[a-z()]+\}+|as|[a-z]))(?=[ ,]|$)", re.sub(r" \([^()]*\)", "", text[1])))
     for key, kind in code.items():
@@ -172,7 +208,7 @@ def check_pages(tree, pages):
     for key in re.findall(r'KEY\("(?:Language|Sandbox)", "([A-Za-z]+)"', tree.read("src/core/language.c")):
         if f"{key}=" not in languages:
             yield f"penstock-languages(5): the key {key}= is not there"
-    for name in set(re.findall(r"^(?!typedef)[A-Za-z].*?\b\**(penstock_[a-z0-9_]+)\(", tree.read("include/penstock.h"), flags=re.M)):
+    for name in functions(tree):
         if f"{name}(" not in library:
             yield f"libpenstock(3): {name}() is not there"
 
@@ -205,6 +241,7 @@ def check(root, help_of, pages=None):
     tree = Tree(root)
     yield from check_dbus_docs(tree)
     yield from check_errors(tree)
+    yield from check_parity(tree)
     yield from check_request_keys(tree)
     yield from check_statistics_keys(tree)
     yield from check_config(tree)

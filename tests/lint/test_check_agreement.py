@@ -4,7 +4,7 @@ import os
 import re
 import unittest
 
-from kit import ROOT, Broken
+from kit import Broken
 from check_agreement import Tree, check, check_dbus_page, check_pages, config_keys, interfaces, plain
 
 XML = "src/bus/org.penstock1.xml"
@@ -46,6 +46,14 @@ class TestCheckAgreement(Broken):
         self.replace("src/core/error.c", 'ENTRY("Canceled"', 'ENTRY("Cancelled"')
         self.assert_fault(XML, "the error Cancelled is not there")
         self.assert_fault("docs/dbus.md", "there is the error Canceled")
+
+    def test_a_method_and_a_key_that_c_lacks(self):
+        self.replace(XML, '<method name="Pause"/>', '<method name="Pause"/><method name="Linger"/>')
+        self.replace("include/penstock.h", "penstock_client_metrics(", "penstock_client_figures(")
+        self.replace("include/penstock.h", "penstock_request_set_umask(", "penstock_request_set_mask(")
+        self.assert_fault("the method Linger has no function")
+        self.assert_fault("the method Metrics has no function")
+        self.assert_fault("the request key umask has no setter")
 
     def test_a_request_key_of_another_type(self):
         self.replace("src/bus/decode.c", '{ "umask", "u"', '{ "umask", "t"')

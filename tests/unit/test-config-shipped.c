@@ -54,6 +54,38 @@ static void languages_are_overridden_masked_and_skipped(void **state) {
         language_set_done(&s);
 }
 
+/* What docs/configuration.md says in the column of values. */
+static void values_text(const ConfigKeyInfo *k, char *buf, size_t len) {
+        const char *c = k->choices;
+        char lo[DURATION_TEXT_MAX], hi[DURATION_TEXT_MAX];
+        size_t n = 0;
+
+        switch (k->kind) {
+        case CONFIG_KIND_BOOL: snprintf(buf, len, "`yes`, `no`"); break;
+        case CONFIG_KIND_LIST: snprintf(buf, len, "names"); break;
+        case CONFIG_KIND_COUNT:
+                snprintf(hi, sizeof(hi), k->max == UINT64_MAX ? "`infinity`" : "%" PRIu64, k->max);
+                snprintf(buf, len, "number, %" PRIu64 " to %s", k->min, hi);
+                break;
+        case CONFIG_KIND_BYTES:
+                snprintf(buf, len, "size, from %s%s", size_format_exact(k->min, lo),
+                         k->max == UINT64_MAX ? ", or `infinity`" : "");
+                break;
+        case CONFIG_KIND_USEC:
+                duration_format(k->max, hi);
+                snprintf(buf, len, k->max == UINT64_MAX ? "time, from %s to `%s`" : "time, from %s to %s",
+                         duration_format(k->min, lo), hi);
+                break;
+        case CONFIG_KIND_CHOICE:
+                while (*c) {
+                        size_t word = strcspn(c, " ");
+
+                        n += (size_t) snprintf(buf + n, len - n, "%s`%.*s`", n > 0 ? ", " : "", (int) word, c);
+                        c += word + (c[word] == ' ');
+                }
+        }
+}
+
 static void every_key_is_documented_and_shipped_with_its_default(void **state) {
         CLEANUP(freep)
         char *docs = source_read("docs/configuration.md"), *shipped = source_read("units/penstock.conf");
@@ -61,12 +93,14 @@ static void every_key_is_documented_and_shipped_with_its_default(void **state) {
         (void) state;
         for (unsigned i = 0; i < _CONFIG_KEY_MAX; i++) {
                 const ConfigKeyInfo *k = config_key_info((ConfigKey) i);
-                char line[512];
+                char line[512], values[128];
 
                 print_message("%s\n", k->name);
                 snprintf(line, sizeof(line), "\n# %s\n#%s=%s\n", k->what, k->name, k->fallback);
                 assert_non_null(strstr(shipped, line));
-                snprintf(line, sizeof(line), "\n| `%s` | `%s` |", k->name, k->fallback[0] ? k->fallback : " ");
+                values_text(k, values, sizeof(values));
+                snprintf(line, sizeof(line), "\n| `%s` | `%s` | %s | %s | %s |\n", k->name,
+                         k->fallback[0] ? k->fallback : " ", values, k->live ? "reload" : "start", k->what);
                 assert_non_null(strstr(docs, line));
         }
 }

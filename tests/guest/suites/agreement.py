@@ -108,6 +108,7 @@ def manual():
     for name, word in (
         ("penstockctl.1", "SYNOPSIS"),
         ("penstockd.8", "--check-config"),
+        ("penstock-exporter.8", "Prometheus"),
         ("penstock.conf.5", "MemoryBytesQuotaPerQuery"),
         ("penstock-languages.5", "QueryFrom="),
         ("org.penstock1.5", "UsedMemoryBytes"),
