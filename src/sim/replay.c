@@ -69,14 +69,13 @@ static int promise(Player *p, uint64_t query_id, uint64_t bytes) {
         return 0;
 }
 
-static void take_back(Player *p, uint64_t query_id) {
-        Promise *it = find_promise(p, query_id);
+/* Also of a query that was promised nothing so far: the answer to a write may come after its end. */
+static int take_back(Player *p, uint64_t query_id) {
+        int r = promise(p, query_id, 0);
 
-        if (!it)
-                return;
-        p->promised_bytes -= it->bytes;
-        it->bytes = 0;
-        it->ended = true;
+        if (r >= 0)
+                find_promise(p, query_id)->ended = true;
+        return r;
 }
 
 /* The instants at which the sum can change are the writes, in their order, and the ends. */
@@ -86,7 +85,7 @@ static int book(Player *p, const Event *ev) {
         if (ev->type == EVENT_LIMITS && ev->limits.max_bytes > 0)
                 r = promise(p, ev->query_id, ev->limits.max_bytes);
         else if (ev->type == EVENT_ENDED || ev->type == EVENT_UNIT_GONE)
-                take_back(p, ev->query_id);
+                r = take_back(p, ev->query_id);
         if (ev->type == EVENT_CONFIG) /* what is held above a smaller budget comes back bit by bit */
                 p->r->budget_bytes = MAX(p->config.max_memory_bytes, p->promised_bytes);
         p->r->promised_peak_bytes = MAX(p->r->promised_peak_bytes, p->promised_bytes);
