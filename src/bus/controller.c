@@ -163,6 +163,8 @@ const sd_bus_vtable controller_vtable[] = {
                                 ANYONE),
         SD_BUS_METHOD_WITH_ARGS("ResultsOf", SD_BUS_ARGS("t", id), SD_BUS_RESULT("h", results), method_results,
                                 ANYONE),
+        SD_BUS_METHOD_WITH_ARGS("ProfilerResultsOf", SD_BUS_ARGS("t", id), SD_BUS_RESULT("h", results),
+                                method_profiler_results, ANYONE),
         SD_BUS_METHOD_WITH_ARGS("Shutdown", SD_BUS_ARGS("t", timeout_usec), SD_BUS_NO_RESULT, method_shutdown,
                                 ANYONE),
         SD_BUS_METHOD_WITH_ARGS("Pause", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_pause, ANYONE),

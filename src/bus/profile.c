@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The timeline of a query. So far it knows of starts, raises and the end; docs/dbus.md says so. */
+/* The timeline of a query as a file of comma-separated values; docs/dbus.md has its columns. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,18 +8,13 @@
 
 #include "bus/statistics.h"
 
-#define ULL(x) ((unsigned long long) (x))
+static int print_rows(FILE *f, const Query *q) {
+        ProfileReader r = { .profile = &q->profile };
+        char line[PROFILE_LINE_MAX];
 
-static int print_raises(FILE *f, const Query *q) {
-        size_t n = MIN(q->n_raises, (uint64_t) QUERY_RAISES_KEPT);
-
-        fputs("time_usec,event,cause,old_bytes,new_bytes,latency_usec\n", f);
-        for (size_t i = 0; i < n; i++) {
-                const Raise *r = &q->raises[i];
-
-                fprintf(f, "%llu,raise,%s,%llu,%llu,%llu\n", ULL(r->at_usec), raise_cause_name(r->cause),
-                        ULL(r->old_bytes), ULL(r->new_bytes), ULL(r->latency_usec));
-        }
+        fprintf(f, "%s\n", profile_csv_header());
+        while (profile_next(&r))
+                fprintf(f, "%s\n", profile_csv_line(&r.row, line));
         return fflush(f) == 0 ? 0 : -errno;
 }
 
@@ -37,7 +32,7 @@ int query_profile_open(const QueryView *v) {
                 if (copy >= 0)
                         close(copy);
         } else {
-                r = print_raises(f, v->query);
+                r = print_rows(f, v->query);
                 if (fclose(f) != 0 && r == 0)
                         r = -errno;
         }

@@ -55,15 +55,12 @@ static int append_runtime_errors(sd_bus_message *m, const Query *q) {
 }
 
 static int append_raise_log_items(sd_bus_message *m, const Query *q) {
-        size_t n = MIN(q->n_raises, (uint64_t) QUERY_RAISES_KEPT);
+        ProfileReader p = { .profile = &q->profile };
         int r = sd_bus_message_open_container(m, 'a', "(tsttt)");
 
-        for (size_t i = 0; r >= 0 && i < n; i++) {
-                const Raise *raise = &q->raises[i];
-
-                r = sd_bus_message_append(m, "(tsttt)", raise->at_usec, raise_cause_name(raise->cause),
-                                          raise->old_bytes, raise->new_bytes, raise->latency_usec);
-        }
+        while (r >= 0 && profile_next_raise(&p))
+                r = sd_bus_message_append(m, "(tsttt)", p.row.time_usec, raise_cause_name((RaiseCause) p.row.cause),
+                                          p.row.old_bytes, p.row.new_bytes, p.row.latency_usec);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

@@ -52,6 +52,10 @@ void engine_note(Engine *e, const Query *q, NoteType note, const char *format, .
         va_end(ap);
 }
 
+void engine_profile(Engine *e, Query *q, ProfileEvent event, unsigned cause) {
+        profile_add(&q->profile, event, cause, query_time_in(q, QUERY_EXECUTING, e->now_usec));
+}
+
 static void config_copy_numbers(Config *to, const Config *from) {
         *to = *from;
         to->metric_label_keys = (StrList) {};
@@ -78,15 +82,15 @@ Engine *engine_free(Engine *e) {
                 return NULL;
         for (size_t i = 0; i < e->n_active; i++) {
                 lease_done(&e->active[i]->lease);
-                free(e->active[i]);
+                query_free(e->active[i]);
         }
         for (size_t i = 0; i < e->n_tombstones; i++)
-                free(e->tombstones[i]);
+                query_free(e->tombstones[i]);
         while (e->fallen) {
                 Query *q = e->fallen;
 
                 e->fallen = q->next_fallen;
-                free(q);
+                query_free(q);
         }
         free(e->active);
         free(e);
@@ -158,7 +162,7 @@ static void on_fallen_event(Engine *e, const Event *ev) {
         while (*link != q)
                 link = &(*link)->next_fallen;
         *link = q->next_fallen;
-        free(q);
+        query_free(q);
 }
 
 static void on_query_event(Engine *e, const Event *ev) {

@@ -31,6 +31,9 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
         q->quota_bytes = q->current_bytes = 0;
         q->sample_due_usec = 0;
         q->peak_bytes = MAX(q->peak_bytes, q->final.memory_peak_bytes);
+        profile_read_final(&q->profile, &q->final);
+        engine_profile(e, q, PROFILE_END, verdict);
+        profile_close(&q->profile);
         lease_done(&q->lease);
         if (q->has_slot) {
                 e->memory_came_back = true;
@@ -52,6 +55,12 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
         q->forget_usec = e->config.results_keep_usec ? add_saturating(e->now_usec, e->config.results_keep_usec) : 0;
         if (q->done)
                 end_forget(e, q);
+}
+
+static void kill_now(Engine *e, Query *q) {
+        q->ending_killed = true;
+        engine_emit(e, ACTION_KILL, q);
+        engine_profile(e, q, PROFILE_KILL, q->ending_verdict);
 }
 
 void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool gracefully, ErrorCode code,
@@ -84,22 +93,20 @@ void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool grac
         if (gracefully && !q->frozen && e->config.cancel_grace_usec > 0) {
                 q->ending_deadline_usec = add_saturating(e->now_usec, e->config.cancel_grace_usec);
                 engine_emit(e, ACTION_TERMINATE, q);
-        } else {
-                q->ending_killed = true;
-                engine_emit(e, ACTION_KILL, q);
-        }
+                engine_profile(e, q, PROFILE_TERMINATE, verdict);
+        } else
+                kill_now(e, q);
 }
 
 /* The limit in force when it died. Raises that came after the kernel's kill, because we saw its events late, changed
  * nothing for it: its peak stayed at what they started from. */
 static uint64_t limit_at_death(const Query *q, const FinalNumbers *n) {
-        uint64_t limit = q->lease.bytes;
+        ProfileReader r = { .profile = &q->profile };
 
-        if (n->memory_peak_bytes == 0 || q->n_raises > QUERY_RAISES_KEPT)
-                return limit;
-        for (uint64_t i = q->n_raises; i > 0 && n->memory_peak_bytes <= q->raises[i - 1].old_bytes; i--)
-                limit = q->raises[i - 1].old_bytes;
-        return limit;
+        while (n->memory_peak_bytes > 0 && profile_next_raise(&r))
+                if (n->memory_peak_bytes <= r.row.old_bytes)
+                        return r.row.old_bytes; /* raises only rise: those behind it came too late as well */
+        return q->lease.bytes;
 }
 
 /* Killed by the kernel for memory: whose limit was it? `oom` of a group's own events counts its own limit alone
@@ -242,7 +249,7 @@ void end_unit_gone(Engine *e, Query *q) {
 /* The oldest record leaves the ring. What its unit still holds stays booked until that is gone. */
 static void fall_out(Engine *e, Query *q) {
         if (q->unit == UNIT_NONE || q->unit == UNIT_GONE) {
-                free(q);
+                query_free(q);
                 return;
         }
         q->next_fallen = e->fallen;
@@ -288,10 +295,8 @@ void end_deadlines(Engine *e, Query *q) {
                 return;
         }
         if (q->ending) {
-                if (!q->ending_killed && now >= q->ending_deadline_usec) {
-                        q->ending_killed = true;
-                        engine_emit(e, ACTION_KILL, q);
-                }
+                if (!q->ending_killed && now >= q->ending_deadline_usec)
+                        kill_now(e, q);
                 return;
         }
         if (q->run == RUN_COMPILING && now >= q->compile_deadline_usec)

@@ -34,6 +34,8 @@ struct Engine {
 /* engine.c */
 Action *engine_emit(Engine *e, ActionType type, const Query *q);
 void engine_note(Engine *e, const Query *q, NoteType note, const char *format, ...) PRINTF_LIKE(4, 5);
+/* A row of its profile, now. */
+void engine_profile(Engine *e, Query *q, ProfileEvent event, unsigned cause);
 Query *engine_lookup(const Engine *e, uint64_t id);
 static inline bool query_is_live(const Query *q) {
         return !query_state_is_end(q->state);

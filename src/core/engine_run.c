@@ -15,6 +15,7 @@ static void set_limits(Engine *e, Query *q, ActionType type) {
 void run_hand_over(Engine *e, Query *q) {
         q->run = RUN_HANDED;
         set_limits(e, q, ACTION_EXECUTE);
+        engine_profile(e, q, PROFILE_START, 0);
 }
 
 void run_limits(Engine *e, Query *q, int r, uint64_t max_bytes, uint64_t latency_usec) {
@@ -31,18 +32,13 @@ void run_limits(Engine *e, Query *q, int r, uint64_t max_bytes, uint64_t latency
                 return;
         }
         q->quota_bytes = max_bytes;
-        if (q->n_raises > 0 && q->n_raises <= QUERY_RAISES_KEPT && q->raises[q->n_raises - 1].latency_usec == 0)
-                q->raises[q->n_raises - 1].latency_usec = latency_usec; /* not of a later write of memory.high */
+        profile_limits(&q->profile, max_bytes, q->high_bytes, latency_usec);
 }
 
 static void book_raise(Engine *e, Query *q, uint64_t old_bytes, RaiseCause cause) {
         char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX], d[SIZE_TEXT_MAX];
 
-        if (q->n_raises < QUERY_RAISES_KEPT)
-                q->raises[q->n_raises] = (Raise) { .at_usec = query_time_in(q, QUERY_EXECUTING, e->now_usec),
-                                                   .old_bytes = old_bytes,
-                                                   .new_bytes = q->lease.bytes,
-                                                   .cause = cause };
+        profile_add_raise(&q->profile, cause, old_bytes, q->lease.bytes, query_time_in(q, QUERY_EXECUTING, e->now_usec));
         q->n_raises++;
         engine_note(e, q, NOTE_RAISE, "raised %s → %s for %s (need %s, %s unused)", size_format(old_bytes, a),
                     size_format(q->lease.bytes, b), raise_cause_name(cause), size_format(q->need_bytes, c),
@@ -74,6 +70,7 @@ static void freeze(Engine *e, Query *q, uint64_t wanted_bytes, RaiseCause cause)
         q->sample_due_usec = 0;
         e->n_waiters++;
         engine_emit(e, ACTION_FREEZE, q);
+        engine_profile(e, q, PROFILE_FREEZE, cause);
         engine_note(e, q, NOTE_FREEZE, "frozen at %s: wants %s, %s unused; MaxMemoryBytes sets the budget",
                     size_format(q->lease.bytes, a), size_format(wanted_bytes, b),
                     size_format(budget_unused_bytes(&e->budget), c));
@@ -92,6 +89,7 @@ static void thaw(Engine *e, Query *q) {
 
         run_unfreeze_book(e, q);
         engine_emit(e, ACTION_THAW, q);
+        engine_profile(e, q, PROFILE_THAW, 0);
         engine_note(e, q, NOTE_THAW, "thawed at %s", size_format(q->lease.bytes, a));
 }
 
@@ -125,10 +123,12 @@ static void deny(Engine *e, Query *q, const GovernorDecision *d) {
         /* Near is not there: it may fit yet. It is stopped only in its headroom. */
         if (d->need_bytes < governor_high(q->lease.bytes, q->max_bytes, q->pids))
                 return;
-        if (!q->denied)
+        if (!q->denied) {
                 engine_note(e, q, NOTE_DENIED, "denied: needs more than %s, %s unused; MaxMemoryBytes sets the budget",
                             size_format(q->lease.bytes, a),
                             size_format(budget_unused_bytes(&e->budget), b));
+                engine_profile(e, q, PROFILE_DENIED, d->cause);
+        }
         q->n_denied += !q->denied;
         q->denied = true;
         if (e->config.exhaustion_policy == EXHAUSTION_FREEZE)
@@ -146,18 +146,10 @@ static void raise_or_deny(Engine *e, Query *q, const GovernorDecision *d) {
                 deny(e, q, d);
 }
 
-void run_sample(Engine *e, Query *q, const Sample *s) {
+static void judge_sample(Engine *e, Query *q, const Sample *s) {
         GovernorDecision d;
         uint64_t high;
 
-        if (q->run != RUN_HANDED || !query_is_live(q))
-                return;
-        q->current_bytes = s->current_bytes;
-        q->peak_bytes = MAX(q->peak_bytes, s->current_bytes);
-        q->pids = s->pids;
-        q->sample_due_usec = 0;
-        if (q->frozen || q->ending)
-                return;
         d = governor_judge(&q->governor, s, q->lease.bytes, q->max_bytes, e->now_usec);
         q->need_bytes = d.need_bytes;
         if (d.sample_after_usec)
@@ -172,6 +164,19 @@ void run_sample(Engine *e, Query *q, const Sample *s) {
         /* … but not below what it uses: the kernel reclaims in the writer's context, and that is the loop. */
         if (!q->headroom_off && high < q->high_bytes && high >= s->current_bytes)
                 set_limits(e, q, ACTION_SET_LIMITS);
+}
+
+void run_sample(Engine *e, Query *q, const Sample *s) {
+        if (q->run != RUN_HANDED || !query_is_live(q))
+                return;
+        q->current_bytes = s->current_bytes;
+        q->peak_bytes = MAX(q->peak_bytes, s->current_bytes);
+        q->pids = s->pids;
+        q->sample_due_usec = 0;
+        profile_read(&q->profile, s, governor_need(s, q->lease.bytes));
+        if (!q->frozen && !q->ending)
+                judge_sample(e, q, s);
+        engine_profile(e, q, PROFILE_SAMPLE, 0);
 }
 
 void run_progress(Engine *e) {

@@ -71,6 +71,14 @@ uint64_t query_frozen_usec(const Query *q, uint64_t now_usec) {
         return q->frozen_usec + (q->frozen ? now_usec - q->frozen_since_usec : 0);
 }
 
+Query *query_free(Query *q) {
+        if (!q)
+                return NULL;
+        profile_done(&q->profile);
+        free(q);
+        return NULL;
+}
+
 const char *query_unit_name(uint64_t id, char buf[static QUERY_UNIT_NAME_MAX]) {
         snprintf(buf, QUERY_UNIT_NAME_MAX, "penstock-q%" PRIu64 ".service", id);
         return buf;

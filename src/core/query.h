@@ -5,7 +5,7 @@
 
 #include "core/budget.h"
 #include "core/error.h"
-#include "core/governor.h"
+#include "core/profile.h"
 
 typedef enum QueryState {
         QUERY_CREATED,
@@ -63,14 +63,6 @@ typedef struct QuerySpec {
         bool has_dependencies;                            /* they are checked before all else, and told its end */
 } QuerySpec;
 
-typedef struct Raise {
-        uint64_t at_usec; /* since it began to execute */
-        uint64_t old_bytes, new_bytes, latency_usec;
-        RaiseCause cause;
-} Raise;
-
-#define QUERY_RAISES_KEPT 64 /* the first ones; the count goes on */
-
 typedef enum UnitPhase {
         UNIT_NONE,
         UNIT_STARTING,
@@ -93,6 +85,7 @@ typedef enum DependencyPhase {
         DEPENDENCIES_RELEASED, /* they were told of its end */
 } DependencyPhase;
 
+/* query_free() it. */
 typedef struct Query Query;
 struct Query {
         uint64_t id;
@@ -115,7 +108,7 @@ struct Query {
         uint64_t hungry_need_bytes, hungry_pause_usec;
         bool headroom_off; /* denied for good (`fail`): memory.high is out of the way, the kernel decides */
         GovernorState governor;
-        Raise raises[QUERY_RAISES_KEPT];
+        Profile profile; /* has each raise too, as long as it has room: the count goes on */
         uint64_t n_raises, n_denied;
 
         DependencyPhase dependencies;
@@ -143,6 +136,8 @@ struct Query {
         uint64_t residual_bytes; /* still charged to the slice until its unit is gone */
         Query *next_fallen;
 };
+
+Query *query_free(Query *q); /* takes NULL, returns NULL */
 
 /* The name of its unit, "penstock-q7.service", into @buf; returns @buf. */
 #define QUERY_UNIT_NAME_MAX 64

@@ -20,12 +20,15 @@ typedef struct Sample {
         /* memory.pressure: rising stall time */
         uint64_t stall_some_usec, stall_full_usec;
         uint64_t pids; /* pids.current counts threads too */
-        bool has_psi, frozen, populated;
+        /* cpu.stat and io.stat: rising totals, if has_usage: they decide nothing, so they are not read each time */
+        uint64_t cpu_usec, io_read_bytes, io_write_bytes;
+        bool has_psi, frozen, populated, has_usage;
 } Sample;
 
 /* What is known when engine/ is empty for good. */
 typedef struct FinalNumbers {
-        uint64_t memory_peak_bytes, cpu_usec, io_read_bytes, io_write_bytes, stall_usec;
+        uint64_t memory_peak_bytes, cpu_usec, io_read_bytes, io_write_bytes, stall_usec, stall_full_usec;
+        uint64_t current_bytes, anon_bytes, shmem_bytes, file_bytes, kernel_bytes; /* as in a Sample */
         uint64_t events_high, events_max, events_oom, events_oom_kill, pids_max_events;
         uint64_t above_oom;  /* how often the limits of its unit and of penstock.slice were met since it began */
         uint64_t oomd_kills; /* processes of it, or of its unit, that systemd-oomd killed */

@@ -53,9 +53,13 @@ static const Field sample_fields[] = {
         F(U64, Sample, stall_some_usec),
         F(U64, Sample, stall_full_usec),
         F(U64, Sample, pids),
+        F(U64, Sample, cpu_usec),
+        F(U64, Sample, io_read_bytes),
+        F(U64, Sample, io_write_bytes),
         F(BOOL, Sample, has_psi),
         F(BOOL, Sample, frozen),
         F(BOOL, Sample, populated),
+        F(BOOL, Sample, has_usage),
         {},
 };
 
@@ -72,6 +76,12 @@ static const Field report_fields[] = {
         F(U64, EndedReport, numbers.io_read_bytes),
         F(U64, EndedReport, numbers.io_write_bytes),
         F(U64, EndedReport, numbers.stall_usec),
+        F(U64, EndedReport, numbers.stall_full_usec),
+        F(U64, EndedReport, numbers.current_bytes),
+        F(U64, EndedReport, numbers.anon_bytes),
+        F(U64, EndedReport, numbers.shmem_bytes),
+        F(U64, EndedReport, numbers.file_bytes),
+        F(U64, EndedReport, numbers.kernel_bytes),
         F(U64, EndedReport, numbers.events_high),
         F(U64, EndedReport, numbers.events_max),
         F(U64, EndedReport, numbers.events_oom),
@@ -85,8 +95,8 @@ static const Field report_fields[] = {
 
 /* Whoever adds a member names it above, or a replay would not be the same. */
 _Static_assert(sizeof(QuerySpec) == 64 + 2 * 4 + 4 * 8 + 8, "QuerySpec has changed");
-_Static_assert(sizeof(Sample) == 26 * 8 + 8, "Sample has changed");
-_Static_assert(sizeof(EndedReport) == 2 * 4 + 8 + 13 * 8, "EndedReport has changed");
+_Static_assert(sizeof(Sample) == 29 * 8 + 8, "Sample has changed");
+_Static_assert(sizeof(EndedReport) == 2 * 4 + 8 + 19 * 8, "EndedReport has changed");
 
 static const Field limits_fields[] = {
         F(I32, Event, limits.r),

@@ -99,7 +99,7 @@ static void only_root_names_another_user_or_a_priority(void **state) {
 
 static void a_query_is_its_owners_and_roots(void **state) {
         static const char *const methods[] = { "Cancel", "Done", "Results", "Statistics", "ProfilerResults" };
-        static const char *const by_ids[] = { "CancelQuery", "DoneQuery", "ResultsOf" };
+        static const char *const by_ids[] = { "CancelQuery", "DoneQuery", "ResultsOf", "ProfilerResultsOf" };
         Bench *b = *state;
         uint64_t id = bench_submit(b);
 

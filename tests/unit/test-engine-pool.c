@@ -4,6 +4,16 @@
 
 #include "engine-kit.h"
 
+/* Raise @i of the query's profile. */
+static ProfileRow raise_of(uint64_t id, unsigned i) {
+        ProfileReader r = { .profile = &kit_query(&kit, id)->profile };
+
+        do
+                assert_true(profile_next_raise(&r));
+        while (i-- > 0);
+        return r.row;
+}
+
 static void it_grows_by_doubling_up_to_its_maximum(void **state) {
         static const uint64_t steps[] = { 128 * MIB, 256 * MIB, 512 * MIB, 832 * MIB };
         uint64_t id = kit_plain(&kit);
@@ -16,8 +26,8 @@ static void it_grows_by_doubling_up_to_its_maximum(void **state) {
                 assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, id)->limits.max_bytes, steps[i]);
                 assert_true(kit_action(&kit, ACTION_SET_LIMITS, id)->limits.high_bytes < steps[i]);
                 assert_int_equal(kit_query(&kit, id)->n_raises, i + 1);
-                assert_int_equal(kit_query(&kit, id)->raises[i].new_bytes, steps[i]);
-                assert_int_equal(kit_query(&kit, id)->raises[i].at_usec, (i + 1) * USEC_PER_SEC);
+                assert_int_equal(raise_of(id, i).new_bytes, steps[i]);
+                assert_int_equal(raise_of(id, i).time_usec, (i + 1) * USEC_PER_SEC);
                 assert_int_equal(kit_notes(&kit, NOTE_RAISE, id), 1);
         }
         assert_int_equal(kit_unused(), 0);
@@ -129,15 +139,17 @@ static void the_latency_of_a_raise_is_its_own(void **state) {
         kit_need(&kit, 1, 60 * MIB);
         kit.n_log = 0;
         kit_step(&kit, (Event) { .type = EVENT_LIMITS, .query_id = 1, .limits = { 0, 128 * MIB, 17 } });
-        assert_int_equal(kit_query(&kit, 1)->raises[0].latency_usec, 17);
+        assert_int_equal(raise_of(1, 0).latency_usec, 17);
         s.pids = 60; /* memory.high moves, no raise */
         kit_sample(&kit, 1, s);
         kit_step(&kit, (Event) { .type = EVENT_LIMITS, .query_id = 1, .limits = { 0, 128 * MIB, 99 } });
-        assert_int_equal(kit_query(&kit, 1)->raises[0].latency_usec, 17);
+        assert_int_equal(raise_of(1, 0).latency_usec, 17);
 }
 
 static void raises_are_counted_beyond_those_kept(void **state) {
+        ProfileReader r = { .profile = NULL };
         Config c = kit_pool_config(2, 1100 * MIB);
+        uint64_t n_kept = 0, n_thinned = 0;
 
         (void) state;
         /* A neighbour gives its memory back drop by drop, and it takes each drop. */
@@ -145,13 +157,18 @@ static void raises_are_counted_beyond_those_kept(void **state) {
         c.initial_bytes = MIB;
         kit_reopen(&c);
         kit_plain(&kit);
-        for (unsigned i = 0; i < 70; i++) {
+        for (unsigned i = 0; i < 400; i++) {
                 c.max_memory_bytes = 4 * MIB + i * MIB;
                 c.per_query_bytes = MIN(c.max_memory_bytes, 1000 * MIB);
                 kit_reload(&kit, &c);
                 kit_need(&kit, 1, kit_lease(1));
         }
-        assert_true(kit_query(&kit, 1)->n_raises > QUERY_RAISES_KEPT);
+        assert_true(kit_query(&kit, 1)->n_raises > PROFILE_ROWS_MAX);
+        r.profile = &kit_query(&kit, 1)->profile;
+        for (; profile_next_raise(&r); n_kept++)
+                n_thinned += r.row.thinned_rows;
+        assert_true(n_kept > PROFILE_ROWS_MAX / 4 && n_kept < PROFILE_ROWS_MAX);
+        assert_int_equal(n_kept + n_thinned, kit_query(&kit, 1)->n_raises);
 }
 
 static void near_its_limit_is_not_there_yet(void **state) {
