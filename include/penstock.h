@@ -163,7 +163,9 @@ int penstock_query_cancel(PenstockQuery *q, PenstockError *ret_error);
 int penstock_query_done(PenstockQuery *q, PenstockInfo **ret, PenstockError *ret_error);
 /* Open the results of a detached query from their start; close(2) it. */
 int penstock_query_open_results(PenstockQuery *q, int *ret_fd, PenstockError *ret_error);
-/* Open the query's timeline (CSV with a header line); close(2) it. */
+/* Open the query's timeline so far, also after Done, while the service keeps it; close(2) it. It is CSV with a header
+ * line: read columns by their names, which docs/dbus.md lists with their units, since a newer service may add some.
+ * PermissionDenied for a query of another user, NoSuchQuery as in penstock_query_describe(). */
 int penstock_query_open_profile(PenstockQuery *q, int *ret_fd, PenstockError *ret_error);
 
 /* Block until @q has ended, at most @timeout_usec (then -ETIMEDOUT with Timeout). @ret gets its description: that a

@@ -24,13 +24,19 @@ static int append_times(sd_bus_message *m, const QueryView *v) {
         return r;
 }
 
-static int append_kernel_numbers(sd_bus_message *m, const FinalNumbers *n) {
+/* Of a query that runs, the kernel is asked: so far. */
+static int append_kernel_numbers(sd_bus_message *m, const QueryView *v) {
+        FinalNumbers n;
         int r;
 
-        if ((r = append_u64(m, "stall_usec", n->stall_usec)) < 0 ||
-            (r = append_u64(m, "cpu_usec", n->cpu_usec)) < 0 ||
-            (r = append_u64(m, "io_read_bytes", n->io_read_bytes)) < 0 ||
-            (r = append_u64(m, "io_write_bytes", n->io_write_bytes)) < 0)
+        if (v->query->state == QUERY_EXECUTING)
+                manager_numbers_now(v->manager, v->query->id, &n);
+        else
+                n = v->query->final;
+        if ((r = append_u64(m, "stall_usec", n.stall_usec)) < 0 ||
+            (r = append_u64(m, "cpu_usec", n.cpu_usec)) < 0 ||
+            (r = append_u64(m, "io_read_bytes", n.io_read_bytes)) < 0 ||
+            (r = append_u64(m, "io_write_bytes", n.io_write_bytes)) < 0)
                 return r;
         return 0;
 }
@@ -83,7 +89,7 @@ int query_statistics_append(sd_bus_message *m, QueryView *v, StderrTail tail) {
         int r = append_times(m, v);
 
         if (r >= 0)
-                r = append_kernel_numbers(m, &q->final);
+                r = append_kernel_numbers(m, v);
         if (r >= 0)
                 r = append_u64(m, "memory_peak_bytes", query_view_peak(v));
         if (r >= 0)

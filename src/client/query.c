@@ -191,7 +191,7 @@ EXPORT int penstock_query_open_profile(PenstockQuery *q, int *ret_fd, PenstockEr
         CLEANUP(message_unrefp) sd_bus_message *reply = NULL;
         int r;
 
-        r = call_object(q, "ProfilerResults", &reply, ret_error);
+        r = call_by_id(q, "ProfilerResultsOf", CALL_USEC, &reply, ret_error);
         if (r < 0)
                 return r;
         r = client_read_fd(reply, ret_fd);

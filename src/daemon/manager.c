@@ -368,3 +368,11 @@ void manager_memory_now(Manager *m, uint64_t id, uint64_t *ret_current_bytes, ui
         if (e && e->groups)
                 (void) query_groups_memory(e->groups, ret_current_bytes, ret_peak_bytes);
 }
+
+void manager_numbers_now(Manager *m, uint64_t id, FinalNumbers *ret) {
+        Entry *e = manager_entry(m, id);
+
+        *ret = (FinalNumbers) {};
+        if (e && e->groups)
+                (void) query_groups_final(e->groups, ret);
+}

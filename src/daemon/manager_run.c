@@ -9,6 +9,8 @@
 #include "daemon/entry.h"
 #include "host/journal.h"
 
+/* CPU and I/O totals are read at most this often, on top of a sample. */
+#define USAGE_PAUSE_USEC (100 * USEC_PER_MSEC)
 /* What a compile step may leave charged: page tables and slab of a dead process, not files in memory. */
 #define COMPILE_RESIDUAL_MAX (2 * MIB)
 /* Of a language that says nothing and a caller who sends none. */
@@ -267,9 +269,15 @@ void manager_set_limits(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_
 
 void manager_sample(Manager *m, Entry *e) {
         Event ev = { .type = EVENT_SAMPLE, .query_id = e->record.id };
+        uint64_t now;
 
-        if (e->groups && query_groups_sample(e->groups, &ev.sample) >= 0)
-                manager_feed(m, &ev);
+        if (!e->groups || query_groups_sample(e->groups, &ev.sample) < 0)
+                return;
+        /* What only the profile wants must not delay raises that come one after the other. */
+        now = manager_now(m);
+        if (now - e->usage_usec >= USAGE_PAUSE_USEC && query_groups_usage(e->groups, &ev.sample) >= 0)
+                e->usage_usec = now;
+        manager_feed(m, &ev);
 }
 
 int manager_on_pressure(uint64_t query_id, uint64_t now_usec, void *userdata) {

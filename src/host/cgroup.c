@@ -26,6 +26,8 @@ QueryGroups *query_groups_free(QueryGroups *g) {
         close_fd(g->high);
         close_fd(g->freeze_events);
         close_fd(g->pids);
+        close_fd(g->cpu_stat);
+        close_fd(g->io_stat);
         close_fd(g->unit_fd);
         close_fd(g->engine_fd);
         close_fd(g->compile_fd);
@@ -40,7 +42,7 @@ static QueryGroups *groups_alloc(const char *unit_cgroup) {
         if (!g)
                 return NULL;
         g->unit_fd = g->engine_fd = g->compile_fd = -1;
-        g->stat = g->current = g->max = g->high = g->freeze_events = g->pids = -1;
+        g->stat = g->current = g->max = g->high = g->freeze_events = g->pids = g->cpu_stat = g->io_stat = -1;
         for (size_t i = 0; i < _GROUP_FILE_MAX; i++)
                 g->files[i] = -1;
         for (size_t i = 0; i < GROUP_CAPS_MAX; i++)
@@ -122,6 +124,8 @@ static int groups_open(QueryGroups *g) {
                 { &g->high, g->engine_fd, "memory.high", O_RDWR, false },
                 { &g->freeze_events, g->engine_fd, "cgroup.events", O_RDONLY, false },
                 { &g->pids, g->engine_fd, "pids.current", O_RDONLY, false },
+                { &g->cpu_stat, g->engine_fd, "cpu.stat", O_RDONLY, false },
+                { &g->io_stat, g->engine_fd, "io.stat", O_RDONLY, true }, /* there is no io controller */
         };
 
         r = open_all(list, ELEMENTSOF(list));
@@ -285,6 +289,28 @@ int query_groups_sample(QueryGroups *g, Sample *ret) {
         return r;
 }
 
+int query_groups_usage(QueryGroups *g, Sample *s) {
+        uint64_t cpu_usec, reads = 0, writes = 0;
+        char text[GROUP_TEXT_MAX];
+        int r;
+
+        r = cgroup_read_text(g->cpu_stat, text, sizeof text);
+        if (r == 0)
+                r = sample_parse_cpu_stat(text, &cpu_usec);
+        if (r == 0 && g->io_stat >= 0) {
+                r = cgroup_read_text(g->io_stat, text, sizeof text);
+                if (r == 0)
+                        r = sample_parse_io_stat(text, &reads, &writes);
+        }
+        if (r < 0)
+                return r;
+        s->has_usage = true;
+        s->cpu_usec = cpu_usec;
+        s->io_read_bytes = reads;
+        s->io_write_bytes = writes;
+        return 0;
+}
+
 /* Read a file of engine/ that the hot path does not need. */
 static int read_engine_file(const QueryGroups *g, const char *file, char *text, size_t size) {
         int fd = query_groups_open(g, file, O_RDONLY), r;
@@ -343,25 +369,25 @@ int query_groups_final(QueryGroups *g, FinalNumbers *ret) {
 
         r = query_groups_sample(g, &s);
         if (r == 0)
+                r = query_groups_usage(g, &s);
+        if (r == 0)
                 r = read_engine_value(g, "memory.peak", &f.memory_peak_bytes);
-        if (r == 0)
-                r = read_engine_file(g, "cpu.stat", text, sizeof text);
-        if (r == 0)
-                r = sample_parse_cpu_stat(text, &f.cpu_usec);
         if (r == 0)
                 r = read_engine_file(g, "pids.events", text, sizeof text);
         if (r == 0)
                 r = sample_parse_keyed(text, "max", &f.pids_max_events);
-        if (r == 0) {
-                r = read_engine_file(g, "io.stat", text, sizeof text);
-                if (r == 0)
-                        r = sample_parse_io_stat(text, &f.io_read_bytes, &f.io_write_bytes);
-                else if (r == -ENOENT) /* no io controller */
-                        r = 0;
-        }
         if (r < 0)
                 return r;
+        f.cpu_usec = s.cpu_usec;
+        f.io_read_bytes = s.io_read_bytes;
+        f.io_write_bytes = s.io_write_bytes;
         f.stall_usec = s.stall_some_usec;
+        f.stall_full_usec = s.stall_full_usec;
+        f.current_bytes = s.current_bytes;
+        f.anon_bytes = s.anon_bytes;
+        f.shmem_bytes = s.shmem_bytes;
+        f.file_bytes = s.file_bytes;
+        f.kernel_bytes = s.kernel_bytes;
         f.events_high = s.events_high;
         f.events_max = s.events_max;
         f.events_oom = s.events_oom;

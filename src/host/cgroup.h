@@ -86,11 +86,13 @@ int query_groups_kill(QueryGroups *g, bool compile);
  * making it, so one can be missed: what must end is ended by query_groups_kill(), which has no such gap. */
 int query_groups_signal(QueryGroups *g, int signo);
 int query_groups_sample(QueryGroups *g, Sample *ret);
-/* stall_usec is PSI's "some": any task waited. */
+/* The totals of cpu.stat and io.stat into @s. On failure it is untouched. */
+int query_groups_usage(QueryGroups *g, Sample *s);
 /* memory.current and memory.peak of engine/, for a look; query_groups_sample() and _final() read much more. */
 int query_groups_memory(QueryGroups *g, uint64_t *ret_current_bytes, uint64_t *ret_peak_bytes);
 /* What a compile step that ended left charged to compile/ and can't be dropped. */
 int query_groups_compile_residual(QueryGroups *g, uint64_t *ret_bytes);
+/* The last numbers of a group that is empty. stall_usec is PSI's "some": any task waited. */
 int query_groups_final(QueryGroups *g, FinalNumbers *ret);
 /* The lowest memory.max an administrator put on the unit, the slice or above: a cap. SIZE_INFINITY: none. */
 int query_groups_upper_cap(QueryGroups *g, uint64_t *ret_bytes);

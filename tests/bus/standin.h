@@ -62,6 +62,9 @@ void standin_request_done(StandInRequest *r);
 int standin_append_description(sd_bus_message *m, const StandInQuery *q);
 int standin_append_statistics(sd_bus_message *m, const StandInQuery *q);
 
+/* Answer with the timeline that every query here has. */
+int standin_reply_profile(sd_bus_message *m);
+
 StandInQuery *standin_find(StandIn *s, uint64_t id);
 int standin_start(StandIn *s, const StandInRequest *r, sd_bus_message *m);
 void standin_cancel(StandInQuery *q);

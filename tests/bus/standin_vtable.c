@@ -125,6 +125,13 @@ static int method_results(sd_bus_message *m, void *userdata, sd_bus_error *e) {
         return r;
 }
 
+static int method_profile(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+        StandInQuery *q;
+        int r = read_query(m, userdata, &q, e);
+
+        return r < 0 ? r : standin_reply_profile(m);
+}
+
 static int method_shutdown(sd_bus_message *m, void *userdata, sd_bus_error *e) {
         StandIn *s = userdata;
         uint64_t usec;
@@ -186,6 +193,7 @@ const sd_bus_vtable standin_controller_vtable[] = {
         METHOD("CancelQuery", "t", NULL, method_cancel),
         METHOD("DoneQuery", "t", "a{sv}", method_done),
         METHOD("ResultsOf", "t", "h", method_results),
+        METHOD("ProfilerResultsOf", "t", "h", method_profile),
         METHOD("Shutdown", "t", NULL, method_shutdown),
         METHOD("Pause", NULL, NULL, method_pause),
         METHOD("Resume", NULL, NULL, method_pause),

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "ctl/csv.h"
 #include "ctl/request_options.h"
 
 static void exit_status_tells_who_ended_it(void **state) {
@@ -176,6 +177,47 @@ static void numbers_read_well(void **state) {
         assert_string_equal(format_time(0, buf), "-");
 }
 
+static void csv_is_split_by_the_names_of_its_header(void **state) {
+        char good[] = "a,b,c\n1,,x y\n,infinity,\n", head[] = "a\n";
+        Csv c;
+
+        (void) state;
+        assert_int_equal(csv_parse(good, &c), 0);
+        assert_int_equal(c.n_columns, 3);
+        assert_int_equal(c.n_rows, 2);
+        assert_string_equal(csv_get(&c, 0, "a"), "1");
+        assert_string_equal(csv_get(&c, 0, "b"), "");
+        assert_string_equal(csv_get(&c, 0, "c"), "x y");
+        assert_int_equal(csv_get_u64(&c, 1, "b"), UINT64_MAX);
+        assert_int_equal(csv_get_u64(&c, 1, "a"), 0);
+        assert_string_equal(csv_get(&c, 1, "d"), "");
+        csv_done(&c);
+        assert_int_equal(csv_parse(head, &c), 0);
+        assert_int_equal(c.n_rows, 0);
+        csv_done(&c);
+}
+
+static void csv_that_is_not_a_table_is_refused(void **state) {
+        static const char *const bad[] = { "", "\n", "a,b", "a,b\n1\n", "a,b\n1,2,3\n", "a,b\n1,2", "a,,b\n", ",a\n", "a\n\n1,2\n" };
+        char text[64], wide[2 * CSV_COLUMNS_MAX + 4];
+        Csv c = {};
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                snprintf(text, sizeof(text), "%s", bad[i]);
+                assert_int_equal(csv_parse(text, &c), -EBADMSG);
+                assert_null(c.names);
+        }
+        for (size_t n = CSV_COLUMNS_MAX; n <= CSV_COLUMNS_MAX + 1; n++) {
+                for (size_t i = 0; i < n; i++)
+                        memcpy(wide + 2 * i, i + 1 < n ? "x," : "x\n", 2);
+                wide[2 * n] = '\0';
+                assert_int_equal(csv_parse(wide, &c), n > CSV_COLUMNS_MAX ? -EBADMSG : 0);
+                if (n <= CSV_COLUMNS_MAX)
+                        csv_done(&c);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(exit_status_tells_who_ended_it),
@@ -186,6 +228,8 @@ int main(void) {
                 cmocka_unit_test(exec_needs_no_language_behind_the_dashes),
                 cmocka_unit_test(paths_become_absolute),
                 cmocka_unit_test(numbers_read_well),
+                cmocka_unit_test(csv_is_split_by_the_names_of_its_header),
+                cmocka_unit_test(csv_that_is_not_a_table_is_refused),
         };
 
         return cmocka_run_group_tests_name("ctl-pure", tests, NULL, NULL);

@@ -196,7 +196,7 @@ static void check_growth(Check *c) {
         uint64_t max, high, before;
         Sample sample;
         Stage s;
-        int r;
+        int r, usage;
 
         stage_new(c, "eat", "300", &s);
         c->pressures = 0;
@@ -225,6 +225,11 @@ static void check_growth(Check *c) {
         s.at_least = 300 * MIB;
         check(c, wait_for(c, engine_has_eaten, &s), "it gets all it wanted");
         r = query_groups_sample(s.groups, &sample);
+        before = now_usec();
+        usage = query_groups_usage(s.groups, &sample);
+        before = now_usec() - before;
+        check(c, usage == 0 && sample.has_usage && sample.cpu_usec > 0, "CPU and I/O totals are read in %" PRIu64 " usec",
+              before);
         check(c,
               r == 0 && sample.events_oom_kill == 0 && sample.current_bytes >= sample.anon_bytes &&
                               sample.kernel_bytes > 0 &&

@@ -135,6 +135,10 @@ static void done_answers_when_the_query_is_gone(void **state) {
         uint64_t id = bench_submit(b);
 
         bench_run(b, id);
+        late = bench_call(b, bench_on_object(b, "Statistics", id)); /* while it runs, as the kernel says */
+        assert_value(late, "cpu_usec", "33");
+        assert_value(late, "stall_usec", "44");
+        sd_bus_message_unref(late);
         bench_send(b, bench_on_object(b, "Done", id), &first);
         bench_send(b, bench_by_id(b, "DoneQuery", id), &second);
         bench_settle(b);

@@ -137,3 +137,8 @@ void manager_count_refusal(Manager *m, const PairList *labels, ErrorCode code) {
         assert_null(labels);
         m->counted[m->n_counted++ % ELEMENTSOF(m->counted)] = code;
 }
+
+void manager_numbers_now(Manager *m, uint64_t id, FinalNumbers *ret) {
+        (void) m, (void) id;
+        *ret = (FinalNumbers) { .cpu_usec = 33, .stall_usec = 44 };
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ctl/csv: comma-separated values with a header line, as the service writes them: no quotes, no blanks around. Pure.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The service's tables have some 20 columns and 256 rows; what is far beyond that is not one of them. */
+#define CSV_COLUMNS_MAX 64u
+#define CSV_BYTES_MAX (4u << 20)
+
+typedef struct Csv {
+        const char **names; /* n_columns of them; point into the text */
+        const char **cells; /* n_rows × n_columns */
+        size_t n_columns, n_rows;
+} Csv;
+
+/* Split @text (NUL-terminated), which is changed and must outlive @ret. Returns 0, -ENOMEM, or -EBADMSG for an empty
+ * text, more than CSV_COLUMNS_MAX columns, an empty name, a last line without its end, or a line that has more or
+ * fewer values than there are names; then @ret is untouched. csv_done() it. */
+int csv_parse(char *text, Csv *ret);
+void csv_done(Csv *c);
+
+/* The cell of @row in the column @name; "" when there is no such column. */
+const char *csv_get(const Csv *c, size_t row, const char *name);
+/* The same as a number; 0 for what is none. "infinity" gives UINT64_MAX. */
+uint64_t csv_get_u64(const Csv *c, size_t row, const char *name);
