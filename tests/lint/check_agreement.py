@@ -26,7 +26,7 @@ C_CALLS = {
     "Pause": "penstock_client_pause", "Resume": "penstock_client_resume", "Reload": "penstock_client_reload",
     "Metrics": "penstock_client_metrics", "Cancel": "penstock_query_cancel", "Done": "penstock_query_done",
     "Results": "penstock_query_open_results", "Statistics": "penstock_query_statistics",
-    "ProfilerResults": "penstock_query_open_profile",
+    "ProfilerResults": "penstock_query_open_profile", "ProfilerResultsOf": "penstock_query_open_profile",
 }
 
 
