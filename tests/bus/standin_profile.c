@@ -9,7 +9,7 @@
 /* Fewer columns than the service has, and one that this version does not know. */
 static const char profile[] = "time_usec,event,cause,old_bytes,new_bytes,limit_bytes,high_bytes,current_bytes,"
                               "stall_some_usec,cpu_usec,future_thing,thinned_rows\n"
-                              "0,start,,,,67108864,58720256,0,0,0,9,0\n"
+                              "0,start,,,,67108864,58720256,0,100000,0,9,0\n"
                               "2000000,raise,need,67108864,134217728,134217728,infinity,62914560,500000,900,9,7\n"
                               "2000000,thaw,,,,134217728,infinity,62914560,500000,900,9,0\n"
                               "18446744073709551614,end,maximum,,,134217728,infinity,4096,500000,1000,9,3\n";

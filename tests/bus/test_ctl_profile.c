@@ -36,7 +36,7 @@ static void csv_is_what_the_service_sent(void **state) {
         assert_string_equal(c.out_text,
                             "time_usec,event,cause,old_bytes,new_bytes,limit_bytes,high_bytes,current_bytes,"
                             "stall_some_usec,cpu_usec,future_thing,thinned_rows\n"
-                            "0,start,,,,67108864,58720256,0,0,0,9,0\n"
+                            "0,start,,,,67108864,58720256,0,100000,0,9,0\n"
                             "2000000,raise,need,67108864,134217728,134217728,infinity,62914560,500000,900,9,7\n"
                             "2000000,thaw,,,,134217728,infinity,62914560,500000,900,9,0\n"
                             "18446744073709551614,end,maximum,,,134217728,infinity,4096,500000,1000,9,3\n");
@@ -111,7 +111,7 @@ static void the_table_is_for_people(void **state) {
         assert_has(c.out_text, " TIME EVENT CAUSE ");
         assert_has(c.out_text, " 2.0s raise need, from 64M ");
         assert_has(c.out_text, " 128M ");
-        assert_has(c.out_text, " 25% ");
+        assert_has(c.out_text, " 20% ");
         assert_has(c.out_text, "\n10 more rows were left out");
         ctl_done(&c);
 }

@@ -14,6 +14,7 @@ from lib.cgroups import MIB
 from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
 from lib.service import (
     Gated,
+    Running,
     as_user,
     configured,
     ctl,
@@ -419,3 +420,27 @@ while not select.select([sys.stdin], [], [], 0)[0]:
     note(f"{len(rows)} rows, {left_out} left out")
     expect(32 <= len(rows) <= 256, f"{len(rows)} rows after its end")
     expect_in(f"\n{left_out} more rows were left out", ctl("profile", str(q.id)).expect(0).text, "what the table says of it")
+
+
+def pss_kib(pid):
+    """The memory of a process, shared pages by their share."""
+    return int(re.search(r"^Pss:\s+(\d+) kB", cgroups.read(f"/proc/{pid}/smaps_rollup"), re.M)[1])
+
+
+@test("penstockd with 1,000 queries known, each with its profile, takes 8 MiB at most", long_only=True)
+def memory_of_a_thousand():
+    pid = daemon_pid()
+    first = submit("--", "true")
+    seen = [(0, pss_kib(pid))]
+    for _ in range(10):
+        loop = "seq 100 | xargs -P 4 -I N penstockctl run -- sh -c 'exit $((N % 3))' 2>/dev/null; true"
+        Running(["bash", "-c", loop]).wait(1200).expect(0)
+        seen.append((seen[-1][0] + 100, pss_kib(pid)))
+        note(f"{seen[-1][0]} queries: Pss {seen[-1][1]} KiB")
+    last = submit("--", "true")
+    wait_for_state(last, "finished")
+    expect(last - first > 1000, f"a thousand were issued: {first} to {last}")
+    for query_id in (first, (first + last) // 2, last):
+        expect_equal([r["event"] for r in profile(query_id, user="root")], ["start", "end"], f"the profile of query {query_id}")
+    expect_equal(daemon_pid(), pid, "penstockd")
+    expect(seen[-1][1] <= 8 * 1024, f"Pss in KiB by queries known: {seen}")
