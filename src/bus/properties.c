@@ -93,7 +93,11 @@ static int append_queue_position(sd_bus_message *m, QueryView *v) {
 static int append_wait_reason(sd_bus_message *m, QueryView *v) {
         char reason[WAIT_REASON_MAX];
 
-        return append_string(m, engine_wait_reason(manager_engine(v->manager), v->query, reason, sizeof(reason)));
+        return append_string(m, manager_wait_reason(v->manager, v->query, reason, sizeof(reason)));
+}
+
+static int append_dependencies(sd_bus_message *m, QueryView *v) {
+        return sd_bus_message_append_strv(m, v->record ? v->record->dependencies.v : NULL);
 }
 
 static int append_memory_quota(sd_bus_message *m, QueryView *v) {

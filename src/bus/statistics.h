@@ -34,6 +34,7 @@ typedef int (*QueryPropertyAppend)(sd_bus_message *m, QueryView *v);
         X("Priority", "i", SD_BUS_VTABLE_PROPERTY_CONST, append_priority)                                            \
         X("QueuePosition", "t", 0, append_queue_position)                                                            \
         X("WaitReason", "s", 0, append_wait_reason)                                                                  \
+        X("Dependencies", "as", SD_BUS_VTABLE_PROPERTY_CONST, append_dependencies)                                   \
         X("MemoryQuotaBytes", "t", 0, append_memory_quota)                                                           \
         X("MemoryMaxBytes", "t", 0, append_memory_max)                                                               \
         X("MemoryCurrentBytes", "t", 0, append_memory_current)                                                       \

@@ -47,6 +47,12 @@ typedef enum MetricFamily {
         METRIC_CPU_TIME,
         METRIC_LIMIT_FAILURES,
         METRIC_UNIT_START,
+        METRIC_DEPENDENCY_ACTIVE,
+        METRIC_DEPENDENCY_CHECKS,
+        METRIC_DEPENDENCY_CHECKS_FAILED,
+        METRIC_DEPENDENCY_CHECK_TIME,
+        METRIC_DEPENDENCY_RELEASES,
+        METRIC_DEPENDENCY_RELEASES_FAILED,
         /* of the service as a whole: one series each, with empty labels */
         METRIC_SYSTEMD_ANSWER,
         METRIC_UNITS,

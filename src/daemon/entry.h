@@ -12,6 +12,9 @@
 #include "host/systemd.h"
 #include "host/worker_link.h"
 
+typedef struct Check Check;     /* dependency_checks.c */
+typedef struct Release Release; /* dependency_releases.c */
+
 typedef struct Entry {
         QueryRecord record;
         Manager *manager;
@@ -27,6 +30,14 @@ typedef struct Entry {
         TmpKind tmp;
         bool network, thp_disable;
         PairList unit_properties;
+
+        /* copied from the configuration for the same reason */
+        DependencyList dependencies;
+        uint64_t dependencies_generation;
+        size_t next_dependency;           /* those before it were given */
+        Check *check;                     /* the one that is waited for; NULL: none */
+        PairList dependency_environment;  /* wins over all else */
+        PairList credentials;             /* variable → file */
 
         int query_fd;         /* sealed memfd of the query text; -1: none */
         int results_write_fd; /* attached: until the worker has it; detached: the file, for writing */
@@ -98,6 +109,14 @@ struct Manager {
         bool reload_waits;    /* a larger budget waits for the slice */
         uint64_t slice_bytes; /* as last asked for */
 
+        uint64_t generation; /* of the configuration: counts its reloads */
+        Check *checks;       /* of dependencies: those that run or wait for their turn */
+        uint64_t last_check;
+        size_t n_checks_running;
+        Release *releases; /* the same of releases, one a query */
+        size_t n_releases, n_releases_running;
+        RateLimit release_failures;
+
         Metrics *metrics;
 };
 
@@ -119,6 +138,8 @@ int manager_on_timer(sd_event_source *s, uint64_t usec, void *userdata);
 /* manager_metrics.c */
 int manager_metrics_new(Manager *m); /* 0 or -ENOMEM */
 void manager_count_note(Manager *m, const Action *a);
+void manager_count_check(Manager *m, const char *dependency, uint64_t usec, bool failed);
+void manager_count_release(Manager *m, const char *dependency, bool failed);
 
 /* manager_start.c: penstock.slice as large as what is promised and what is held; @on_done may be NULL */
 int manager_set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r, void *userdata));

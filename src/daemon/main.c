@@ -26,7 +26,8 @@ typedef struct Daemon {
         BusServer *server;
         Manager *manager;
         bool stopping;  /* SIGTERM came: leave when all queries have ended … */
-        bool all_ended; /* … and their units are gone: an orphaned worker would start penstockd again by its socket */
+        bool all_ended; /* … and their units are gone (an orphaned worker would start penstockd again by its socket), and
+                         * their dependencies were told */
 } Daemon;
 
 /* Once per message, to the journal when it is there (PRIORITY= and fields), else to stderr. */
@@ -58,7 +59,9 @@ static int on_post(sd_event_source *s, void *userdata) {
         Daemon *d = userdata;
 
         (void) s;
-        return d->all_ended && manager_units(d->manager) == 0 ? sd_event_exit(d->event, 0) : 0;
+        return d->all_ended && manager_units(d->manager) == 0 && manager_releases(d->manager) == 0
+                       ? sd_event_exit(d->event, 0)
+                       : 0;
 }
 
 /* PID 1 does not answer, or a unit does not go: TimeoutStopSec= would kill us without a word. */

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/entry.h"
+#include "daemon/dependencies.h"
 #include "host/journal.h"
 #include "host/state_files.h"
 
@@ -100,6 +100,7 @@ static void on_state(Manager *m, Entry *e) {
         if (q && query_state_is_end(q->state)) {
                 e->record.ended_realtime_usec = manager_time_of_day();
                 manager_note_shutdown(m, e);
+                manager_forget_check(m, e);
                 entry_drop_request(e);
         }
         m->ops->signal(MANAGER_QUERY_STATE, e->record.id, m->ops_userdata);
@@ -139,6 +140,12 @@ static void perform_on_groups(Entry *e, ActionType type) {
 
 static void perform_on_query(Manager *m, Entry *e, const Action *a) {
         switch (a->type) {
+        case ACTION_CHECK_DEPENDENCIES:
+                manager_check_dependencies(m, e);
+                break;
+        case ACTION_RELEASE_DEPENDENCIES:
+                manager_release_dependencies(m, e);
+                break;
         case ACTION_START_UNIT:
                 manager_start_unit(m, e);
                 break;
@@ -342,6 +349,7 @@ int manager_reload(Manager *m, Error *ret_error) {
         config_move(m->config, &config);
         language_set_done(m->languages);
         *m->languages = languages;
+        m->generation++;
         journal_write(LOG_INFO, JOURNAL_CONFIG, 0, "Configuration read again");
         r = apply_config(m, old_budget);
         if (r < 0)

@@ -19,6 +19,7 @@ typedef struct QueryRecord {
         uint64_t created_realtime_usec, ended_realtime_usec;
         char *control_group; /* "" until the unit runs */
         char *stderr_tail;   /* valid UTF-8, for the owner and root only; NULL: none */
+        StrList dependencies; /* their names, in their order */
         int results_file_fd; /* detached: the file, read-only; -1 */
 } QueryRecord;
 
@@ -81,6 +82,10 @@ const LanguageSet *manager_languages(const Manager *m);
 int manager_metrics(Manager *m, const char **ret);
 /* A request that never came to manager_submit(), which counts its own refusals; @labels NULL: not read, or not believed. */
 void manager_count_refusal(Manager *m, const PairList *labels, ErrorCode code);
+/* What @q waits for, in words; as engine_wait_reason(), and which dependency is being checked. Returns @buf. */
+const char *manager_wait_reason(Manager *m, const Query *q, char *buf, size_t len);
+/* Queries whose end their dependencies were not told yet. */
+size_t manager_releases(const Manager *m);
 /* Units that were asked for and are not gone yet. */
 size_t manager_units(const Manager *m);
 /* Also for tombstones; NULL when it fell out. */

@@ -28,6 +28,7 @@ static Kind kind_of_end(ErrorCode code) {
         case ERROR_SHUTTING_DOWN: return (Kind) { JOURNAL_END, LOG_INFO };
         case ERROR_MEMORY_LIMIT_EXCEEDED: return (Kind) { JOURNAL_END_MEMORY_LIMIT, LOG_NOTICE };
         case ERROR_MEMORY_BUDGET_EXHAUSTED: return (Kind) { JOURNAL_END_MEMORY_BUDGET, LOG_WARNING };
+        case ERROR_DEPENDENCY_FAILED: return (Kind) { JOURNAL_DEPENDENCY, LOG_WARNING };
         case ERROR_TIMEOUT:
         case ERROR_QUEUE_TIMEOUT: return (Kind) { JOURNAL_END_TIMEOUT, LOG_NOTICE };
         default: return (Kind) { JOURNAL_END_FAILED, LOG_INFO };

@@ -24,10 +24,34 @@ void manager_count_refusal(Manager *m, const PairList *labels, ErrorCode code) {
         metrics_refused(m->metrics, code, labels);
 }
 
+void manager_count_check(Manager *m, const char *dependency, uint64_t usec, bool failed) {
+        metrics_add(m->metrics, METRIC_DEPENDENCY_CHECKS, NULL, dependency, 1);
+        metrics_add(m->metrics, METRIC_DEPENDENCY_CHECKS_FAILED, NULL, dependency, failed);
+        metrics_add(m->metrics, METRIC_DEPENDENCY_CHECK_TIME, NULL, dependency, usec);
+}
+
+void manager_count_release(Manager *m, const char *dependency, bool failed) {
+        metrics_add(m->metrics, METRIC_DEPENDENCY_RELEASES, NULL, dependency, 1);
+        metrics_add(m->metrics, METRIC_DEPENDENCY_RELEASES_FAILED, NULL, dependency, failed);
+}
+
+static void count_holders(Manager *m) {
+        metrics_clear(m->metrics, METRIC_DEPENDENCY_ACTIVE);
+        for (size_t i = 0; i < m->config->dependencies.n; i++)
+                metrics_add(m->metrics, METRIC_DEPENDENCY_ACTIVE, NULL, m->config->dependencies.v[i].name, 0);
+        for (const Query *q = engine_next(m->engine, NULL); q; q = engine_next(m->engine, q)) {
+                const Entry *e = q->dependencies == DEPENDENCIES_HELD ? manager_entry(m, q->id) : NULL;
+
+                for (size_t i = 0; e && i < e->record.dependencies.n; i++)
+                        metrics_add(m->metrics, METRIC_DEPENDENCY_ACTIVE, NULL, e->record.dependencies.v[i], 1);
+        }
+}
+
 static void refresh(void *userdata) {
         Manager *m = userdata;
 
         metrics_take_stock(m->metrics, m->engine, m->config, labels_of, m);
+        count_holders(m);
         metrics_set(m->metrics, METRIC_UNITS, NULL, NULL, manager_units(m));
 }
 

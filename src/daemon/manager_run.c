@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/entry.h"
+#include "daemon/dependencies.h"
 #include "host/journal.h"
 
 /* CPU and I/O totals are read at most this often, on top of a sample. */
@@ -16,8 +16,8 @@
 /* Of a language that says nothing and a caller who sends none. */
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
-/* The whole environment: what the caller sent, what the language adds where the caller is silent, and TMPDIR, which
- * only the unit knows. */
+/* The whole environment: what the caller sent, what the language adds where the caller is silent, TMPDIR, which only
+ * the unit knows, and what dependencies set, whatever the others say. */
 static int make_environment(const Entry *e, const LanguageCommand *c, bool own_path, StrList *ret) {
         const PairList *caller = &e->record.request.environment;
         PairList all = {};
@@ -32,6 +32,8 @@ static int make_environment(const Entry *e, const LanguageCommand *c, bool own_p
                 r = pairlist_set(&all, caller->v[i].key, caller->v[i].value);
         if (own_path && r >= 0) /* the compile check is ours: not whatever the caller has of that name */
                 r = pairlist_set(&all, "PATH", DEFAULT_PATH);
+        for (size_t i = 0; i < e->dependency_environment.n && r >= 0; i++)
+                r = pairlist_set(&all, e->dependency_environment.v[i].key, e->dependency_environment.v[i].value);
         for (size_t i = 0; i < all.n && r >= 0; i++) {
                 if (asprintf(&text, "%s=%s", all.v[i].key, all.v[i].value) < 0)
                         r = -ENOMEM;
@@ -63,9 +65,18 @@ static size_t make_checks(const Entry *e, StdinFrom stdin_from, LaunchCheck *che
         return n;
 }
 
+static size_t make_credentials(const Entry *e, LaunchCredential *credentials, size_t max) {
+        size_t n = 0;
+
+        for (; n < e->credentials.n && n < max; n++)
+                credentials[n] = (LaunchCredential) { e->credentials.v[n].key, e->credentials.v[n].value };
+        return n;
+}
+
 static int make_launch(const Entry *e, const LanguageCommand *c) {
         const Request *r = &e->record.request;
         LaunchCheck checks[LAUNCH_CHECKS_MAX];
+        LaunchCredential credentials[LAUNCH_CREDENTIALS_MAX];
         StrList environment = {};
         Launch l = {
                 .uid = r->uid,
@@ -82,6 +93,9 @@ static int make_launch(const Entry *e, const LanguageCommand *c) {
                 .thp_disable = e->thp_disable,
                 .checks = checks,
                 .n_checks = make_checks(e, c->stdin_from, checks, LAUNCH_CHECKS_MAX),
+                .credentials_directory = CREDENTIALS_DIRECTORY,
+                .credentials = credentials,
+                .n_credentials = make_credentials(e, credentials, LAUNCH_CREDENTIALS_MAX),
         };
         int fd = make_environment(e, c, c == &e->compile, &environment);
 
@@ -115,6 +129,12 @@ static void describe_step(uint32_t step, int error, uint32_t detail, const Entry
                 break;
         case WORKER_STEP_STDIO:
                 error_set(ret, ERROR_INVALID_ARGUMENT, "file: the caller can't open it in the sandbox: %s", why);
+                break;
+        case WORKER_STEP_SECRETS:
+                error_set(ret, ERROR_DEPENDENCY_FAILED, "dependency %s: LoadCredential=%s:%s: %s",
+                          entry_credential_owner(e, detail), detail < e->credentials.n ? e->credentials.v[detail].key : "",
+                          detail < e->credentials.n ? e->credentials.v[detail].value : "",
+                          error == EFBIG ? "all credentials of a query together have at most 1 MiB" : why);
                 break;
         default:
                 error_set(ret, ERROR_INTERNAL, "its process could not be prepared (step %u): %s", (unsigned) step, why);

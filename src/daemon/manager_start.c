@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/entry.h"
+#include "daemon/dependencies.h"
 #include "host/journal.h"
 #include "host/state_files.h"
 
@@ -136,6 +136,8 @@ int manager_new(const ManagerSetup *setup, const ManagerOps *ops, void *ops_user
 Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
+        manager_drop_checks(m);
+        manager_drop_releases(m);
         for (size_t i = 0; i < m->n_entries; i++)
                 entry_free(m->entries[i]);
         free(m->entries);

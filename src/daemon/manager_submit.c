@@ -7,7 +7,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "daemon/entry.h"
+#include "daemon/dependencies.h"
 #include "host/journal.h"
 #include "host/state_files.h"
 #include "worker/launch.h"
@@ -26,6 +26,8 @@ void entry_drop_request(Entry *e) {
         strlist_done(&r->argv);
         pairlist_done(&r->environment);
         pairlist_done(&r->parameters);
+        pairlist_done(&e->dependency_environment);
+        pairlist_done(&e->credentials);
         free(r->gids);
         r->gids = NULL;
         r->n_gids = 0;
@@ -57,6 +59,8 @@ Entry *entry_free(Entry *e) {
         entry_close_fd(&e->hold_fd);
         entry_close_fd(&e->record.results_file_fd);
         pairlist_done(&e->unit_properties);
+        dependency_list_done(&e->dependencies);
+        strlist_done(&e->record.dependencies);
         request_done(&e->record.request);
         free(e->record.control_group);
         free(e->record.stderr_tail);
@@ -108,11 +112,9 @@ static int take_language(Entry *e, const Language *l, Error *ret_error) {
         int k;
 
         e->has_compile = l->compile.n > 0;
-        if (r->dependencies.n > 0 || l->dependencies.n > 0 || e->manager->config->executor_dependencies.n > 0)
-                return error_set(ret_error, ERROR_INVALID_ARGUMENT,
-                                 "dependencies: this version reads and checks [Dependency] sections, but cannot give them to a "
-                                 "query yet; remove them from the request, the language and ExecutorDependencies");
-        k = language_execute_command(l, r, &x, &e->execute, ret_error);
+        k = entry_collect_dependencies(e, l, ret_error);
+        if (k >= 0)
+                k = language_execute_command(l, r, &x, &e->execute, ret_error);
         if (k >= 0 && e->has_compile)
                 k = language_compile_command(l, r, &x, &e->compile, ret_error);
         if (k < 0)
@@ -222,6 +224,7 @@ static void fill_spec(const Entry *e, bool allow_priority, QuerySpec *spec) {
                 .detached = r->detach,
                 .has_compile = e->has_compile,
                 .allow_priority = allow_priority,
+                .has_dependencies = e->dependencies.n > 0,
         };
         snprintf(spec->language, sizeof(spec->language), "%s", r->language);
 }

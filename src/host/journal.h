@@ -25,6 +25,7 @@ typedef enum JournalMessage {
         JOURNAL_END_TIMEOUT,
         JOURNAL_END_FAILED,
         JOURNAL_SHUTDOWN_TEXT,
+        JOURNAL_DEPENDENCY,
         _JOURNAL_MESSAGE_MAX,
 } JournalMessage;
 

@@ -117,6 +117,10 @@ const QueryRecord *manager_record(const Manager *m, uint64_t id) {
         return id <= STUB_RECORDS_MAX && m->records[id].record.id == id ? &m->records[id].record : NULL;
 }
 
+const char *manager_wait_reason(Manager *m, const Query *q, char *buf, size_t len) {
+        return engine_wait_reason(m->engine, q, buf, len);
+}
+
 uint64_t manager_now(const Manager *m) {
         return m->now_usec;
 }

@@ -286,7 +286,7 @@ static void names_and_types_are_as_prometheus_wants_them(void **state) {
 }
 
 static void what_the_metrics_use_themselves_is_no_label_of_a_request(void **state) {
-        static const char *const reserved[] = { "result", "verdict", "error", "function", "compiler_type", "version",
+        static const char *const reserved[] = { "result", "verdict", "error", "function", "compiler_type", "version", "dependency",
                                                 "le", "quantile", "__name__", "__" };
 
         (void) state;
