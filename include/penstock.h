@@ -109,7 +109,7 @@ int penstock_request_set_priority(PenstockRequest *r, int32_t priority);
 /* 0: none. Unset: as configured. @usec counts from the start of execution, without frozen time. */
 int penstock_request_set_timeout(PenstockRequest *r, uint64_t usec);
 int penstock_request_set_queue_timeout(PenstockRequest *r, uint64_t usec);
-/* One more [Dependency NAME] of the service's configuration. */
+/* One more [Dependency NAME] of the service's configuration, which must have Requestable=yes. */
 int penstock_request_add_dependency(PenstockRequest *r, const char *name);
 /* Run as this user; root only. */
 int penstock_request_set_user(PenstockRequest *r, const char *name);

@@ -9,6 +9,13 @@ static void add_labels(struct libscols_table *t, const PenstockInfo *i) {
                 sheet_add(t, k == 0 ? "Labels" : "", "%s=%s", key, value);
 }
 
+static void add_dependencies(struct libscols_table *t, const PenstockInfo *i) {
+        const char *name;
+
+        for (size_t k = 0; penstock_info_get_item(i, "dependencies", k, &name) == 0; k++)
+                sheet_add(t, k == 0 ? "Dependencies" : "", "%s", name);
+}
+
 static void add_memory(struct libscols_table *t, const PenstockInfo *i) {
         char quota[TEXT_MAX], max[TEXT_MAX], current[TEXT_MAX], peak[TEXT_MAX];
 
@@ -53,6 +60,7 @@ static int print_sheet(const Verb *verb, const PenstockInfo *i) {
                 sheet_add(t, "Queue position", "%llu", (unsigned long long) info_u64(i, "queue_position"));
         if (info_string(i, "wait_reason")[0] != '\0')
                 sheet_add(t, "Waits for", "%s", info_string(i, "wait_reason"));
+        add_dependencies(t, i);
         add_memory(t, i);
         sheet_add(t, "Created", "%s", format_time(info_u64(i, "created_usec"), buf));
         add_end(t, i);
