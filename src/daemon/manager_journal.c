@@ -35,6 +35,16 @@ static Kind kind_of_end(ErrorCode code) {
         }
 }
 
+/* Ended before it ever ran, and not because the service stops: as cheap to cause as a refusal. */
+static bool is_cheap_end(const Entry *e, const Query *q) {
+        return e && q && !e->handed && q->error.code != ERROR_NONE && q->error.code != ERROR_SHUTTING_DOWN;
+}
+
+static bool take_of_user(Manager *m, const uid_t *uid, uint64_t *ret_suppressed) {
+        return user_limits_take(&m->refusals, uid ? *uid : UINT32_MAX, &of_user, &of_all_users, manager_now(m),
+                                ret_suppressed);
+}
+
 void manager_note(Manager *m, Entry *e, const Action *a) {
         static const Kind kinds[] = {
                 [NOTE_RAISE] = { JOURNAL_RAISE, LOG_INFO },       [NOTE_DENIED] = { JOURNAL_DENIED, LOG_WARNING },
@@ -47,10 +57,12 @@ void manager_note(Manager *m, Entry *e, const Action *a) {
         JournalEntry entry = { .query_id = a->query_id };
 
         if (a->note == NOTE_END) {
-                /* One a query: always written, with what is left to tell. */
+                /* One a query, with what is left to tell: always written of one that ran. */
                 kind = kind_of_end(q ? q->error.code : ERROR_NONE);
                 entry.error_name = q ? error_name(q->error.code) : NULL;
-                entry.suppressed = e ? rate_limit_drain(&e->notes) : 0;
+                if (is_cheap_end(e, q) && !take_of_user(m, &e->record.request.uid, &entry.suppressed))
+                        return;
+                entry.suppressed += e ? rate_limit_drain(&e->notes) : 0;
         } else if (e && !rate_limit_take(&e->notes, &of_query, manager_now(m), &entry.suppressed))
                 return;
         entry.message = kind.message;
@@ -66,8 +78,7 @@ void manager_note_refusal(Manager *m, const uid_t *uid, const Error *error) {
                                .error_name = error_name(error->code),
                                .uid = uid };
 
-        if (!user_limits_take(&m->refusals, uid ? *uid : UINT32_MAX, &of_user, &of_all_users, manager_now(m),
-                              &entry.suppressed))
+        if (!take_of_user(m, uid, &entry.suppressed))
                 return;
         journal_write_entry(&entry, "A query was refused: %s: %s", entry.error_name, error->message);
 }
