@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "bus/lookup.h"
+#include "host/child.h"
 
 typedef struct Seen {
         sd_event *event;
@@ -83,7 +84,7 @@ static void a_group_has_a_number(void **state) {
         assert_int_equal(gid, 0);
 }
 
-/* Dropped while it runs: no answer, and its child is reaped by the loop. */
+/* Dropped while it runs: no answer, and its child is reaped: at once if it is dead already, else by the loop. */
 static void a_dropped_look_up_leaves_no_child(void **state) {
         Seen s = {};
 
@@ -91,7 +92,9 @@ static void a_dropped_look_up_leaves_no_child(void **state) {
         assert_return_code(sd_event_new(&s.event), 0);
         assert_return_code(lookup_user(s.event, "root", on_found, &s, &s.lookup), 0);
         s.lookup = lookup_free(s.lookup);
-        assert_true(sd_event_run(s.event, 10 * USEC_PER_SEC) > 0);
+        if (child_left() > 0)
+                assert_true(sd_event_run(s.event, 10 * USEC_PER_SEC) > 0);
+        assert_int_equal(child_left(), 0);
         assert_int_equal(s.n, 0);
         assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
         assert_int_equal(errno, ECHILD);
