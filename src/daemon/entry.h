@@ -58,7 +58,7 @@ typedef struct Entry {
         QueryGroups *groups;
         EventsWatch *watch;
         RateLimit notes;     /* its entries in the journal */
-        EmptyWatch *last_process; /* PID 1 gave its unit up, and a process of it is still there */
+        EmptyWatch *last_process; /* PID 1 does not know its unit, and a process of it is still there */
         bool unit_forgotten;      /* by PID 1: there is nothing left to stop */
         uint64_t usage_usec; /* when its CPU and I/O totals were last read */
         uint64_t woken_usec; /* when the event behind the pending raise woke the loop */

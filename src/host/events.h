@@ -27,8 +27,7 @@ int events_watch_new(sd_event *loop, QueryGroups *g, uint64_t query_id, EventsCa
                      bool *ret_no_psi, EventsWatch **ret);
 EventsWatch *events_watch_free(EventsWatch *w); /* takes NULL, returns NULL */
 
-/* Wait for the last process of a unit that PID 1 gave up: one in an uninterruptible sleep outlives SIGKILL, and its
- * unit. @on_empty is called once, also when @g (borrowed; must outlive the watch) is empty already; the watch may be
+/* Wait for the last process of a unit that PID 1 no longer knows. @on_empty is called once, also when @g (borrowed; must outlive the watch) is empty already; the watch may be
  * freed in it. Returns 0 or -errno. */
 typedef struct EmptyWatch EmptyWatch;
 int empty_watch_new(sd_event *loop, const QueryGroups *g, void (*on_empty)(void *userdata), void *userdata,
