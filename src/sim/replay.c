@@ -23,7 +23,7 @@ typedef struct Player {
         size_t n_seen; /* of @actions, found in the trace */
         Promise *promises;
         size_t n_promises, allocated;
-        uint64_t promised_bytes;
+        uint64_t promised_bytes, budget_bytes;
         bool has_header;
 } Player;
 
@@ -86,12 +86,17 @@ static int book(Player *p, const Event *ev) {
                 r = promise(p, ev->query_id, ev->limits.max_bytes);
         else if (ev->type == EVENT_ENDED || ev->type == EVENT_UNIT_GONE)
                 r = take_back(p, ev->query_id);
-        if (ev->type == EVENT_CONFIG) /* what is held above a smaller budget comes back bit by bit */
-                p->r->budget_bytes = MAX(p->config.max_memory_bytes, p->promised_bytes);
-        p->r->promised_peak_bytes = MAX(p->r->promised_peak_bytes, p->promised_bytes);
-        if (r == 0 && p->promised_bytes > p->r->budget_bytes)
+        if (ev->type == EVENT_CONFIG) { /* what is held above a smaller budget, or about to be written, comes back bit by bit */
+                p->budget_bytes = MAX(p->config.max_memory_bytes, p->promised_bytes);
+                p->budget_bytes = MAX(p->budget_bytes, budget_leased_bytes(engine_budget(p->engine)));
+        }
+        if (p->promised_bytes > p->r->promised_peak_bytes) {
+                p->r->promised_peak_bytes = p->promised_bytes;
+                p->r->budget_bytes = p->budget_bytes;
+        }
+        if (r == 0 && p->promised_bytes > p->budget_bytes)
                 return say(p, -EPROTO, "%" PRIu64 " bytes are promised, the budget is %" PRIu64, p->promised_bytes,
-                           p->r->budget_bytes);
+                           p->budget_bytes);
         return r;
 }
 
@@ -108,7 +113,7 @@ static int on_start(Player *p, const TraceRecord *record) {
         if (!p->has_header || p->engine)
                 return say(p, -EBADMSG, "a start in the wrong place");
         p->r->n_starts++;
-        p->r->budget_bytes = p->config.max_memory_bytes;
+        p->budget_bytes = p->r->budget_bytes = p->config.max_memory_bytes;
         return engine_new(&p->config, record->first_id, &p->engine);
 }
 
