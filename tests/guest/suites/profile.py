@@ -397,7 +397,7 @@ def at_rest():
 def bounded():
     path = f"{home('alice')}/bounded.bin"
     as_user("alice", lambda: write_file(path, 96 * MIB))
-    # Page cache runs into memory.high over and over, and each time it is looked at and nothing is done.
+    # At its maximum, page cache runs into memory.max over and over, and each time it is looked at and nothing is done.
     body = f"""
 import select
 while not select.select([sys.stdin], [], [], 0)[0]:
@@ -406,9 +406,9 @@ while not select.select([sys.stdin], [], [], 0)[0]:
 """
     try:
         system("sh", "-c", "echo 1 >/proc/sys/vm/drop_caches")
-        q = Gated(body)
+        q = Gated(body, "--memory-max", "32M")
         q.go()
-        wait_for(lambda: sum(r["thinned_rows"] for r in profile(q.id)) > harness.repeats(150, 1500), "rows are left out", 400)
+        wait_for(lambda: sum(r["thinned_rows"] for r in profile(q.id)) > harness.repeats(150, 1500), "rows are left out", 300)
         expect(len(profile(q.id)) <= 256, "rows while it runs")
         q.go()
         q.wait().expect(0)
