@@ -2,6 +2,7 @@
 """What [Dependency] sections give to queries, refuse them for, and are told of their end."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -134,7 +135,7 @@ def environment_and_credentials():
             query.go()
             done = query.wait().expect(0)
             expect_equal(
-                eval(done.text.replace("true", "True")),  # noqa: S307: our own
+                json.loads(done.text),
                 ["from file", "two words", "/nowhere", file_hush, f"{hush}\n", "/dev/shm/penstock-credentials/TOKEN", "0o100400",
                  True, "0o700"],
                 "what the query found",
