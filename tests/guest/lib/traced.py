@@ -33,7 +33,13 @@ class Replay:
         note(done.text)
         self.text = done.text
         self.raises = int(re.search(r"(\d+) raises", done.text)[1])
-        self.promised, self.budget = re.search(r"at most (\w+) of (\w+) promised", done.text).groups()
+        peak = re.search(r"at most (\w+) of (\w+) promised", done.text)
+        self.promised_bytes, self.budget_bytes = (_bytes(text) for text in peak.groups())
+
+
+def _bytes(text):
+    number, unit = re.fullmatch(r"(\d+)([KMGT]?)B?", text).groups()
+    return int(number) << (10 * " KMGT".index(unit or " "))
 
 
 def lines():

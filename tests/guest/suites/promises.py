@@ -30,6 +30,7 @@ from lib.service import (
     system,
     wait_for_state,
 )
+from lib.traced import Replay, traced
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -535,7 +536,7 @@ def storm_of_a_hundred():
             f.write(GROW)
         system("gcc", "-O1", "-o", f"{directory}/grow", f"{directory}/grow.c")
         fcntl.flock(gate, fcntl.LOCK_EX)
-        with configured(
+        with traced(
             ConcurrencyQuota=HUNDRED, InitialMemoryBytesQuotaPerQuery="8M", MemoryBytesQuotaPerQuery="64M",
             MaxMemoryBytes=budget, MaxQueriesPerUser=200, ReserveMemoryBytes="1M", AllowOvercommit="yes",
         ):
@@ -554,12 +555,18 @@ def storm_of_a_hundred():
                 outputs = [q.read_all() for q in queries]
             finally:
                 observer.finish()
-            note(observer)
+            ends, raises = judge_storm(queries, sizes, outputs)
+            note(f"{observer}; {ends}")
             expect_equal(observer.over, [], "scans whose sum passed the budget")
             expect_equal(observer.count_max, HUNDRED, "the most that were seen at once")
             expect(observer.pairs > at_rest, f"there were enough scans to tell: {observer}")
-            note(f"how they ended: {judge_storm(queries, sizes, outputs)}")
             wait_until_whole()
+            attached.close_all()
+            # What the observer can't see between two scans, the service's own ordered record of its writes has.
+            replay = Replay()
+            expect_equal(replay.budget_bytes, budget, "the budget in the record")
+            expect(replay.promised_bytes > budget - 8 * MIB, f"all of it was given out: {replay.text}")
+            expect(0 < replay.raises <= raises, f"the record has their {raises} raises: {replay.text}")
     finally:
         attached.close_all()
         gate.close()
@@ -567,18 +574,19 @@ def storm_of_a_hundred():
 
 
 def judge_storm(queries, sizes, outputs):
-    """How they ended: each with its output, or with MemoryBudgetExhausted."""
-    ends = {}
+    """How they ended, each with its output or with MemoryBudgetExhausted, and their raises in all."""
+    ends, raises = {}, 0
     for q, size, output in zip(queries, sizes, outputs):
         wait_for_state(q.id, "finished", "errored")
         seen = q.done()
+        raises += seen["raises"]
         ends[seen["verdict"] or "finished"] = ends.get(seen["verdict"] or "finished", 0) + 1
         if seen["verdict"] == "":
             expect_equal(output, f"{size}\n".encode(), f"the output of query {q.id}")
         elif seen["verdict"] != "budget":
             fail(f"query {q.id}, which wanted {size}M, ended otherwise: {seen}")
     expect(ends.get("finished", 0) > 0, f"some of them ended well: {ends}")
-    return ends
+    return ends, raises
 
 
 @test("a kill from above is told by whose limit it was: penstock.slice's is MemoryBudgetExhausted, verdict slice")
