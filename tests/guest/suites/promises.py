@@ -565,7 +565,7 @@ def storm_of_a_hundred():
             # What the observer can't see between two scans, the service's own ordered record of its writes has.
             replay = Replay()
             expect_equal(replay.budget_bytes, budget, "the budget in the record")
-            expect(replay.promised_bytes > budget - 8 * MIB, f"all of it was given out: {replay.text}")
+            expect(replay.promised_bytes > budget - 64 * MIB, f"less than one maximum was left: {replay.text}")
             expect(0 < replay.raises <= raises, f"the record has their {raises} raises: {replay.text}")
     finally:
         attached.close_all()
