@@ -5,7 +5,7 @@
 # suites, long, here, guest_words; uses guest_pids.
 
 guest_memory=3072
-guest_limit=1500 # seconds for all suites in one guest
+guest_limit=3000 # seconds for all suites in one guest
 guest_limit_long=14400
 
 # Downloading and unpacking Debian takes a while and leaves the processors idle in between, so it goes on beside the
