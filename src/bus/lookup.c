@@ -23,7 +23,7 @@ struct Lookup {
 Lookup *lookup_free(Lookup *l) {
         if (!l)
                 return NULL;
-        child_leave(l->event, l->pid);
+        child_leave(l->event, l->pid, CHILD_FOR_US);
         sd_event_source_disable_unref(l->data_source);
         sd_event_source_disable_unref(l->timer);
         if (l->fd >= 0)

@@ -10,7 +10,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static unsigned n_left;
+/* One that was left and has not ended. */
+typedef struct Left Left;
+struct Left {
+        pid_t pid;
+        uid_t for_whom;
+        Left *next;
+};
+
+static Left *all_left;
 
 void child_shed(int answer_fd) {
         static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGCHLD };
@@ -48,21 +56,26 @@ void child_answer(const void *data, size_t size) {
 }
 
 static int on_gone(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        pid_t pid = (pid_t) (intptr_t) userdata;
+        const Left *l = userdata;
 
         (void) fd, (void) revents;
-        (void) waitpid(pid, NULL, WNOHANG);
+        (void) waitpid(l->pid, NULL, WNOHANG);
         (void) sd_event_source_set_floating(s, false); /* the loop's own reference is the last one */
         return 0;
 }
 
 static void on_source_freed(void *userdata) {
-        (void) userdata;
-        n_left--;
+        Left **p = &all_left;
+
+        while (*p != userdata)
+                p = &(*p)->next;
+        *p = (*p)->next;
+        free(userdata);
 }
 
-void child_leave(sd_event *event, pid_t pid) {
+void child_leave(sd_event *event, pid_t pid, uid_t for_whom) {
         sd_event_source *s = NULL;
+        Left *l;
         int pidfd;
 
         if (pid <= 0)
@@ -74,19 +87,26 @@ void child_leave(sd_event *event, pid_t pid) {
         pidfd = pidfd_open(pid, 0);
         if (pidfd < 0)
                 return;
-        if (sd_event_add_io(event, &s, pidfd, EPOLLIN, on_gone, (void *) (intptr_t) pid) < 0) {
+        l = malloc(sizeof(*l));
+        if (!l || sd_event_add_io(event, &s, pidfd, EPOLLIN, on_gone, l) < 0) {
+                free(l);
                 close(pidfd);
                 return;
         }
+        *l = (Left) { .pid = pid, .for_whom = for_whom, .next = all_left };
+        all_left = l;
         /* Floating: the source belongs to the loop, and goes with it if the child outlives that. None of the three can
          * fail on a source that was just made. */
-        n_left++;
         (void) sd_event_source_set_io_fd_own(s, true);
         (void) sd_event_source_set_destroy_callback(s, on_source_freed);
         (void) sd_event_source_set_floating(s, true);
         sd_event_source_unref(s);
 }
 
-unsigned child_left(void) {
-        return n_left;
+unsigned child_left(uid_t for_whom) {
+        unsigned n = 0;
+
+        for (const Left *l = all_left; l; l = l->next)
+                n += l->for_whom == for_whom;
+        return n;
 }

@@ -21,7 +21,9 @@ void child_answer(const void *data, size_t size);
 
 /* In penstockd: kill @pid and take its end. Returns at once: one that hangs in the kernel is reaped when it is let go,
  * by @event, which must outlive it. @pid <= 0 is nothing. */
-void child_leave(sd_event *event, pid_t pid);
+void child_leave(sd_event *event, pid_t pid, uid_t for_whom);
 
-/* How many that were left have not ended yet. */
-unsigned child_left(void);
+/* How many that were left for one user, or for CHILD_FOR_US, have not ended yet. A user's own file system can hold those
+ * that look at it for as long as he likes, so each is counted for himself. */
+#define CHILD_FOR_US ((uid_t) -1)
+unsigned child_left(uid_t for_whom);

@@ -54,7 +54,7 @@ DependencyFiles *dependency_files_free(DependencyFiles *f) {
         sd_event_source_disable_unref(f->timer);
         if (f->fd >= 0)
                 close(f->fd);
-        child_leave(f->event, f->pid);
+        child_leave(f->event, f->pid, CHILD_FOR_US);
         free(f->answer);
         free(f);
         return NULL;
@@ -268,7 +268,7 @@ int dependency_files_start(sd_event *event, const Dependency *d, DependencyFiles
         DependencyFiles *f;
         int r;
 
-        if (child_left() >= LEFT_MAX)
+        if (child_left(CHILD_FOR_US) >= LEFT_MAX)
                 return -EAGAIN;
         f = calloc(1, sizeof(*f));
         if (!f)

@@ -25,6 +25,7 @@ struct Pathcheck {
         PathcheckDone on_done;
         void *userdata;
         pid_t pid;
+        uid_t uid;
         int fd;
         sd_event_source *io, *timer;
         PathcheckResult *results;
@@ -40,8 +41,9 @@ void pathcheck_results_free(PathcheckResult *results, size_t n) {
         free(results);
 }
 
-/* Children that hang in a file system that never answers (a user's own FUSE server can do that) are bounded. */
-#define PATHCHECK_LEFT_MAX 64u
+/* Children that hang in a file system that never answers (a user's own FUSE server can do that) are bounded, for each
+ * user by himself. */
+#define PATHCHECK_LEFT_MAX 16u
 
 Pathcheck *pathcheck_free(Pathcheck *p) {
         if (!p)
@@ -50,7 +52,7 @@ Pathcheck *pathcheck_free(Pathcheck *p) {
         sd_event_source_disable_unref(p->timer);
         if (p->fd >= 0)
                 close(p->fd);
-        child_leave(p->event, p->pid);
+        child_leave(p->event, p->pid, p->uid);
         pathcheck_results_free(p->results, p->n_results);
         free(p->answers);
         free(p);
@@ -224,12 +226,12 @@ int pathcheck_start(sd_event *event, const PathcheckRequest *request, PathcheckD
 
         if (request->n_items == 0 || request->n_items > PATHCHECK_ITEMS_MAX)
                 return -EINVAL;
-        if (child_left() >= PATHCHECK_LEFT_MAX)
+        if (child_left(request->uid) >= PATHCHECK_LEFT_MAX)
                 return -EAGAIN;
         p = calloc(1, sizeof(*p));
         if (!p)
                 return -ENOMEM;
-        *p = (Pathcheck) { .event = event, .on_done = on_done, .userdata = userdata, .fd = -1 };
+        *p = (Pathcheck) { .event = event, .uid = request->uid, .on_done = on_done, .userdata = userdata, .fd = -1 };
         p->results = calloc(request->n_items, sizeof(*p->results));
         p->answers = calloc(request->n_items, sizeof(*p->answers));
         if (!p->results || !p->answers)

@@ -92,9 +92,9 @@ static void a_dropped_look_up_leaves_no_child(void **state) {
         assert_return_code(sd_event_new(&s.event), 0);
         assert_return_code(lookup_user(s.event, "root", on_found, &s, &s.lookup), 0);
         s.lookup = lookup_free(s.lookup);
-        if (child_left() > 0)
+        if (child_left(CHILD_FOR_US) > 0)
                 assert_true(sd_event_run(s.event, 10 * USEC_PER_SEC) > 0);
-        assert_int_equal(child_left(), 0);
+        assert_int_equal(child_left(CHILD_FOR_US), 0);
         assert_int_equal(s.n, 0);
         assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
         assert_int_equal(errno, ECHILD);

@@ -34,9 +34,9 @@ static void what_is_left_is_reaped_by_the_loop(void **state) {
         for (int i = 0; i < TRIES; i++) {
                 pid_t pid = start_child();
 
-                child_leave(event, pid);
-                seen = seen || child_left() > 0;
-                while (child_left() > 0)
+                child_leave(event, pid, CHILD_FOR_US);
+                seen = seen || child_left(CHILD_FOR_US) > 0;
+                while (child_left(CHILD_FOR_US) > 0)
                         assert_true(sd_event_run(event, UINT64_MAX) > 0);
                 assert_int_equal(waitpid(pid, NULL, WNOHANG), -1);
                 assert_int_equal(errno, ECHILD);
@@ -54,16 +54,34 @@ static void a_loop_that_ends_first_takes_what_is_left_with_it(void **state) {
                 pid_t pid = start_child();
 
                 assert_return_code(sd_event_new(&event), 0);
-                child_leave(event, pid);
-                if (child_left() > 0) {
+                child_leave(event, pid, CHILD_FOR_US);
+                if (child_left(CHILD_FOR_US) > 0) {
                         seen = true;
                         sd_event_unref(event);
-                        assert_int_equal(child_left(), 0);
+                        assert_int_equal(child_left(CHILD_FOR_US), 0);
                         assert_int_equal(waitpid(pid, NULL, 0), pid); /* nobody else takes its end */
                 } else
                         sd_event_unref(event);
         }
         assert_true(seen);
+}
+
+static void what_is_left_for_one_user_counts_for_him_alone(void **state) {
+        bool seen = false;
+        sd_event *event;
+
+        (void) state;
+        assert_return_code(sd_event_new(&event), 0);
+        for (int i = 0; i < TRIES; i++) {
+                child_leave(event, start_child(), 1000);
+                seen = seen || child_left(1000) > 0;
+                assert_int_equal(child_left(CHILD_FOR_US), 0);
+                assert_int_equal(child_left(1001), 0);
+                while (child_left(1000) > 0)
+                        assert_true(sd_event_run(event, UINT64_MAX) > 0);
+        }
+        assert_true(seen);
+        sd_event_unref(event);
 }
 
 static void an_answer_of_any_size_arrives_whole(void **state) {
@@ -98,6 +116,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_is_left_is_reaped_by_the_loop),
                 cmocka_unit_test(a_loop_that_ends_first_takes_what_is_left_with_it),
+                cmocka_unit_test(what_is_left_for_one_user_counts_for_him_alone),
                 cmocka_unit_test(an_answer_of_any_size_arrives_whole),
         };
 

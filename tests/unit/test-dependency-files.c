@@ -38,7 +38,7 @@ static int teardown(void **state) {
         Bench *b = *state;
         char command[128];
 
-        while (child_left() > 0)
+        while (child_left(CHILD_FOR_US) > 0)
                 assert_true(sd_event_run(b->event, UINT64_MAX) > 0);
         snprintf(command, sizeof(command), "rm -rf %s", b->dir);
         assert_int_equal(system(command), 0);
@@ -164,7 +164,7 @@ static void nobody_hears_of_a_look_that_was_given_up(void **state) {
         set(b, "EnvironmentFile", "%/a");
         assert_int_equal(dependency_files_start(b->event, &b->known.v[0], on_done, b, &b->files), 0);
         b->files = dependency_files_free(b->files);
-        while (child_left() > 0)
+        while (child_left(CHILD_FOR_US) > 0)
                 assert_true(sd_event_run(b->event, UINT64_MAX) > 0);
         assert_false(b->done);
 }
