@@ -8,11 +8,21 @@
 
 #define ULL(x) ((unsigned long long) (x))
 
+/* Tell them once, and when its last process is gone: a compile step that was killed holds its slot until then. */
+static void release_dependencies(Engine *e, Query *q) {
+        if (q->dependencies != DEPENDENCIES_HELD || q->has_compile_slot)
+                return;
+        q->dependencies = DEPENDENCIES_RELEASED;
+        engine_emit(e, ACTION_RELEASE_DEPENDENCIES, q);
+}
+
 void end_compile_slot(Engine *e, Query *q) {
         if (!q->has_compile_slot)
                 return;
         q->has_compile_slot = false;
         e->n_compile_slots--;
+        if (!query_is_live(q))
+                release_dependencies(e, q);
 }
 
 static void leftover_set(Engine *e, Query *q, uint64_t bytes) {
@@ -42,10 +52,7 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
         }
         run_progress(e);
         engine_emit(e, ACTION_STATE, q);
-        if (q->dependencies == DEPENDENCIES_HELD) {
-                q->dependencies = DEPENDENCIES_RELEASED;
-                engine_emit(e, ACTION_RELEASE_DEPENDENCIES, q);
-        }
+        release_dependencies(e, q);
         engine_note(e, q, NOTE_END, "%s%s%s", query_state_name(state), error->code ? ": " : "",
                     error->code ? error->message : "");
         if (q->unit == UNIT_STARTING || q->unit == UNIT_READY) {
@@ -65,13 +72,13 @@ static void kill_now(Engine *e, Query *q) {
 
 void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool gracefully, ErrorCode code,
                const char *format, ...) {
-        Error error = { .code = code };
+        Error error;
         va_list ap;
 
         if (!query_is_live(q))
                 return;
         va_start(ap, format);
-        vsnprintf(error.message, sizeof(error.message), format, ap);
+        error_set_va(&error, code, format, ap);
         va_end(ap);
 
         if (q->run != RUN_HANDED) {
@@ -313,6 +320,7 @@ void end_deadlines(Engine *e, Query *q) {
                           ULL(q->timeout_usec / USEC_PER_MSEC));
         else if (q->sample_due_usec && now >= q->sample_due_usec) {
                 q->sample_due_usec = 0;
+                q->hungry = false; /* once a step: the second would be judged by a quota that it was not read under */
                 engine_emit(e, ACTION_SAMPLE, q);
         }
 }

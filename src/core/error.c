@@ -35,30 +35,45 @@ static bool code_is_error(ErrorCode code) {
         return code > ERROR_NONE && code < _ERROR_MAX;
 }
 
-/* vsnprintf() may have cut a UTF-8 character in two: D-Bus would refuse the half. Drop what is left of it. */
-static void cut_at_character(char *s, size_t len) {
-        size_t start = len;
+/* The length of the UTF-8 character at @s, 0 when there is none that is whole and valid. */
+static size_t character_length(const char *s, size_t len) {
+        for (size_t n = 1; n <= 4 && n <= len; n++)
+                if (utf8_is_valid(s, n))
+                        return n;
+        return 0;
+}
 
-        while (start > 0 && len - start < 4 && ((unsigned char) s[start - 1] & 0xc0) == 0x80)
-                start--;
-        if (start > 0 && ((unsigned char) s[start - 1] & 0x80) != 0)
-                start--;
-        if (!utf8_is_valid(s + start, len - start))
-                s[start] = '\0';
+/* A precision in a format may have cut a character in two, anywhere, and what names a file need not be text at all:
+ * D-Bus would refuse the whole message, and whoever waits for it would wait for ever. Bytes that are part of no character
+ * become '?'; those of one that the end cut are dropped. */
+static void repair(char *s) {
+        size_t len = strlen(s);
+
+        for (size_t i = 0, n; i < len; i += MAX(n, 1u)) {
+                n = character_length(s + i, len - i);
+                if (n == 0 && len - i < 4 && len + 1 == ERROR_MESSAGE_MAX && ((unsigned char) s[i] & 0xc0) == 0xc0) {
+                        s[i] = '\0';
+                        return;
+                }
+                if (n == 0)
+                        s[i] = '?';
+        }
+}
+
+void error_set_va(Error *e, ErrorCode code, const char *format, va_list ap) {
+        vsnprintf(e->message, sizeof(e->message), format, ap);
+        repair(e->message);
+        e->code = code;
 }
 
 int error_set(Error *e, ErrorCode code, const char *format, ...) {
         va_list ap;
-        int n;
 
         if (!e || e->code != ERROR_NONE)
                 return -error_errno(code);
         va_start(ap, format);
-        n = vsnprintf(e->message, sizeof(e->message), format, ap);
+        error_set_va(e, code, format, ap);
         va_end(ap);
-        if (n >= (int) sizeof(e->message))
-                cut_at_character(e->message, sizeof(e->message) - 1);
-        e->code = code;
         return -error_errno(code);
 }
 

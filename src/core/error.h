@@ -2,6 +2,8 @@
 /* core/error: the stable names of what can go wrong with a query (org.penstock1.Error.*). libc only. */
 #pragma once
 
+#include <stdarg.h>
+
 #include "core/base.h"
 
 typedef enum ErrorCode {
@@ -33,10 +35,14 @@ typedef struct Error {
         char message[ERROR_MESSAGE_MAX];
 } Error;
 
-/* Set @e (which may be NULL) from a format; a longer text is cut at a character's edge. Returns the matching -errno,
+/* Set @e (which may be NULL) from a format; a longer text is cut at a character's edge, and what is no
+ * UTF-8 becomes '?'. Returns the matching -errno,
  * so that a check can end with `return error_set(…)` (that of @code, also when an earlier error stays: a set @e is
  * not written over). */
 int error_set(Error *e, ErrorCode code, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* The same for an @e that is there and whose own content does not matter. */
+void error_set_va(Error *e, ErrorCode code, const char *format, va_list ap) __attribute__((format(printf, 3, 0)));
 
 /* The short name ("QueueTimeout"); NULL for ERROR_NONE. */
 const char *error_name(ErrorCode code);

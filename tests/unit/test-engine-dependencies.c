@@ -114,6 +114,25 @@ static void shutdown_ends_who_is_checked_at_once(void **state) {
         assert_int_equal(kit_state(&kit, 1), QUERY_EXECUTING);
 }
 
+static void the_end_is_told_when_a_killed_compile_step_is_gone(void **state) {
+        (void) state;
+        for (int done = 0; done < 2; done++) {
+                Config c = kit_config();
+                uint64_t id;
+
+                kit_reopen(&c);
+                kit.slow_units = true;
+                id = kit_submit(&kit, (QuerySpec) { .has_dependencies = true, .has_compile = true });
+                kit_ready(&kit, id);
+                assert_int_equal(kit_saw(&kit, ACTION_COMPILE, id), 1);
+                kit_event(&kit, done ? EVENT_DONE : EVENT_CANCEL, id);
+                assert_int_equal(kit_saw(&kit, ACTION_KILL_COMPILE, id), 1);
+                assert_int_equal(kit_saw(&kit, ACTION_RELEASE_DEPENDENCIES, id), 0);
+                kit_gone(&kit, id);
+                assert_int_equal(kit_saw(&kit, ACTION_RELEASE_DEPENDENCIES, id), 1);
+        }
+}
+
 /* In whichever way it ends: once, after the end was said, and with engine/ empty. */
 static void the_end_is_told_once(void **state) {
         enum { SUCCESS, FAILURE, CANCEL_RUNNING, CANCEL_WAITING, DONE, UNIT_REFUSED, UNIT_LOST, COMPILE_FAILED, WAYS };
@@ -173,6 +192,7 @@ int main(void) {
                 KIT_TEST(what_it_waits_for_is_said),
                 KIT_TEST(a_wait_for_the_check_counts_as_waiting),
                 KIT_TEST(shutdown_ends_who_is_checked_at_once),
+                KIT_TEST(the_end_is_told_when_a_killed_compile_step_is_gone),
                 KIT_TEST(the_end_is_told_once),
                 KIT_TEST(without_dependencies_nobody_is_asked),
         };

@@ -76,6 +76,18 @@ static void a_long_message_is_cut_between_characters(void **state) {
                 }
 }
 
+/* A precision cuts bytes, and a file's name may be any. */
+static void a_message_is_text_whatever_went_into_it(void **state) {
+        Error e = {};
+
+        (void) state;
+        error_set(&e, ERROR_INTERNAL, "%.3s: %s, %s", "ab\u00e4", "\xff\xfe", "\u6f22");
+        assert_string_equal(e.message, "ab?: ??, \u6f22");
+        e = (Error) {};
+        error_set(&e, ERROR_INTERNAL, "\xf0\x9f\x98");
+        assert_string_equal(e.message, "???");
+}
+
 static void a_message_that_just_fits_is_whole(void **state) {
         char text[ERROR_MESSAGE_MAX];
         Error e = {};
@@ -93,6 +105,7 @@ int main(void) {
                 cmocka_unit_test(names_are_those_of_the_bus),
                 cmocka_unit_test(the_first_error_stays),
                 cmocka_unit_test(a_long_message_is_cut_between_characters),
+                cmocka_unit_test(a_message_is_text_whatever_went_into_it),
                 cmocka_unit_test(a_message_that_just_fits_is_whole),
         };
 
