@@ -21,7 +21,7 @@ typedef struct HttpLimits {
 
 #define HTTP_LIMITS_DEFAULT                                                                                          \
         { .idle_usec = 30 * USEC_PER_SEC, .connection_sec = 10, .request_usec = 30 * USEC_PER_SEC,                   \
-          .connections_max = 16, .header_bytes_max = 8 * KIB }
+          .connections_max = 4, .header_bytes_max = 8 * KIB }
 
 /* Serve GET / and GET /metrics (what @source gives) on @listen_fd, which is borrowed, until idle.
  * Returns 0 or -errno. */
