@@ -34,6 +34,12 @@ static unsigned tuple_index(Metrics *m, const PairList *labels) {
         return (unsigned) i;
 }
 
+bool metrics_knows(const Metrics *m, const PairList *labels) {
+        CLEANUP(freep) char *text = metrics_tuple_text(&m->keys, labels, false);
+
+        return text && strlist_find(&m->tuples, text) < m->tuples.n;
+}
+
 /* The index of @own among the values of the family's own label. Returns 0 or -ENOMEM. */
 static int own_index(MetricTable *t, const char *own, unsigned *ret) {
         size_t i = strlist_find(&t->own, own);

@@ -96,6 +96,8 @@ Metrics *metrics_free(Metrics *m); /* takes NULL, returns NULL */
 void metrics_add(Metrics *m, MetricFamily f, const PairList *labels, const char *own, uint64_t n);
 void metrics_set(Metrics *m, MetricFamily f, const PairList *labels, const char *own, uint64_t value);
 void metrics_observe(Metrics *m, MetricFamily f, const PairList *labels, const char *own, uint64_t usec);
+/* True if a series with these values has its place already. */
+bool metrics_knows(const Metrics *m, const PairList *labels);
 /* All known series of a gauge to 0. */
 void metrics_clear(Metrics *m, MetricFamily f);
 /* All families that have a series, as text format 0.0.4; free(3) it. Returns 0 or -ENOMEM. */
@@ -111,7 +113,8 @@ int metrics_text(Metrics *m, uint64_t now_usec, void (*refresh)(void *userdata),
 /* success, or the error of the state it left. @q has ended. */
 const char *metrics_result(const Query *q);
 void metrics_admitted(Metrics *m, const Query *q, const PairList *labels);
-/* A request that got no ID. Only a full queue also counts as a request, with queue_error. */
+/* A request that got no ID. Only a full queue also counts as a request, with queue_error. Any other refusal can be had
+ * for nothing, and so takes no new place among the tuples: it counts with empty labels then. */
 void metrics_refused(Metrics *m, ErrorCode code, const PairList *labels);
 /* ACTION_NOTE: there is exactly one for each raise, refusal of a raise, freeze, victim and end. @q may be NULL. */
 void metrics_noted(Metrics *m, NoteType note, const Query *q, const PairList *labels);

@@ -19,7 +19,7 @@ const char *metrics_result(const Query *q) {
         switch (state_left(q)) {
         case QUERY_COMPILING: return "compile_error";
         case QUERY_EXECUTING: return "runtime_error";
-        default: return "queue_error"; /* created: it waited for a compile slot */
+        default: return "queue_error"; /* created: it waited for a compile slot, or for its dependencies */
         }
 }
 
@@ -38,6 +38,8 @@ void metrics_admitted(Metrics *m, const Query *q, const PairList *labels) {
 }
 
 void metrics_refused(Metrics *m, ErrorCode code, const PairList *labels) {
+        if (code != ERROR_QUEUE_LENGTH_EXCEEDED && labels && !metrics_knows(m, labels))
+                labels = NULL;
         metrics_add(m, METRIC_REFUSED, labels, error_name(code == ERROR_NONE ? ERROR_INTERNAL : code), 1);
         if (code == ERROR_QUEUE_LENGTH_EXCEEDED)
                 metrics_add(m, METRIC_REQUESTS, labels, "queue_error", 1);
