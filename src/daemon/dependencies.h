@@ -13,6 +13,7 @@
 #define CHECKS_AT_ONCE 4u
 #define RELEASES_AT_ONCE 2u
 #define RELEASES_WAITING_MAX 1024u
+#define RELEASES_OF_USER_MAX 256u
 
 /* dependency_give.c */
 /* Copy what @l, the request and the configuration name into the entry. Returns as dependency_collect() does. */

@@ -14,6 +14,7 @@ struct Check {
         DependencyList of;   /* one: a copy, since a query that waits may end */
         size_t n_waiting;
         bool running;
+        bool stopping; /* nobody waits any more, and nobody may join */
         uint64_t begun_usec;
         DependencyFiles *files;
         PairList environment; /* what its files hold */
@@ -82,7 +83,8 @@ static void check_finish(Check *c, const Error *error) {
 
         check_unlink(c);
         m->n_checks_running--;
-        manager_count_check(m, dependency_of(c)->name, manager_now(m) - c->begun_usec, error->code != ERROR_NONE);
+        if (!c->stopping)
+                manager_count_check(m, dependency_of(c)->name, manager_now(m) - c->begun_usec, error->code != ERROR_NONE);
         tell_all(c, error);
         check_free(c);
         checks_pump(m);
@@ -214,7 +216,7 @@ static Check *check_of(Manager *m, const Dependency *d, uint64_t generation) {
         Check **p = &m->checks, *c;
 
         for (; *p; p = &(*p)->next)
-                if ((*p)->generation == generation && strcmp(dependency_of(*p)->name, d->name) == 0)
+                if (!(*p)->stopping && (*p)->generation == generation && strcmp(dependency_of(*p)->name, d->name) == 0)
                         return *p;
         c = calloc(1, sizeof(*c));
         if (!c || dependency_list_add(&c->of, d) < 0) {
@@ -260,6 +262,13 @@ void manager_forget_check(Manager *m, Entry *e) {
         e->check = NULL;
         if (!c || --c->n_waiting > 0)
                 return;
+        if (c->task) {
+                /* It keeps its place until its unit is gone, or who submits and cancels in a loop would have any number
+                 * of units started and stopped. */
+                c->stopping = true;
+                systemd_task_stop(c->task);
+                return;
+        }
         check_unlink(c);
         m->n_checks_running -= c->running;
         check_free(c);

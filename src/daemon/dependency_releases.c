@@ -14,6 +14,7 @@ static const RateLimitRule of_failures = { .burst = 20, .interval_usec = 10 * US
 struct Release {
         Manager *manager;
         uint64_t query_id;
+        uint32_t uid;
         DependencyList dependencies; /* those below n_left are still to be told, the last first */
         size_t n_left;
         PairList variables;
@@ -138,15 +139,25 @@ static bool anyone_to_tell(const DependencyList *l) {
         return false;
 }
 
+/* A user who submits and cancels in a loop loses his own, not those of others. */
+static bool has_room(const Manager *m, uint32_t uid) {
+        size_t n = 0;
+
+        for (const Release *r = m->releases; r; r = r->next)
+                n += r->uid == uid;
+        return n < RELEASES_OF_USER_MAX && m->n_releases < RELEASES_WAITING_MAX;
+}
+
 void manager_release_dependencies(Manager *m, Entry *e) {
         Release *r = NULL, **p = &m->releases;
 
         if (!anyone_to_tell(&e->dependencies))
                 return;
-        if (m->n_releases < RELEASES_WAITING_MAX)
+        if (has_room(m, e->record.request.uid))
                 r = calloc(1, sizeof(*r));
         if (r) {
                 r->manager = m;
+                r->uid = e->record.request.uid;
                 r->query_id = e->record.id;
         }
         if (!r || make_variables(r, engine_find(m->engine, e->record.id)) < 0) {

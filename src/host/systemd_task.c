@@ -155,8 +155,11 @@ static void on_start(SystemdLink *l, uint64_t number, void *data, sd_bus_message
                 }
                 return;
         }
-        if (systemd_reply_is_lost(reply))
-                return; /* on_silence() */
+        if (systemd_reply_is_lost(reply)) { /* else on_silence() */
+                if (t->job_result[0])
+                        task_judge(t);
+                return;
+        }
         if (r < 0) {
                 const sd_bus_error *e = sd_bus_message_get_error(reply);
 
@@ -209,6 +212,10 @@ int systemd_task_start(SystemdLink *l, const TaskSpec *spec, TaskDone on_done, v
         l->tasks = t;
         *ret = t;
         return 0;
+}
+
+void systemd_task_stop(SystemdTask *t) {
+        call_by_name(t->link, t->number, "StopUnit", "replace"); /* behind the call that starts it */
 }
 
 SystemdTask *systemd_task_abandon(SystemdTask *t) {

@@ -331,6 +331,23 @@ def check_is_shared():
             ctl("done", *map(str, ids)).expect(0)
 
 
+@test("who submits and cancels in a loop has no more checks run than may run at one time")
+def cancels_in_a_loop():
+    with place() as d:
+        # It ignores what asks it to end, so each stop takes its time.
+        check = shell(f"trap '' TERM; echo x >>{d}/count; sleep 1000")
+        with dependencies({"lake": f"Requestable=yes\nBindPaths={d}\nCheckCommand={check}\nCheckTimeoutSec=10min"}):
+            most = 0
+            for _ in range(15):
+                query_id = submit("--dependency", "lake", "--", "true")
+                ctl("cancel", str(query_id)).expect(0)
+                ctl("done", str(query_id)).expect(0)
+                most = max(most, len(tasks()))
+            expect(0 < most <= 4, f"units of checks at one time: {most}")
+            wait_for(lambda: not tasks(), "all of them are gone")
+        run("--", "true").expect(0)
+
+
 @test("a check that nobody waits for any more is stopped, and its queue timeout counts meanwhile")
 def check_is_given_up():
     with place() as d:
