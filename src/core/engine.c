@@ -133,7 +133,6 @@ static bool unit_exists(UnitPhase unit) {
 
 void engine_set_unit(Engine *e, Query *q, UnitPhase unit) {
         e->n_units = e->n_units - unit_exists(q->unit) + unit_exists(unit);
-        e->n_units_starting = e->n_units_starting - (q->unit == UNIT_STARTING) + (unit == UNIT_STARTING);
         e->n_units_leaving = e->n_units_leaving - (q->unit == UNIT_LEAVING) + (unit == UNIT_LEAVING);
         q->unit = unit;
 }

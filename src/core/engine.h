@@ -13,10 +13,6 @@
 /* Records of queries that left, for show, stats, wait and done on any ID lately issued: the last so many. */
 #define ENGINE_TOMBSTONES 1024u
 
-/* Units that PID 1 is asked to start at one time. A start has a time limit, and a hundred at once on a busy host all
- * pass it together, while eight after the other all come up; so who has its turn waits for its turn there, too. */
-#define ENGINE_UNITS_STARTING_MAX 8u
-
 typedef enum EventType {
         EVENT_REQUEST,      /* .request; answered by ACTION_ADMITTED or ACTION_REFUSED */
         EVENT_DEPENDENCIES, /* the outcome of ACTION_CHECK_DEPENDENCIES; .error: why not, NULL or ERROR_NONE: it has them */

@@ -190,10 +190,6 @@ static bool unit_is_free(const Engine *e) {
         return e->n_units < engine_units_max(e);
 }
 
-static bool unit_may_start(const Engine *e) {
-        return e->n_units_starting < ENGINE_UNITS_STARTING_MAX;
-}
-
 static void start_unit(Engine *e, Query *q) {
         if (q->unit != UNIT_NONE)
                 return;
@@ -259,7 +255,7 @@ static bool may_compile(const Engine *e, const Query *q) {
 
         if (!head || before(q, head))
                 limit += e->config.compile_concurrency;
-        return unit_is_free(e) && unit_may_start(e) && waiting_units(e) < limit;
+        return unit_is_free(e) && waiting_units(e) < limit;
 }
 
 static void settle_compiles(Engine *e) {
@@ -283,8 +279,6 @@ static bool start_head(Engine *e, Query *q) {
                 return false;
         /* Too many units: it waits while some are leaving. When none is they are those of others who wait behind it. */
         if (q->unit == UNIT_NONE && !unit_is_free(e) && e->n_units_leaving > 0)
-                return false;
-        if (q->unit == UNIT_NONE && !unit_may_start(e))
                 return false;
         if (lease_open(&e->budget, &q->lease, q->initial_bytes) < 0)
                 return false;
@@ -311,7 +305,7 @@ static void settle_warm(Engine *e) {
 
         for (uint64_t n = 0; n < e->config.warm_units; n++) {
                 q = admit_next(e, q);
-                if (!q || (q->unit == UNIT_NONE && !(unit_is_free(e) && unit_may_start(e))))
+                if (!q || (q->unit == UNIT_NONE && !unit_is_free(e)))
                         return;
                 start_unit(e, q);
         }
@@ -370,8 +364,6 @@ const char *engine_wait_reason(const Engine *e, const Query *q, char *buf, size_
                 snprintf(buf, len, "a free slot (ConcurrencyQuota=%llu, %llu ahead of it)",
                          (unsigned long long) e->config.concurrency_quota,
                          (unsigned long long) engine_queue_position(e, q) - 1);
-        else if (q->state == QUERY_QUEUEING && q->unit == UNIT_NONE && !unit_may_start(e))
-                snprintf(buf, len, "the units of others to start (%u at one time)", ENGINE_UNITS_STARTING_MAX);
         else if (q->state == QUERY_QUEUEING && engine_queue_position(e, q) > 1)
                 snprintf(buf, len, "its turn (%llu ahead of it, the first waits for memory or its unit)",
                          (unsigned long long) engine_queue_position(e, q) - 1);

@@ -24,7 +24,7 @@ struct Engine {
         Query *tombstones[ENGINE_TOMBSTONES]; /* a ring */
         size_t n_tombstones, tombstone_next;
         Query *fallen; /* out of the ring, but their units still hold something */
-        uint64_t n_executing, n_compile_slots, n_waiters, n_units, n_units_starting, n_units_leaving, leftover_bytes;
+        uint64_t n_executing, n_compile_slots, n_waiters, n_units, n_units_leaving, leftover_bytes;
         bool paused, shut_down, shutdown_pending;
         bool memory_came_back; /* in this step: who was refused is looked at again */
         uint64_t shutdown_deadline_usec;

@@ -48,6 +48,8 @@ typedef struct Entry {
         Pathcheck *pathcheck;
         PathcheckResult *paths; /* what the caller's paths are, once checked */
         size_t n_paths;
+        bool start_waits;       /* its unit may be started when others are up */
+        bool starting;          /* PID 1 was asked to, and it is neither up nor failed */
         bool unit_requested;    /* StartTransientUnit was asked for and unit_gone not heard */
         bool fallen;            /* its tombstone is gone: the record goes with the unit */
         bool leaving;           /* released: no more commands */
@@ -61,6 +63,8 @@ typedef struct Entry {
         EmptyWatch *last_process; /* PID 1 does not know its unit, and a process of it is still there */
         bool unit_forgotten;      /* by PID 1: there is nothing left to stop */
         uint64_t usage_usec; /* when its CPU and I/O totals were last read */
+        FinalNumbers numbers; /* so far, as last told */
+        uint64_t numbers_usec;
         uint64_t woken_usec; /* when the event behind the pending raise woke the loop */
         uint64_t unit_wanted_usec; /* when ACTION_START_UNIT came */
 } Entry;
@@ -74,7 +78,7 @@ void entry_close_fd(int *fd); /* closes *@fd if it is open and sets it to -1 */
 
 struct Manager {
         sd_event *event;
-        sd_bus *bus;
+        sd_bus *systemd_bus;
         Config *config;
         LanguageSet *languages;
         char *config_root, *config_file;
@@ -104,6 +108,7 @@ struct Manager {
 
         uint64_t forgotten[ENGINE_TOMBSTONES]; /* a ring of IDs, in step with the engine's */
         size_t n_forgotten;
+        unsigned n_units_starting;
         size_t n_stale;       /* units of an earlier life that must be gone before we serve */
         bool ready, listed, slice_set, said_no_psi;
         bool reload_waits;    /* a larger budget waits for the slice */
@@ -130,6 +135,7 @@ uint64_t manager_time_of_day(void); /* CLOCK_REALTIME, usec */
 Entry *manager_entry(const Manager *m, uint64_t id);
 /* Its unit is gone, or never came to be: drop what belonged to it; @e itself goes when its tombstone fell out. */
 void manager_unit_gone(Manager *m, Entry *e);
+void manager_start_settled(Manager *m, Entry *e); /* PID 1 has started its unit, or never will: the next may */
 void manager_stale_gone(Manager *m); /* one unit of an earlier life is gone */
 void manager_fail(Manager *m, Entry *e, ErrorCode code, const char *message); /* its unit could not be made ready */
 
@@ -149,6 +155,7 @@ void manager_trace_begin(Manager *m);
 void manager_trace_event(Manager *m, const Event *ev, uint64_t now_usec);
 void manager_trace_action(Manager *m, const Action *a);
 void manager_trace_flush(Manager *m);
+void manager_trace_end(Manager *m);
 
 /* manager_unit.c: from ACTION_START_UNIT to EVENT_UNIT_READY, and EVENT_UNIT_GONE */
 void manager_start_unit(Manager *m, Entry *e);

@@ -22,7 +22,7 @@
 
 typedef struct Daemon {
         sd_event *event;
-        sd_bus *bus;
+        sd_bus *bus, *systemd_bus;
         BusServer *server;
         Manager *manager;
         bool stopping;  /* SIGTERM came: leave when all queries have ended … */
@@ -70,7 +70,8 @@ static int on_stop_timeout(sd_event_source *s, uint64_t usec, void *userdata) {
 
         (void) s;
         (void) usec;
-        journal_write(LOG_WARNING, JOURNAL_PLAIN, 0, "%zu units of queries are left behind", manager_units(d->manager));
+        journal_write(LOG_WARNING, JOURNAL_PLAIN, 0, "%zu units of queries and %zu releases of dependencies are left behind",
+                      manager_units(d->manager), manager_releases(d->manager));
         return sd_event_exit(d->event, 0);
 }
 
@@ -168,6 +169,12 @@ static int set_up(Daemon *d, Config *config, LanguageSet *languages, const char 
                 r = sd_bus_open_system(&d->bus);
         if (r >= 0)
                 r = sd_bus_attach_event(d->bus, d->event, SD_EVENT_PRIORITY_NORMAL);
+        /* What we ask of PID 1 has a connection of its own: the bus daemon stops to read from one whose replies others
+         * do not take, as anyone on the host can arrange. */
+        if (r >= 0)
+                r = sd_bus_open_system(&d->systemd_bus);
+        if (r >= 0)
+                r = sd_bus_attach_event(d->systemd_bus, d->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
                 r = sd_event_add_signal(d->event, NULL, SIGTERM, on_sigterm, d);
         if (r >= 0)
@@ -184,7 +191,7 @@ static int set_up(Daemon *d, Config *config, LanguageSet *languages, const char 
                 return fail("can't reach the system bus", r);
 
         setup.event = d->event;
-        setup.bus = d->bus;
+        setup.systemd_bus = d->systemd_bus;
         r = manager_new(&setup, &manager_ops, d, on_ready, d, &d->manager, &error);
         if (r < 0)
                 return fail(error.message, r);
@@ -214,6 +221,7 @@ static int serve(const char *config_file) {
                 r = sd_event_loop(d.event) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         bus_server_free(d.server);
         manager_free(d.manager);
+        sd_bus_flush_close_unref(d.systemd_bus);
         sd_bus_flush_close_unref(d.bus);
         sd_event_unref(d.event);
         return r;

@@ -11,6 +11,9 @@
 #include "host/journal.h"
 #include "host/state_files.h"
 
+/* What a running query has used so far is read at most this often. */
+#define NUMBERS_PAUSE_USEC (100 * USEC_PER_MSEC)
+
 /* An event that waits, with room for what it points to. */
 struct PendingEvent {
         Event event;
@@ -88,6 +91,7 @@ static void remember_forgotten(Manager *m, uint64_t id) {
 }
 
 void manager_unit_gone(Manager *m, Entry *e) {
+        manager_start_settled(m, e);
         entry_drop_runtime(e);
         e->unit_requested = false;
         if (e->fallen)
@@ -258,9 +262,10 @@ static void step(Manager *m, struct PendingEvent *p) {
                 p->event.error = &p->error;
         else if (p->event.type == EVENT_ENDED || p->event.type == EVENT_COMPILED)
                 p->event.ended.error = &p->error;
-        manager_trace_event(m, &p->event, now);
         r = engine_step(m->engine, &p->event, now, &actions);
-        if (r < 0)
+        if (r >= 0)
+                manager_trace_event(m, &p->event, now);
+        else
                 journal_write(LOG_ERR, JOURNAL_PLAIN, p->event.query_id, "Out of memory: an event was not handled");
         for (size_t i = 0; i < actions.n; i++) {
                 manager_trace_action(m, &actions.v[i]);
@@ -380,7 +385,16 @@ void manager_memory_now(Manager *m, uint64_t id, uint64_t *ret_current_bytes, ui
 void manager_numbers_now(Manager *m, uint64_t id, FinalNumbers *ret) {
         Entry *e = manager_entry(m, id);
 
+        uint64_t now = manager_now(m);
+
         *ret = (FinalNumbers) {};
-        if (e && e->groups)
-                (void) query_groups_final(e->groups, ret);
+        if (!e || !e->groups)
+                return;
+        /* Anyone may ask, as often as he likes; a dozen files are read for it. */
+        if (e->numbers_usec == 0 || now - e->numbers_usec >= NUMBERS_PAUSE_USEC) {
+                e->numbers = (FinalNumbers) {};
+                (void) query_groups_final(e->groups, &e->numbers);
+                e->numbers_usec = now;
+        }
+        *ret = e->numbers;
 }

@@ -36,7 +36,7 @@ typedef struct ManagerOps {
 
 typedef struct ManagerSetup {
         sd_event *event;
-        sd_bus *bus;          /* the system bus, attached to @event */
+        sd_bus *systemd_bus;  /* the system bus, attached to @event; for PID 1 alone */
         int worker_listen_fd; /* the worker socket, from the socket unit */
         Config *config;       /* taken over */
         LanguageSet *languages; /* taken over */

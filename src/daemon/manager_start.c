@@ -94,7 +94,7 @@ static int manager_start(Manager *m, const ManagerSetup *setup, Error *ret_error
         if (r >= 0)
                 r = sd_event_source_set_enabled(m->timer, SD_EVENT_OFF);
         if (r >= 0)
-                r = systemd_link_new(m->bus, &manager_systemd_ops, m, &m->systemd);
+                r = systemd_link_new(m->systemd_bus, &manager_systemd_ops, m, &m->systemd);
         if (r >= 0)
                 r = worker_link_new(m->event, setup->worker_listen_fd, &manager_worker_callbacks, m, &m->workers);
         if (r >= 0)
@@ -115,7 +115,7 @@ int manager_new(const ManagerSetup *setup, const ManagerOps *ops, void *ops_user
         if (!m)
                 return error_set(ret_error, ERROR_INTERNAL, "out of memory");
         m->event = sd_event_ref(setup->event);
-        m->bus = setup->bus;
+        m->systemd_bus = setup->systemd_bus;
         m->config = setup->config;
         m->languages = setup->languages;
         m->config_root = setup->config_root ? strdup(setup->config_root) : NULL;
@@ -145,6 +145,7 @@ Manager *manager_free(Manager *m) {
         worker_link_free(m->workers);
         systemd_link_free(m->systemd);
         sd_event_source_disable_unref(m->timer);
+        manager_trace_end(m);
         engine_free(m->engine);
         metrics_free(m->metrics);
         sd_event_unref(m->event);

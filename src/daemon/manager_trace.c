@@ -38,6 +38,11 @@ void manager_trace_begin(Manager *m) {
         trace_file_add(m->trace, TRACE_HEADER);
         add_config(m);
         trace_file_add(m->trace, trace_start_line(engine_next_id(m->engine), line));
+        manager_trace_flush(m);
+}
+
+void manager_trace_end(Manager *m) {
+        m->trace = trace_file_close(m->trace);
 }
 
 void manager_trace_event(Manager *m, const Event *ev, uint64_t now_usec) {

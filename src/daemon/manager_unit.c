@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The unit of a query: check its paths as the caller, start it, meet its worker, make its groups, and see it go. */
 #include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/dependencies.h"
+#include "daemon/unit_paths.h"
 #include "host/journal.h"
 
 /* The worker and kernel memory of the unit's own groups; measured 270 KiB at rest, 2.5 MiB at its peak. */
 #define UNIT_ALLOWANCE_BYTES (4 * MIB)
+/* Units that PID 1 is asked to start at one time. A start has a time limit, and a hundred at once on a busy host all pass
+ * it together (seen), while eights come up one after the other. Counted from the asking, not from the look at the
+ * caller's paths, which his file system may delay as it likes. */
+#define UNITS_STARTING_MAX 8u
 /* penstock.slice on top of the budget: what is shared by all units. */
 #define SLICE_ALLOWANCE_BYTES (32 * MIB)
 
@@ -23,108 +27,7 @@ uint64_t manager_slice_bytes(const Manager *m) {
                               SLICE_ALLOWANCE_BYTES);
 }
 
-/* The directories of which a unit has its own; of the last two only if homes are hidden from its language. */
-static const char *const private_directories[] = { "/tmp", "/var/tmp", "/dev/shm", "/home", "/root" };
-#define N_ALWAYS_PRIVATE 3u
-
-static size_t n_private(const Entry *e) {
-        return e->home_access == PATH_HIDDEN ? ELEMENTSOF(private_directories) : N_ALWAYS_PRIVATE;
-}
-
-static bool is_private_directory(const Entry *e, const char *path) {
-        for (size_t i = 0; i < n_private(e); i++)
-                if (strcmp(path, private_directories[i]) == 0)
-                        return true;
-        return false;
-}
-
-static bool is_below_private(const Entry *e, const char *path) {
-        for (size_t i = 0; i < n_private(e); i++) {
-                size_t n = strlen(private_directories[i]);
-
-                if (strncmp(path, private_directories[i], n) == 0 && path[n] == '/')
-                        return true;
-        }
-        return false;
-}
-
-typedef struct UnitPaths {
-        StrList read_write, bind, bind_read_only;
-        StrList requisite, after; /* units, in truth */
-} UnitPaths;
-
-static void unit_paths_done(UnitPaths *p) {
-        strlist_done(&p->read_write);
-        strlist_done(&p->bind);
-        strlist_done(&p->bind_read_only);
-        strlist_done(&p->requisite);
-        strlist_done(&p->after);
-}
-
-/* Let the unit see @path as the language says. All is visible read-only by default; what lies where the unit has a
- * directory of its own must be bound in. The unit's own /tmp itself is never replaced by the host's. */
-static int add_path(const Entry *e, UnitPaths *p, const char *path, PathAccess access) {
-        if (access == PATH_HIDDEN || is_private_directory(e, path))
-                return 0;
-        if (is_below_private(e, path))
-                return strlist_add(access == PATH_READ_WRITE ? &p->bind : &p->bind_read_only, path);
-        return access == PATH_READ_WRITE ? strlist_add(&p->read_write, path) : 0;
-}
-
-/* A writable database brings its directory, where its journal and WAL are; not all of /tmp. */
-static int add_database(const Entry *e, UnitPaths *p, const char *path) {
-        char *copy = strdup(path);
-        const char *directory;
-        int r;
-
-        if (!copy)
-                return -ENOMEM;
-        directory = dirname(copy);
-        r = add_path(e, p, is_private_directory(e, directory) ? path : directory, PATH_READ_WRITE);
-        free(copy);
-        return r;
-}
-
-static int collect_paths(const Entry *e, UnitPaths *ret) {
-        int r = 0;
-
-        for (size_t i = 0; i < e->n_paths && r >= 0; i++) {
-                const PathcheckResult *p = &e->paths[i];
-
-                if (strcmp(p->key, "working_directory") == 0)
-                        r = add_path(e, ret, p->resolved, e->working_directory_access);
-                else if (strcmp(p->key, "database") == 0 && e->database_access == PATH_READ_WRITE)
-                        r = add_database(e, ret, p->resolved);
-                else
-                        r = add_path(e, ret, p->resolved, PATH_READ_ONLY);
-        }
-        if (r >= 0)
-                r = entry_dependency_binds(e, &ret->bind, &ret->bind_read_only);
-        return r < 0 ? r : entry_dependency_units(e, &ret->requisite, &ret->after);
-}
-
-/* Can the unit be given what the caller named? Sets @error when not. */
-static bool path_is_usable(const Entry *e, const PathcheckResult *p, Error *error) {
-        if (p->error != 0)
-                error_set(error, ERROR_INVALID_ARGUMENT, "%s: the caller can't open it: %s", p->key, strerror(p->error));
-        else if (is_below_private(e, p->resolved) && strcmp(p->path, p->resolved) != 0)
-                error_set(error, ERROR_INVALID_ARGUMENT,
-                          "%s: it leads through a symbolic link into a directory that a query has for itself (/tmp and the "
-                          "like); name its real path",
-                          p->key);
-        else if (is_below_private(e, p->path) && !is_below_private(e, p->resolved))
-                error_set(error, ERROR_INVALID_ARGUMENT,
-                          "%s: it is a symbolic link in a directory that a query has for itself (/tmp and the like); name its "
-                          "real path",
-                          p->key);
-        else if (!p->root_reaches && (is_below_private(e, p->resolved) || strcmp(p->key, "file") != 0))
-                error_set(error, ERROR_INVALID_ARGUMENT,
-                          "%s: the service manager can't reach it to make it part of the query's sandbox (a FUSE mount?)",
-                          p->key);
-        return error->code == ERROR_NONE;
-}
-
-static void start_checked(Manager *m, Entry *e) {
+static void start_now(Manager *m, Entry *e) {
         char id[32];
         char *argv[] = { (char *) PENSTOCK_WORKER_PATH, id, NULL };
         CLEANUP(unit_paths_done) UnitPaths paths = {};
@@ -155,7 +58,7 @@ static void start_checked(Manager *m, Entry *e) {
         int r;
 
         snprintf(id, sizeof(id), "%llu", (unsigned long long) e->record.id);
-        r = collect_paths(e, &paths);
+        r = unit_paths_collect(e, &paths);
         if (r >= 0)
                 r = systemd_unit_start(m->systemd, &spec, &error);
         if (r < 0) {
@@ -164,7 +67,30 @@ static void start_checked(Manager *m, Entry *e) {
                 manager_fail(m, e, error.code, error.message);
                 return;
         }
-        e->unit_requested = true;
+        e->unit_requested = e->starting = true;
+        m->n_units_starting++;
+}
+
+/* The first that waits, while there is room. One that can't be asked for fails here and takes no place. */
+static void start_waiting(Manager *m) {
+        for (size_t i = 0; i < m->n_entries && m->n_units_starting < UNITS_STARTING_MAX; i++)
+                if (m->entries[i]->start_waits) {
+                        m->entries[i]->start_waits = false;
+                        start_now(m, m->entries[i]);
+                }
+}
+
+void manager_start_settled(Manager *m, Entry *e) {
+        if (!e->starting)
+                return;
+        e->starting = false;
+        m->n_units_starting--;
+        start_waiting(m);
+}
+
+static void start_checked(Manager *m, Entry *e) {
+        e->start_waits = true;
+        start_waiting(m);
 }
 
 static void on_paths(int r, PathcheckResult *results, size_t n, void *userdata) {
@@ -182,7 +108,7 @@ static void on_paths(int r, PathcheckResult *results, size_t n, void *userdata) 
                 return;
         }
         for (size_t i = 0; i < n; i++)
-                if (!path_is_usable(e, &results[i], &error)) {
+                if (!unit_path_is_usable(e, &results[i], &error)) {
                         manager_fail(m, e, error.code, error.message);
                         return;
                 }
@@ -218,17 +144,23 @@ void manager_release_unit(Manager *m, Entry *e) {
         e->leaving = true;
         if (!e->unit_requested) {
                 e->pathcheck = pathcheck_free(e->pathcheck);
+                e->start_waits = false;
                 manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = e->record.id });
                 return;
         }
-        if (e->unit_forgotten) {
-                manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = e->record.id });
-                return;
-        }
+        if (e->unit_forgotten)
+                return; /* its last process is waited for: on_empty() */
         if (e->conn)
                 r = e->ended_told ? worker_conn_send_ack(e->conn) : worker_conn_send_release(e->conn);
         if (r < 0)
                 (void) systemd_unit_stop(m->systemd, e->record.id);
+}
+
+static bool requires_units(const Entry *e) {
+        for (size_t i = 0; i < e->dependencies.n; i++)
+                if (e->dependencies.v[i].requires_units.n > 0)
+                        return true;
+        return false;
 }
 
 /* It was active when the query was checked, and is not now that it starts. */
@@ -248,14 +180,16 @@ static void on_unit_started(uint64_t id, int r, const char *error_text, void *us
         Manager *m = userdata;
         Entry *e = manager_entry(m, id);
 
-        if (!e || r >= 0)
+        if (!e)
+                return;
+        manager_start_settled(m, e);
+        if (r >= 0)
                 return; /* its worker will say so */
         journal_write(LOG_ERR, JOURNAL_UNIT_FAILED, id, "Query %llu: its unit was not started: %s",
                       (unsigned long long) id, error_text ? error_text : strerror(-r));
-        e->unit_requested = false;
         if (e->leaving)
                 manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = id });
-        else if (r == -ENOLINK)
+        else if (r == -ENOLINK && requires_units(e))
                 fail_requirement(m, e);
         else
                 manager_fail(m, e, ERROR_INTERNAL, "systemd did not start its unit; the journal of penstockd says why");

@@ -69,14 +69,6 @@ static uint64_t units_now(const World *w) {
         return n;
 }
 
-static bool unit_may_start(const World *w, const Query *head) {
-        unsigned starting = 0;
-
-        for (const Query *q = NULL; (q = engine_next(w->engine, q));)
-                starting += q->unit == UNIT_STARTING;
-        return head->unit != UNIT_NONE || starting < ENGINE_UNITS_STARTING_MAX;
-}
-
 /* Nothing overtakes the head of the queue, and it does not wait for what is there. */
 static void check_queue(World *w, uint64_t n_frozen) {
         const Query *head = queue_head(w);
@@ -91,8 +83,7 @@ static void check_queue(World *w, uint64_t n_frozen) {
                      (q->spec.priority == head->spec.priority && q->id > head->id)))
                         world_fail(w, "q%llu overtook q%llu", ULL(q->id), ULL(head->id));
         if (!engine_is_paused(w->engine) && b->n_leases < b->slots && head->initial_bytes <= budget_growth_bytes(b, &none) &&
-            (n_frozen == 0 || head->initial_bytes <= b->slot_bytes) && units_now(w) < engine_units_max(w->engine) &&
-            unit_may_start(w, head))
+            (n_frozen == 0 || head->initial_bytes <= b->slot_bytes) && units_now(w) < engine_units_max(w->engine))
                 world_fail(w, "q%llu waits for a slot and memory that are free", ULL(head->id));
 }
 

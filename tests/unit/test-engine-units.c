@@ -229,48 +229,6 @@ static void no_more_units_exist_than_promised(void **state) {
         assert_int_equal(kit_query(&kit, engine_next_id(kit.engine) - 1)->unit, UNIT_STARTING);
 }
 
-static unsigned units_starting(void) {
-        unsigned n = 0;
-
-        for (const Query *q = NULL; (q = engine_next(kit.engine, q));)
-                n += q->unit == UNIT_STARTING;
-        return n;
-}
-
-static void few_units_are_started_at_one_time_however_many_slots_there_are(void **state) {
-        Config c = kit_config();
-        char why[256];
-
-        (void) state;
-        c.concurrency_quota = 100;
-        c.initial_bytes = 8 * MIB;
-        c.queue_size = 20;
-        c.compile_concurrency = 50;
-        c.warm_units = 64;
-        kit_reopen(&c);
-        kit.slow_units = true;
-        for (unsigned i = 0; i < 100; i++)
-                kit_submit(&kit, (QuerySpec) { .has_compile = i % 2 });
-        assert_int_equal(units_starting(), ENGINE_UNITS_STARTING_MAX);
-        /* The first that has none is said to wait for that, and not for memory, of which there is enough. */
-        for (const Query *q = NULL; (q = engine_next(kit.engine, q));)
-                if (engine_queue_position(kit.engine, q) == 1)
-                        assert_non_null(strstr(engine_wait_reason(kit.engine, q, why, sizeof(why)), "to start"));
-        /* Each that is there, cannot be had, or is no longer wanted makes room for one more; and all come up at last. */
-        kit_ready(&kit, 1);
-        assert_int_equal(units_starting(), ENGINE_UNITS_STARTING_MAX);
-        kit_event(&kit, EVENT_DONE, 2);
-        assert_int_equal(units_starting(), ENGINE_UNITS_STARTING_MAX);
-        for (unsigned n = 0; n < 200 && units_starting() > 0; n++)
-                for (const Query *q = NULL; (q = engine_next(kit.engine, q));)
-                        if (q->unit == UNIT_STARTING) {
-                                kit_ready(&kit, q->id);
-                                break;
-                        }
-        for (const Query *q = NULL; (q = engine_next(kit.engine, q));)
-                assert_int_equal(q->unit, UNIT_READY);
-}
-
 static void fewer_units_after_a_reload_never_stop_the_head_of_the_queue(void **state) {
         Config c = kit_config();
 
@@ -337,7 +295,6 @@ int main(void) {
                 KIT_TEST(a_warm_unit_lost_ends_its_query),
                 KIT_TEST(a_canceled_start_ignores_the_late_unit),
                 KIT_TEST(no_more_units_exist_than_promised),
-                KIT_TEST(few_units_are_started_at_one_time_however_many_slots_there_are),
                 KIT_TEST(fewer_units_after_a_reload_never_stop_the_head_of_the_queue),
                 KIT_TEST(waiting_units_are_bounded_however_long_the_queue),
         };

@@ -427,6 +427,26 @@ def hundred_unlimited():
     many_leave_nothing(UNLIMITED, HUNDRED, each_in_turn)
 
 
+@test("PID 1 is asked to start no more than eight units at one time, however many slots there are")
+def starts_are_paced():
+    def starting():
+        listed = system("systemctl", "list-units", "--all", "--plain", "--no-legend", "--state=activating", "penstock-q*")
+        return len(listed.text.splitlines())
+
+    with configured(ConcurrencyQuota=40, InitialMemoryBytesQuotaPerQuery="8M", MaxMemoryBytes="640M", WarmUnits=0):
+        ctl("pause", user="root", cwd="/").expect(0)
+        try:
+            queries = [submit("--", "sleep", "1000") for _ in range(24)]
+        finally:
+            ctl("resume", user="root", cwd="/").expect(0)
+        most = 0
+        while any(state(q) != "executing" or not cgroups.is_populated(cgroups.engine_group(q)) for q in queries):
+            most = max(most, starting())
+        expect(0 < most <= 8, f"units that start at one time: {most}")
+        ctl("cancel", *map(str, queries)).expect(0)
+        ctl("done", *map(str, queries)).expect(0)
+
+
 @test("ten queries inside their initial quota run untouched while a neighbour eats the pool and fails")
 def untouched():
     with configured(

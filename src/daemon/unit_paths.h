@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* daemon/unit_paths: which of the caller's paths, and of its dependencies', a query's unit is given, and how. */
+#pragma once
+
+#include "daemon/entry.h"
+
+/* Zero-initialise. */
+typedef struct UnitPaths {
+        StrList read_write, bind, bind_read_only;
+        StrList requisite, after; /* units, in truth */
+} UnitPaths;
+
+void unit_paths_done(UnitPaths *p);
+
+/* All of @e, whose paths were looked at as the caller. Returns 0 or -ENOMEM. */
+int unit_paths_collect(const Entry *e, UnitPaths *ret);
+
+/* Can the unit be given what the caller named? Sets @error when not. */
+bool unit_path_is_usable(const Entry *e, const PathcheckResult *p, Error *error);
