@@ -19,6 +19,7 @@ struct SystemdTask {
         TaskDone on_done;
         void *userdata;
         bool answered; /* StartTransientUnit was, so the reference is ours */
+        bool stopping; /* it has ended when the job that stops it has */
         char job_result[32];
         char result[32];
         sd_event_source *timer;
@@ -129,6 +130,11 @@ void systemd_task_job_removed(SystemdLink *l, const char *unit, const char *resu
                 t = t->next;
         if (!t || t->job_result[0])
                 return;
+        if (t->stopping) {
+                if (strcmp(result, "canceled") != 0) /* that was the start, which the stop replaced */
+                        task_finish(t, "canceled", -1, NULL);
+                return;
+        }
         snprintf(t->job_result, sizeof(t->job_result), "%s", result);
         if (t->answered)
                 task_judge(t);
@@ -214,8 +220,21 @@ int systemd_task_start(SystemdLink *l, const TaskSpec *spec, TaskDone on_done, v
         return 0;
 }
 
+static void on_stop(SystemdLink *l, uint64_t number, void *data, sd_bus_message *reply) {
+        SystemdTask *t = task_find(l, number);
+
+        (void) data;
+        if (t && !systemd_reply_is_lost(reply) && systemd_reply_errno(reply) < 0) /* there is no such unit */
+                task_finish(t, "canceled", -1, NULL);
+}
+
 void systemd_task_stop(SystemdTask *t) {
-        call_by_name(t->link, t->number, "StopUnit", "replace"); /* behind the call that starts it */
+        char name[TASK_NAME_MAX];
+
+        t->stopping = true;
+        /* Behind the call that starts it. */
+        if (systemd_call_manager(t->link, "StopUnit", "ss", on_stop, t->number, task_name(t->number, name), "replace") < 0)
+                t->stopping = false; /* then it ends by itself, or by its time limit */
 }
 
 SystemdTask *systemd_task_abandon(SystemdTask *t) {

@@ -33,7 +33,7 @@ typedef void (*TaskDone)(const char *result, int status, const char *error_text,
 
 /* Returns 0 when queued, or -errno; then @on_done is never called. */
 int systemd_task_start(SystemdLink *l, const TaskSpec *spec, TaskDone on_done, void *userdata, SystemdTask **ret);
-/* Stop the unit; @on_done tells when it has ended. */
+/* Stop the unit; @on_done tells when no process of it is left. */
 void systemd_task_stop(SystemdTask *t);
 /* Nobody waits any more: the unit is stopped, @on_done not called. Takes NULL, returns NULL. */
 SystemdTask *systemd_task_abandon(SystemdTask *t);
