@@ -57,20 +57,31 @@ static Entry *find_waiting(Manager *m, const Check *c) {
         return NULL;
 }
 
+static void take_failed(const Dependency *d, int r, Error *ret_error) {
+        if (r == -E2BIG)
+                error_set(ret_error, ERROR_DEPENDENCY_FAILED,
+                          "dependency %s: EnvironmentFile=: with it the query's dependencies set more than 2048 variables or 4M",
+                          d->name);
+        else
+                error_set(ret_error, ERROR_INTERNAL, "out of memory");
+}
+
 /* Each answer may take entries away, so look for the next one anew. One that ends meanwhile finds n_waiting above 0, since
  * those that were told are not taken off it: the check is freed by its own end alone. */
 static void tell_all(Check *c, const Error *error) {
         Manager *m = c->manager;
-        Error no_memory = {};
         Entry *e;
 
-        error_set(&no_memory, ERROR_INTERNAL, "out of memory");
         while ((e = find_waiting(m, c))) {
+                const Dependency *d = &e->dependencies.v[e->next_dependency];
+                Error failure = *error;
+                int r = failure.code == ERROR_NONE ? entry_take_dependency(e, d, &c->environment) : 0;
+
                 e->check = NULL;
-                if (error->code != ERROR_NONE)
-                        answer(m, e, error);
-                else if (entry_take_dependency(e, &e->dependencies.v[e->next_dependency], &c->environment) < 0)
-                        answer(m, e, &no_memory);
+                if (r < 0)
+                        take_failed(d, r, &failure);
+                if (failure.code != ERROR_NONE)
+                        answer(m, e, &failure);
                 else {
                         e->next_dependency++;
                         check_next_dependency(m, e);
@@ -235,6 +246,7 @@ static void check_next_dependency(Manager *m, Entry *e) {
 
         for (; e->next_dependency < e->dependencies.n; e->next_dependency++) {
                 const Dependency *d = &e->dependencies.v[e->next_dependency];
+                int r = -ENOMEM;
 
                 if (dependency_needs_check(d)) {
                         e->check = check_of(m, d, e->dependencies_generation);
@@ -243,8 +255,10 @@ static void check_next_dependency(Manager *m, Entry *e) {
                                 return;
                         }
                 }
-                if (dependency_needs_check(d) || entry_take_dependency(e, d, &none) < 0) {
-                        error_set(&error, ERROR_INTERNAL, "out of memory");
+                if (!dependency_needs_check(d))
+                        r = entry_take_dependency(e, d, &none);
+                if (r < 0) {
+                        take_failed(d, r, &error);
                         break;
                 }
         }

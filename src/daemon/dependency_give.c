@@ -20,6 +20,18 @@ int entry_collect_dependencies(Entry *e, const Language *l, Error *ret_error) {
         return r;
 }
 
+/* What all of them set must fit into a launch record, beside what the caller sends. */
+#define VARIABLES_MAX 2048u
+#define VARIABLES_BYTES_MAX (4 * MIB)
+
+static bool variables_fit(const PairList *l) {
+        size_t bytes = 0;
+
+        for (size_t i = 0; i < l->n; i++)
+                bytes += strlen(l->v[i].key) + strlen(l->v[i].value) + 2;
+        return l->n <= VARIABLES_MAX && bytes <= VARIABLES_BYTES_MAX;
+}
+
 static int add_variable(Entry *e, const char *name, const char *value) {
         return pairlist_get(&e->dependency_environment, name) ? 0 : pairlist_set(&e->dependency_environment, name, value);
 }
@@ -49,7 +61,7 @@ int entry_take_dependency(Entry *e, const Dependency *d, const PairList *from_fi
         for (size_t i = 0; i < own.n && r == 0; i++)
                 r = add_variable(e, own.v[i].key, own.v[i].value);
         pairlist_done(&own);
-        return r;
+        return r == 0 && !variables_fit(&e->dependency_environment) ? -E2BIG : r;
 }
 
 const char *entry_credential_owner(const Entry *e, size_t i) {

@@ -310,6 +310,19 @@ def check_command_finds():
             expect(not re.search(r"^(alice|bob)$", "\n".join(seen), re.M), f"homes are hidden: {seen}")
 
 
+@test("more variables than a query can be given refuse it by name, before it takes a slot")
+def too_many_variables():
+    with place() as d:
+        for i in range(9):
+            with open(f"{d}/{i}.env", "w", encoding="ascii") as f:
+                f.writelines(f"V{i}_{k}=1\n" for k in range(256))
+        files = " ".join(f"{d}/{i}.env" for i in range(9))
+        with dependencies({"few": f"EnvironmentFile={d}/0.env", "many": f"EnvironmentFile={files}"}, ExecutorDependencies="few"):
+            run("--", "true").expect(0)
+        with dependencies({"few": f"EnvironmentFile={d}/0.env", "many": f"EnvironmentFile={files}"}, ExecutorDependencies="few many"):
+            run("--", "true").expect(125, "DependencyFailed", ["dependency many", "2048 variables"])
+
+
 @test("queries that come while a dependency is checked share the check, wait as created, and why names it")
 def check_is_shared():
     with place() as d:
