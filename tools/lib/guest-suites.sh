@@ -22,8 +22,22 @@ guests_prepare() {
         guest_pids=("$prepare_pid")
 }
 
+# In the short form each slow test runs in one of the guests, by the luck of a seed; in --long, and when a suite is asked
+# for, in all of them.
+guests_share() {
+        local i seed
+
+        guest_part=()
+        if [ -n "$long" ] || [ "$here" = 1 ] || [ ${#guest_words[@]} -gt 0 ] || [ ${#suites[@]} -lt 2 ]; then return; fi
+        seed=${PENSTOCK_TEST_SEED:-$((RANDOM * 32768 + RANDOM))}
+        for i in "${!suites[@]}"; do
+                guest_part[i]="--seed $seed --part $i/${#suites[@]}"
+        done
+        say "slow tests are shared between the guests by seed $seed (PENSTOCK_TEST_SEED)"
+}
+
 guests_run() {
-        local suite begin pid
+        local i suite begin pid
 
         if [ "$here" = 1 ]; then
                 guest_suite here
@@ -34,9 +48,11 @@ guests_run() {
         wait "$prepare_pid" || :
         progress '' "waited for the guests' trees and builds" "$begin"
         guest_pids=()
+        guests_share
         set -m # a process group each, so that cleanup() ends all of it
-        for suite in "${suites[@]}"; do
-                guest_suite "$suite" </dev/null &
+        for i in "${!suites[@]}"; do
+                suite=${suites[i]}
+                guest_suite "$suite" "${guest_part[i]:-}" </dev/null &
                 guest_pids+=($!)
         done
         set +m
@@ -47,9 +63,10 @@ guests_run() {
 }
 
 # One guest, or this host, from boot to its last line.
-guest_suite() { # SUITE|here
-        local suite=$1 begin r limit=$guest_limit log=$work/logs/guest-$1 command
+guest_suite() { # SUITE|here [WORDS]
+        local suite=$1 begin r limit=$guest_limit log=$work/logs/guest-$1 command part
 
+        read -r -a part <<<"${2:-}"
         if [ -n "$long" ]; then limit=$guest_limit_long; fi
         if [ "$suite" = here ]; then
                 command=(tests/guest/run)
@@ -60,7 +77,7 @@ guest_suite() { # SUITE|here
         now_ms begin
         r=0
         # Under set -e and pipefail a failing guest would end this shell before it is judged.
-        "${command[@]}" ${long:+--long} "${guest_words[@]}" 2>&1 </dev/null | tee "$log" | guest_show_lines "$suite" ||
+        "${command[@]}" ${long:+--long} "${part[@]}" "${guest_words[@]}" 2>&1 </dev/null | tee "$log" | guest_show_lines "$suite" ||
                 r=${PIPESTATUS[0]}
         guest_judge "$suite" "$log" "$r" "$begin"
 }

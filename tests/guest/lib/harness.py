@@ -31,10 +31,11 @@ class _TimeLimit(Exception):
 
 
 class Test:
-    def __init__(self, function, promise, long_only):
+    def __init__(self, function, promise, long_only, slow):
         self.function = function
         self.promise = promise
         self.long_only = long_only
+        self.slow = slow
         self.suite = function.__module__.rsplit(".", 1)[-1]
 
 
@@ -43,11 +44,12 @@ is_long = False
 rng = random.Random()
 
 
-def test(promise, long_only=False):
-    """Make a test of a function without arguments. PROMISE completes the sentence "Penstock promises: …"."""
+def test(promise, long_only=False, slow=False):
+    """Make a test of a function without arguments. PROMISE completes the sentence "Penstock promises: …". A SLOW one may be
+    left to another machine, see only_part()."""
 
     def register(function):
-        _tests.append(Test(function, promise, long_only))
+        _tests.append(Test(function, promise, long_only, slow))
         return function
 
     return register
@@ -158,6 +160,15 @@ def _run_one(one, clean_up):
         return "skip"
     print(f"ok - {name} {took}", flush=True)
     return "ok"
+
+
+def only_part(k, n, seed):
+    """Of the slow tests keep the K-th of N parts, drawn by SEED, so that N machines with one seed run each of them once."""
+    slow = [t for t in _tests if t.slow]
+    random.Random(seed).shuffle(slow)
+    mine = slow[k::n]
+    note(f"{len(mine)} of {len(slow)} slow tests: part {k} of {n}")
+    _tests[:] = [t for t in _tests if not t.slow or t in mine]
 
 
 def run_all(clean_up, long=False, match=None, seed=None):

@@ -259,7 +259,7 @@ def requires_race():
         run("--", "true").expect(0)
 
 
-@test("a check that fails, hangs, forks, allocates without bound or is missing ends its own query, named, and no other")
+@test("a check that fails, hangs, forks, allocates without bound or is missing ends its own query, named, and no other", slow=True)
 def check_command_fails():
     scripts = {
         "hogs": "import itertools\nx = [bytearray(1 << 20) for i in itertools.count()]\n",
@@ -323,7 +323,7 @@ def too_many_variables():
             run("--", "true").expect(125, "DependencyFailed", ["dependency many", "2048 variables"])
 
 
-@test("queries that come while a dependency is checked share the check, wait as created, and why names it")
+@test("queries that come while a dependency is checked share the check, wait as created, and why names it", slow=True)
 def check_is_shared():
     with place() as d:
         check = shell(f"echo x >>{d}/count; while ! test -e {d}/go; do sleep 0.1; done")
@@ -344,7 +344,7 @@ def check_is_shared():
             ctl("done", *map(str, ids)).expect(0)
 
 
-@test("who submits and cancels has no more checks run than may run at one time")
+@test("who submits and cancels has no more checks run than may run at one time", slow=True)
 def cancels_make_no_room():
     with place() as d:
         # It ignores what asks it to end, so each stop takes its time.
@@ -412,7 +412,7 @@ def union():
             expect_in("nothing", system("penstockctl", "config", "check", check=False).text, "what config check says")
 
 
-@test("the end of a query tells its dependencies, once, however it ended, and the last one first")
+@test("the end of a query tells its dependencies, once, however it ended, and the last one first", slow=True)
 def release():
     with place() as d:
         tell = shell(f'echo "$PENSTOCK_QUERY_ID $PENSTOCK_DEPENDENCY $PENSTOCK_QUERY_STATE $PENSTOCK_ERROR_NAME" >>{d}/told')

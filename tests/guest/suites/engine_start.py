@@ -306,7 +306,7 @@ def make_database(path):
     db.close()
 
 
-@test("the directory, the query's file and the database are found in a 0700 home and under /tmp, in every language that takes them")
+@test("the directory, the query's file and the database are found in a 0700 home and under /tmp, in every language that takes them", slow=True)
 def start_paths():
     for below in (home("alice"), "/tmp", "/var/tmp"):
         with directory(below=below) as d:

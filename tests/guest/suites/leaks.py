@@ -7,7 +7,7 @@ from lib.leftovers import counts_at_rest, expect_counts
 from lib.service import Running, run
 
 
-@test("200 short queries one after another leave no unit, group, descriptor, child, drop-in or directory behind")
+@test("200 short queries one after another leave no unit, group, descriptor, child, drop-in or directory behind", slow=True)
 def short_queries():
     n = harness.repeats(200, 2000)
     run("--", "true").expect(0)  # what is made once is made
@@ -19,7 +19,7 @@ def short_queries():
     note(f"after {n}: {expect_counts(before, f'the counts after {n} queries')}")
 
 
-@test("queries that are refused, canceled, timed out or killed for memory leave nothing behind either")
+@test("queries that are refused, canceled, timed out or killed for memory leave nothing behind either", slow=True)
 def rough_ends():
     run("--", "true").expect(0)
     before = counts_at_rest()

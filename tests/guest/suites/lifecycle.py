@@ -162,7 +162,7 @@ def listed(query_id):
     return query_id in [q["id"] for q in list_queries()]
 
 
-@test("cancel is legal in every state and twice, and a canceled query stays in the list until it is Done")
+@test("cancel is legal in every state and twice, and a canceled query stays in the list until it is Done", slow=True)
 def cancel_in_every_state():
     def act(name, q):
         wanted = Stage.ENDED.get(name, "canceled")
@@ -183,7 +183,7 @@ def cancel_in_every_state():
     in_every_state(act)
 
 
-@test("Done is legal in every state and twice, with the results read and unread, and returns the final statistics")
+@test("Done is legal in every state and twice, with the results read and unread, and returns the final statistics", slow=True)
 def done_in_every_state():
     def act(name, q):
         wanted = Stage.ENDED.get(name, "canceled")
@@ -202,7 +202,7 @@ def done_in_every_state():
     in_every_state(act)
 
 
-@test("closing the hold in every state cancels what lives and releases what has ended")
+@test("closing the hold in every state cancels what lives and releases what has ended", slow=True)
 def hold_in_every_state():
     def act(name, q):
         q.close("hold")
@@ -391,7 +391,7 @@ def sleeps_for_good(group):
     return any(" D " in (cgroups.read(f"/proc/{p}/stat") or "") for p in cgroups.pids(group))
 
 
-@test("a slot and its memory stay taken while a process sleeps where no signal wakes it, also when PID 1 gave its unit up")
+@test("a slot and its memory stay taken while a process sleeps where no signal wakes it, also when PID 1 gave its unit up", slow=True)
 def uninterruptible():
     directory = f"{home('alice')}/freezable"
     with freezable(directory) as (freeze, thaw), configured(ConcurrencyQuota=1, MaxMemoryBytes="1G", CancelGraceSec="1s"):

@@ -333,7 +333,7 @@ def promql(port, process, query):
     return float(found[0]["value"][1]) if len(found) == 1 else None
 
 
-@test("a real Prometheus scrapes the exporter: up is 1, and its API gives the counts")
+@test("a real Prometheus scrapes the exporter: up is 1, and its API gives the counts", slow=True)
 def scraped_by_prometheus():
     with exporter(), prometheus() as (port, process):
         wait_for(lambda: promql(port, process, "up") == 1, "Prometheus says that the exporter is up", 300)
@@ -403,7 +403,7 @@ def without_daemon():
         expect_equal(ask()[0], 200, "with penstockd again")
 
 
-@test("the exporter ends when nobody asks, and the next scrape starts it again")
+@test("the exporter ends when nobody asks, and the next scrape starts it again", slow=True)
 def ends_when_idle():
     with exporter():
         expect_equal(ask()[0], 200, "a scrape")

@@ -249,7 +249,7 @@ def durations():
     expect_equal(stats["compile_usec"], 0, "exec has no compile step")
 
 
-@test("a query that reclaims at its maximum has stall time, and one that fits has next to none")
+@test("a query that reclaims at its maximum has stall time, and one that fits has next to none", slow=True)
 def stalled():
     path = f"{home('alice')}/stall.bin"
     as_user("alice", lambda: write_file(path, 200 * MIB))
@@ -364,7 +364,7 @@ def switches(pid):
     return total
 
 
-@test("a profile costs nothing at rest: penstockd is not woken up while ten queries sleep")
+@test("a profile costs nothing at rest: penstockd is not woken up while ten queries sleep", slow=True)
 def at_rest():
     with configured(ConcurrencyQuota="10", InitialMemoryBytesQuotaPerQuery="32M"):
         ids = [submit("--", "sleep", "1000") for _ in range(10)]

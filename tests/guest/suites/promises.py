@@ -117,7 +117,7 @@ def provoke():
         yield "MemoryBudgetExhausted", run("--", "python3", "-c", "bytearray(300<<20)")
 
 
-@test("each error says what happened, in numbers, and which setting changes it")
+@test("each error says what happened, in numbers, and which setting changes it", slow=True)
 def errors_have_numbers():
     seen = set()
     for name, done in provoke():
@@ -158,7 +158,7 @@ Execute=echo {query}
 """
 
 
-@test("a compile command that crashes, hangs or allocates without bound fails only its own query")
+@test("a compile command that crashes, hangs or allocates without bound fails only its own query", slow=True)
 def hostile_compiles():
     pid = daemon_pid()
     neighbour = Gated("print('unharmed')")
@@ -192,7 +192,7 @@ def compiles_now():
     return sum(cgroups.is_populated(f"{g}/compile") for g in cgroups.unit_groups())
 
 
-@test("no more than CompileConcurrency compile at once, and why says what each query waits for")
+@test("no more than CompileConcurrency compile at once, and why says what each query waits for", slow=True)
 def compile_concurrency_and_why():
     gate = f"{home('alice')}/gate"
     with language("waits", WAITS), configured(CompileConcurrency=2, MaxMemoryBytes="512M", MemoryBytesQuotaPerQuery="448M", ConcurrencyQuota=2):
@@ -412,22 +412,22 @@ def each_in_turn(queries):
     done_without_reading(queries[1::2])
 
 
-@test("Cancel then Done for 100 queries at once with a limited quota leaves nothing")
+@test("Cancel then Done for 100 queries at once with a limited quota leaves nothing", slow=True)
 def hundred_canceled():
     many_leave_nothing(LIMITED, LIMITED["ConcurrencyQuota"], cancel_then_done)
 
 
-@test("Done without reading for 100 queries at once with a limited quota leaves nothing")
+@test("Done without reading for 100 queries at once with a limited quota leaves nothing", slow=True)
 def hundred_done():
     many_leave_nothing(LIMITED, LIMITED["ConcurrencyQuota"], done_without_reading)
 
 
-@test("Cancel then Done, and Done without reading, for 100 queries that execute at once with an unlimited quota leave nothing")
+@test("Cancel then Done, and Done without reading, for 100 queries that execute at once with an unlimited quota leave nothing", slow=True)
 def hundred_unlimited():
     many_leave_nothing(UNLIMITED, HUNDRED, each_in_turn)
 
 
-@test("PID 1 is asked to start no more than eight units at one time, however many slots there are")
+@test("PID 1 is asked to start no more than eight units at one time, however many slots there are", slow=True)
 def starts_are_paced():
     def starting():
         listed = system("systemctl", "list-units", "--all", "--plain", "--no-legend", "--state=activating", "penstock-q*")
@@ -447,7 +447,7 @@ def starts_are_paced():
         ctl("done", *map(str, queries)).expect(0)
 
 
-@test("ten queries inside their initial quota run untouched while a neighbour eats the pool and fails")
+@test("ten queries inside their initial quota run untouched while a neighbour eats the pool and fails", slow=True)
 def untouched():
     with configured(
         ConcurrencyQuota=11, InitialMemoryBytesQuotaPerQuery="32M", MaxMemoryBytes="600M", MemoryBytesQuotaPerQuery="600M",
@@ -483,7 +483,7 @@ def fail_policy():
         expect_equal(holder.wait().expect(0).text, "got\ndone\n", "the output of who was there first")
 
 
-@test("memory given on top comes back whole at the end, whatever the end is")
+@test("memory given on top comes back whole at the end, whatever the end is", slow=True)
 def memory_comes_back():
     wait_until_whole()  # a larger budget is in force a moment after the reload that brought it
     used = idle_bytes()
@@ -545,7 +545,7 @@ int main(int argc, char **argv) {
 """
 
 
-@test("a hundred queries growing at once never push the promised sum past the budget at any instant")
+@test("a hundred queries growing at once never push the promised sum past the budget at any instant", slow=True)
 def storm_of_a_hundred():
     directory = tempfile.mkdtemp(prefix="storm.", dir="/var/lib")
     os.chmod(directory, 0o755)
@@ -655,7 +655,7 @@ print(len(kept))
 """
 
 
-@test("what the host's own OOM killer ends is ExecutionFailed with the verdict host")
+@test("what the host's own OOM killer ends is ExecutionFailed with the verdict host", slow=True)
 def ended_by_the_host():
     q = Gated("b=bytearray(500<<20); print('grown', flush=True); sys.stdin.readline(); print('spared')")
     q.go()
