@@ -42,7 +42,7 @@ typedef struct Error {
 int error_set(Error *e, ErrorCode code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* The same for an @e that is there and whose own content does not matter. */
-void error_set_va(Error *e, ErrorCode code, const char *format, va_list ap) __attribute__((format(printf, 3, 0)));
+void error_set_va(Error *e, ErrorCode code, const char *format, va_list ap) __attribute__((format(printf, 3, 0), nonnull));
 
 /* The short name ("QueueTimeout"); NULL for ERROR_NONE. */
 const char *error_name(ErrorCode code);
