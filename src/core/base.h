@@ -78,6 +78,7 @@ typedef struct PairList {
 } PairList;
 
 int pairlist_set(PairList *l, const char *key, const char *value); /* 0 or -ENOMEM; then unchanged */
+int pairlist_merge(PairList *to, const PairList *from); /* set each of @from; 0 or -ENOMEM, when some are not set */
 const char *pairlist_get(const PairList *l, const char *key);      /* NULL when absent */
 void pairlist_remove(PairList *l, const char *key);                /* does nothing when absent */
 void pairlist_done(PairList *l);

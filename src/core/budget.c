@@ -8,10 +8,6 @@ static uint64_t above(uint64_t bytes, uint64_t limit) {
         return bytes > limit ? bytes - limit : 0;
 }
 
-static uint64_t add(uint64_t a, uint64_t b) {
-        return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 static uint64_t reserved(const Budget *b) {
         /* Slots may have been lowered below what runs: what runs counts. Unlimited slots reserve nothing ahead. */
         uint64_t n = b->slots == UINT64_MAX ? b->n_leases : MAX(b->slots, b->n_leases);
@@ -23,8 +19,8 @@ static uint64_t reserved(const Budget *b) {
 static void recount(Budget *b) {
         b->on_top_bytes = b->leased_bytes = 0;
         for (const Lease *l = b->leases; l; l = l->next) {
-                b->on_top_bytes = add(b->on_top_bytes, above(l->bytes, b->slot_bytes));
-                b->leased_bytes = add(b->leased_bytes, l->bytes);
+                b->on_top_bytes = add_saturating(b->on_top_bytes, above(l->bytes, b->slot_bytes));
+                b->leased_bytes = add_saturating(b->leased_bytes, l->bytes);
         }
 }
 
@@ -40,7 +36,7 @@ void budget_configure(Budget *b, uint64_t total_bytes, uint64_t slots, uint64_t 
 }
 
 uint64_t budget_held_bytes(const Budget *b) {
-        return add(add(reserved(b), b->on_top_bytes), b->leftover_bytes);
+        return add_saturating(add_saturating(reserved(b), b->on_top_bytes), b->leftover_bytes);
 }
 
 uint64_t budget_unused_bytes(const Budget *b) {
@@ -66,12 +62,12 @@ uint64_t budget_leased_bytes(const Budget *b) {
 /* How much a lease of @bytes may grow. The pool alone would do while the figures stay; after a reload a larger slot
  * must not be a way past the total, and leftovers beyond the pool hold back the slots themselves. */
 static uint64_t growth_of(const Budget *b, uint64_t bytes) {
-        uint64_t room = above(b->total_bytes, add(b->leased_bytes, b->leftover_bytes));
+        uint64_t room = above(b->total_bytes, add_saturating(b->leased_bytes, b->leftover_bytes));
         uint64_t slot_rest = above(b->slot_bytes, bytes);
 
         if (b->total_bytes == SIZE_INFINITY)
                 return SIZE_INFINITY;
-        return MIN(add(budget_unused_bytes(b), slot_rest), room);
+        return MIN(add_saturating(budget_unused_bytes(b), slot_rest), room);
 }
 
 uint64_t budget_growth_bytes(const Budget *b, const Lease *l) {
@@ -82,7 +78,7 @@ bool lease_end_helps(const Lease *l) {
         const Budget *b = l->owner;
 
         return l->bytes > b->slot_bytes || b->n_leases > b->slots ||
-               add(b->leased_bytes, b->leftover_bytes) > b->total_bytes;
+               add_saturating(b->leased_bytes, b->leftover_bytes) > b->total_bytes;
 }
 
 int lease_open(Budget *b, Lease *l, uint64_t bytes) {

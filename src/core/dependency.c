@@ -287,14 +287,6 @@ void dependency_list_done(DependencyList *l) {
         *l = (DependencyList) {};
 }
 
-static int pairs_copy(const PairList *l, PairList *ret) {
-        int r = 0;
-
-        for (size_t i = 0; i < l->n && r == 0; i++)
-                r = pairlist_set(ret, l->v[i].key, l->v[i].value);
-        return r;
-}
-
 int dependency_list_add(DependencyList *l, const Dependency *d) {
         Dependency *to;
         int r;
@@ -308,8 +300,8 @@ int dependency_list_add(DependencyList *l, const Dependency *d) {
         to->check_timeout_usec = d->check_timeout_usec;
         if (d->user && !(to->user = strdup(d->user)))
                 r = -ENOMEM;
-        if (r < 0 || (r = pairs_copy(&d->environment, &to->environment)) < 0 ||
-            (r = pairs_copy(&d->credentials, &to->credentials)) < 0 ||
+        if (r < 0 || (r = pairlist_merge(&to->environment, &d->environment)) < 0 ||
+            (r = pairlist_merge(&to->credentials, &d->credentials)) < 0 ||
             (r = strlist_copy(&d->environment_files, &to->environment_files)) < 0 ||
             (r = strlist_copy(&d->bind_paths, &to->bind_paths)) < 0 ||
             (r = strlist_copy(&d->bind_read_only_paths, &to->bind_read_only_paths)) < 0 ||

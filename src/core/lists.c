@@ -89,6 +89,14 @@ int pairlist_set(PairList *l, const char *key, const char *value) {
         return 0;
 }
 
+int pairlist_merge(PairList *to, const PairList *from) {
+        int r = 0;
+
+        for (size_t i = 0; i < from->n && r == 0; i++)
+                r = pairlist_set(to, from->v[i].key, from->v[i].value);
+        return r;
+}
+
 const char *pairlist_get(const PairList *l, const char *key) {
         size_t i = pairlist_find(l, key);
 

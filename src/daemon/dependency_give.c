@@ -50,12 +50,10 @@ static int take_credential(Entry *e, const char *name, const char *file) {
 /* The strongest first, since what is there stays. */
 int entry_take_dependency(Entry *e, const Dependency *d, const PairList *from_files) {
         PairList own = {};
-        int r = 0;
+        int r = pairlist_merge(&own, &d->environment);
 
-        for (size_t i = 0; i < d->environment.n && r == 0; i++)
-                r = pairlist_set(&own, d->environment.v[i].key, d->environment.v[i].value);
-        for (size_t i = 0; i < from_files->n && r == 0; i++)
-                r = pairlist_set(&own, from_files->v[i].key, from_files->v[i].value);
+        if (r == 0)
+                r = pairlist_merge(&own, from_files);
         for (size_t i = 0; i < d->credentials.n && r == 0; i++)
                 r = take_credential(e, d->credentials.v[i].key, d->credentials.v[i].value);
         for (size_t i = 0; i < own.n && r == 0; i++)

@@ -19,21 +19,20 @@
 /* The whole environment: what the caller sent, what the language adds where the caller is silent, TMPDIR, which only
  * the unit knows, and what dependencies set, whatever the others say. */
 static int make_environment(const Entry *e, const LanguageCommand *c, bool own_path, StrList *ret) {
-        const PairList *caller = &e->record.request.environment;
         PairList all = {};
         char *text = NULL;
         int r = pairlist_set(&all, "PATH", DEFAULT_PATH);
 
         if (r >= 0)
                 r = pairlist_set(&all, "TMPDIR", entry_tmpdir(e->tmp));
-        for (size_t i = 0; i < c->environment.n && r >= 0; i++)
-                r = pairlist_set(&all, c->environment.v[i].key, c->environment.v[i].value);
-        for (size_t i = 0; i < caller->n && r >= 0; i++)
-                r = pairlist_set(&all, caller->v[i].key, caller->v[i].value);
+        if (r >= 0)
+                r = pairlist_merge(&all, &c->environment);
+        if (r >= 0)
+                r = pairlist_merge(&all, &e->record.request.environment);
         if (own_path && r >= 0) /* the compile check is ours: not whatever the caller has of that name */
                 r = pairlist_set(&all, "PATH", DEFAULT_PATH);
-        for (size_t i = 0; i < e->dependency_environment.n && r >= 0; i++)
-                r = pairlist_set(&all, e->dependency_environment.v[i].key, e->dependency_environment.v[i].value);
+        if (r >= 0)
+                r = pairlist_merge(&all, &e->dependency_environment);
         for (size_t i = 0; i < all.n && r >= 0; i++) {
                 if (asprintf(&text, "%s=%s", all.v[i].key, all.v[i].value) < 0)
                         r = -ENOMEM;

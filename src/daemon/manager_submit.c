@@ -126,9 +126,7 @@ static int take_language(Entry *e, const Language *l, Error *ret_error) {
         e->network = l->network;
         e->tmp = l->tmp;
         e->thp_disable = !l->transparent_huge_pages;
-        for (size_t i = 0; i < l->unit_properties.n && k >= 0; i++)
-                k = pairlist_set(&e->unit_properties, l->unit_properties.v[i].key, l->unit_properties.v[i].value);
-        return k;
+        return pairlist_merge(&e->unit_properties, &l->unit_properties);
 }
 
 static int on_hold(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
