@@ -73,11 +73,16 @@ static void start_now(Manager *m, Entry *e) {
 
 /* The first that waits, while there is room. One that can't be asked for fails here and takes no place. */
 static void start_waiting(Manager *m) {
-        for (size_t i = 0; i < m->n_entries && m->n_units_starting < UNITS_STARTING_MAX; i++)
-                if (m->entries[i]->start_waits) {
-                        m->entries[i]->start_waits = false;
-                        start_now(m, m->entries[i]);
-                }
+        while (m->n_units_starting < UNITS_STARTING_MAX) {
+                size_t i = 0; /* anew: a failure is told to the engine, and entries may leave over it */
+
+                while (i < m->n_entries && !m->entries[i]->start_waits)
+                        i++;
+                if (i == m->n_entries)
+                        return;
+                m->entries[i]->start_waits = false;
+                start_now(m, m->entries[i]);
+        }
 }
 
 void manager_start_settled(Manager *m, Entry *e) {
