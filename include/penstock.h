@@ -53,6 +53,10 @@ PenstockClient *penstock_client_free(PenstockClient *c);
  * handler. Returns 0, -EBUSY if an event loop was attached before, or another -errno. */
 int penstock_client_attach_event(PenstockClient *c, struct sd_event *event);
 
+/* Let polkit ask the user to authenticate, when a call needs what he may not do by himself: true or false (the default). A call that
+ * may need that, such as penstock_client_pause(), then waits for up to three minutes. */
+void penstock_client_set_interactive(PenstockClient *c, bool interactive);
+
 /* All properties of the Controller: counts per state, used_memory_bytes, unused_memory_bytes, languages (pairs), and
  * the configuration under its own names in snake case. Free with penstock_info_free(). */
 int penstock_client_status(PenstockClient *c, PenstockInfo **ret, PenstockError *ret_error);
@@ -104,7 +108,7 @@ int penstock_request_set_working_directory(PenstockRequest *r, const char *path)
 /* The quota to start with, and the most it may get, in bytes. Unset: as configured; 0 is refused on submission. */
 int penstock_request_set_memory_initial(PenstockRequest *r, uint64_t bytes);
 int penstock_request_set_memory_max(PenstockRequest *r, uint64_t bytes);
-/* Higher goes first; the default is 0, and above it is for root. */
+/* Higher goes first; the default is 0, and above it is for root and whom polkit lets. */
 int penstock_request_set_priority(PenstockRequest *r, int32_t priority);
 /* 0: none. Unset: as configured. @usec counts from the start of execution, without frozen time. */
 int penstock_request_set_timeout(PenstockRequest *r, uint64_t usec);

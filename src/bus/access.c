@@ -57,6 +57,13 @@ int access_check_user(const Caller *c, Error *ret_error) {
                          c->uid);
 }
 
+int access_check_priority(const Caller *c, int32_t priority, Error *ret_error) {
+        if (c->uid == 0 || priority <= 0)
+                return 0;
+        return error_set(ret_error, ERROR_PERMISSION_DENIED, "priority %d: above 0 is for root, not for uid %u", priority,
+                         c->uid);
+}
+
 int access_check_target(const Config *config, uint32_t uid, Error *ret_error) {
         if (uid != 0 || config->allow_root_queries)
                 return 0;

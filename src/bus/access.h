@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bus/access: who may do what. Decides on what it is given; asks nobody and blocks on nothing. The table is in
- * docs/dbus.md. */
+/* bus/access: who may do what by himself. Decides on what it is given; asks nobody and blocks on nothing. Whom polkit may let beside
+ * them is bus/permission's. The table is in docs/dbus.md. */
 #pragma once
 
 #include "core/config.h"
@@ -25,6 +25,8 @@ typedef struct AccessPolicy {
 
 /* May @c submit queries? Root and members of the group. */
 int access_check_submit(const AccessPolicy *p, const Caller *c, Error *ret_error);
+/* May @c ask for @priority? Above 0 root. */
+int access_check_priority(const Caller *c, int32_t priority, Error *ret_error);
 /* May @c name another user to run as? Root. */
 int access_check_user(const Caller *c, Error *ret_error);
 /* May a query run as @uid? Not as root, unless AllowRootQueries=yes. */

@@ -16,6 +16,8 @@ struct Call {
         size_t bytes;
         void *work;
         void (*work_free)(void *work);
+        void *wait;
+        void (*wait_free)(void *wait);
 };
 
 struct Sender {
@@ -49,7 +51,15 @@ int calls_new(BusServer *server, sd_bus *bus, CallerAsk ask, Calls **ret) {
         return 0;
 }
 
+void call_set_wait(Call *c, void *wait, void (*wait_free)(void *wait)) {
+        if (c->wait_free)
+                c->wait_free(c->wait);
+        c->wait = wait;
+        c->wait_free = wait_free;
+}
+
 static void call_free(Call *c) {
+        call_set_wait(c, NULL, NULL);
         if (c->work_free)
                 c->work_free(c->work);
         sd_bus_message_unref(c->message);
@@ -118,9 +128,37 @@ static void sender_refuse(Sender *s, int r) {
         sender_free(s);
 }
 
+/* May the user of @s, who is known, have @n more calls with @bytes? */
+static int check_user(const Calls *c, const Sender *s, size_t n, size_t bytes, Error *e) {
+        if (s->caller.uid == 0)
+                return 0;
+        for (const Sender *other = c->senders; other; other = other->next)
+                if (other != s && other->known && other->caller.uid == s->caller.uid) {
+                        n += other->n;
+                        bytes += other->bytes;
+                }
+        n += s->n;
+        bytes += s->bytes;
+        if (n <= CALLS_PER_USER_MAX && bytes <= CALLS_PER_USER_BYTES_MAX)
+                return 0;
+        return error_set(e, ERROR_QUEUE_LENGTH_EXCEEDED,
+                         "calls of other connections of uid %u wait for an answer; wait for some of them first",
+                         s->caller.uid);
+}
+
+/* It is known now who sends this, and that his other connections have enough of our time. */
+static void sender_turn_away(Sender *s, const Error *e) {
+        while (s->first) {
+                (void) reply_error(s->first->message, e);
+                sender_pop(s);
+        }
+        sender_free(s);
+}
+
 static void on_caller(int r, const Caller *caller, void *userdata) {
         Sender *s = userdata;
         Calls *c = s->calls;
+        Error error = {};
 
         s->asking = false;
         s->slot = sd_bus_slot_unref(s->slot);
@@ -129,6 +167,8 @@ static void on_caller(int r, const Caller *caller, void *userdata) {
                 r = caller_copy(caller, &s->caller);
         if (r < 0)
                 sender_refuse(s, r);
+        else if (check_user(c, s, 0, 0, &error) < 0)
+                sender_turn_away(s, &error);
         else {
                 s->known = true;
                 sender_run(s);
@@ -190,7 +230,7 @@ static int check_bounds(const Calls *c, const Sender *s, size_t bytes, Error *e)
         if ((s && s->bytes + bytes > CALLS_PER_SENDER_BYTES_MAX) || (c->n > 0 && c->bytes + bytes > CALLS_BYTES_MAX))
                 return error_set(e, ERROR_QUEUE_LENGTH_EXCEEDED,
                                  "%zu bytes of requests wait to be looked at; wait for some answers first", c->bytes);
-        return 0;
+        return s && s->known ? check_user(c, s, 1, bytes, e) : 0;
 }
 
 int calls_add(Calls *c, sd_bus_message *m, size_t bytes, CallHandler handler) {
@@ -236,6 +276,10 @@ void call_set_work(Call *c, void *work, void (*work_free)(void *work)) {
 
 void *call_work(const Call *c) {
         return c->work;
+}
+
+const Caller *call_caller(const Call *c) {
+        return &c->sender->caller;
 }
 
 void call_finish(Call *c) {

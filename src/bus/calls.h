@@ -20,6 +20,9 @@ typedef struct BusServer BusServer;
 /* A request takes 7 MiB at most (core/request.h), and most are under 1 KiB. */
 #define CALLS_PER_SENDER_BYTES_MAX (16 * MIB)
 #define CALLS_BYTES_MAX (64 * MIB)
+/* A user has 256 connections, and calls behind one that waits for polkit wait as long as he likes: so he gets half of all. */
+#define CALLS_PER_USER_MAX (CALLS_MAX / 2)
+#define CALLS_PER_USER_BYTES_MAX (CALLS_BYTES_MAX / 2)
 /* Of the bus daemon's 128 unanswered calls a connection; PID 1 must be told things over the same one. */
 #define CALLS_ASKING_MAX 32u
 
@@ -48,6 +51,9 @@ sd_bus_message *call_message(const Call *c);
 /* The work of a call that goes on: freed with it. */
 void call_set_work(Call *c, void *work, void (*work_free)(void *work));
 void *call_work(const Call *c);
+/* What a call waits for: freed with it, or when it is set anew. */
+void call_set_wait(Call *c, void *wait, void (*wait_free)(void *wait));
+const Caller *call_caller(const Call *c); /* of a call whose handler was called */
 void call_finish(Call *c); /* answered; @c is gone */
 
 /* Count what the message at hand holds, in bytes and with a price for each value, without copying any of it; stops

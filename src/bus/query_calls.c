@@ -61,14 +61,34 @@ static int method_of_query(sd_bus_message *m, BusServer *s, Ended ended, CallHan
         return calls_add(s->calls, m, 0, handler);
 }
 
-static CallProgress run_cancel(BusServer *s, Call *c, const Caller *caller) {
-        const Query *q = query_of_call(s, c, caller, "Cancel", ENDED_ALSO_DONE);
+/* What polkit may let others than the owner and root do. The query may be gone by the time of @resume. */
+static CallProgress manage_then(BusServer *s, Call *c, const Caller *caller, const char *method, CallHandler resume) {
+        const Query *q = query_of_message(s, call_message(c), ENDED_ALSO_DONE);
+        char query[32], owner[32];
+        Demand demand = { .action = POLKIT_MANAGE_QUERIES, .query = query, .owner = owner };
 
+        if (!q)
+                return CALL_ANSWERED;
+        if (access_check_query(caller, q, method, &demand.refusal) == 0)
+                return resume(s, c, caller);
+        snprintf(query, sizeof(query), "%llu", (unsigned long long) q->id);
+        snprintf(owner, sizeof(owner), "%u", q->spec.uid);
+        return permission_then(s, c, caller, &demand, resume);
+}
+
+static CallProgress do_cancel(BusServer *s, Call *c, const Caller *caller) {
+        const Query *q = query_of_message(s, call_message(c), ENDED_ALSO_DONE);
+
+        (void) caller;
         if (q) {
                 manager_feed(s->manager, &(Event) { .type = EVENT_CANCEL, .query_id = q->id });
-                (void) sd_bus_reply_method_return(call_message(c), NULL);
+                (void) reply_empty(call_message(c));
         }
         return CALL_ANSWERED;
+}
+
+static CallProgress run_cancel(BusServer *s, Call *c, const Caller *caller) {
+        return manage_then(s, c, caller, "Cancel", do_cancel);
 }
 
 int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
@@ -89,28 +109,36 @@ int send_statistics(BusServer *s, sd_bus_message *reply, const Query *q, StderrT
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
-static void reply_statistics(BusServer *s, sd_bus_message *m, const Query *q) {
+static StderrTail tail_for(const Caller *caller, const Query *q) {
+        return access_check_query(caller, q, "", NULL) == 0 ? STDERR_TAIL_SHOWN : STDERR_TAIL_HIDDEN;
+}
+
+static void reply_statistics(BusServer *s, sd_bus_message *m, const Query *q, StderrTail tail) {
         sd_bus_message *reply = NULL;
         int r = sd_bus_message_new_method_return(m, &reply);
 
         if (r >= 0)
-                r = send_statistics(s, reply, q, STDERR_TAIL_SHOWN);
+                r = send_statistics(s, reply, q, tail);
         if (r < 0)
                 (void) reply_errno(m, r, "report the statistics");
         sd_bus_message_unref(reply);
 }
 
-static CallProgress run_done(BusServer *s, Call *c, const Caller *caller) {
-        const Query *q = query_of_call(s, c, caller, "Done", ENDED_ALSO_DONE);
+static CallProgress do_done(BusServer *s, Call *c, const Caller *caller) {
+        const Query *q = query_of_message(s, call_message(c), ENDED_ALSO_DONE);
 
         if (!q)
                 return CALL_ANSWERED;
         if (engine_is_tombstone(manager_engine(s->manager), q->id))
-                reply_statistics(s, call_message(c), q);
-        else if (waiting_add_done(s, call_message(c), q->id, STDERR_TAIL_SHOWN) > 0)
+                reply_statistics(s, call_message(c), q, tail_for(caller, q));
+        else if (waiting_add_done(s, call_message(c), q->id, tail_for(caller, q)) > 0)
                 /* perhaps answered at once, from within */
                 manager_feed(s->manager, &(Event) { .type = EVENT_DONE, .query_id = q->id });
         return CALL_ANSWERED;
+}
+
+static CallProgress run_done(BusServer *s, Call *c, const Caller *caller) {
+        return manage_then(s, c, caller, "Done", do_done);
 }
 
 int method_done(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
@@ -158,7 +186,7 @@ static CallProgress run_results(BusServer *s, Call *c, const Caller *caller) {
                 (void) reply_failure(call_message(c), fd, &error, "open the results");
                 return CALL_ANSWERED;
         }
-        (void) sd_bus_reply_method_return(call_message(c), "h", fd);
+        (void) reply_fd(call_message(c), fd);
         close(fd);
         return CALL_ANSWERED;
 }
@@ -172,7 +200,7 @@ static CallProgress run_statistics(BusServer *s, Call *c, const Caller *caller) 
         const Query *q = query_of_call(s, c, caller, "Statistics", ENDED_ALSO_DONE);
 
         if (q)
-                reply_statistics(s, call_message(c), q);
+                reply_statistics(s, call_message(c), q, STDERR_TAIL_SHOWN);
         return CALL_ANSWERED;
 }
 
@@ -194,7 +222,7 @@ static CallProgress run_profiler_results(BusServer *s, Call *c, const Caller *ca
                 (void) reply_errno(call_message(c), fd, "write the timeline");
                 return CALL_ANSWERED;
         }
-        (void) sd_bus_reply_method_return(call_message(c), "h", fd);
+        (void) reply_fd(call_message(c), fd);
         close(fd);
         return CALL_ANSWERED;
 }
@@ -229,9 +257,7 @@ static CallProgress run_describe(BusServer *s, Call *c, const Caller *caller) {
         const Query *q = query_of_message(s, call_message(c), ENDED_ALSO_DONE);
 
         if (q)
-                (void) reply_description(s, call_message(c), q,
-                                         access_check_query(caller, q, "Describe", NULL) == 0 ? STDERR_TAIL_SHOWN
-                                                                                              : STDERR_TAIL_HIDDEN);
+                (void) reply_description(s, call_message(c), q, tail_for(caller, q));
         return CALL_ANSWERED;
 }
 

@@ -17,3 +17,15 @@ int reply_errno(sd_bus_message *m, int r, const char *what) {
 int reply_failure(sd_bus_message *m, int r, const Error *error, const char *what) {
         return error->code != ERROR_NONE ? reply_error(m, error) : reply_errno(m, r, what);
 }
+
+int reply_empty(sd_bus_message *m) {
+        int r = sd_bus_reply_method_return(m, NULL);
+
+        return r < 0 ? reply_errno(m, r, "answer, though it was done") : r;
+}
+
+int reply_fd(sd_bus_message *m, int fd) {
+        int r = sd_bus_reply_method_return(m, "h", fd);
+
+        return r < 0 ? reply_errno(m, r, "hand the descriptor over") : r;
+}

@@ -3,11 +3,12 @@
 
 #include <errno.h>
 
-static void on_signal(ManagerSignal what, uint64_t query_id, void *userdata) {
+static int on_signal(ManagerSignal what, uint64_t query_id, void *userdata) {
         BusServer *s = userdata;
+        int r = 0;
 
         if (!s->manager)
-                return;
+                return 0;
         /* The engine finishes its step before the manager performs what came of it: a query may already be a
          * tombstone when its last change of state is told. */
         s->shown_id = query_id;
@@ -16,7 +17,7 @@ static void on_signal(ManagerSignal what, uint64_t query_id, void *userdata) {
                 (void) signal_object_added(s, query_id);
                 (void) signal_query_new(s, query_id);
                 break;
-        case MANAGER_QUERY_STATE: (void) signal_query_state(s, query_id); break;
+        case MANAGER_QUERY_STATE: r = signal_query_state(s, query_id); break;
         case MANAGER_QUERY_REMOVED:
                 (void) signal_object_removed(s, query_id);
                 (void) signal_query_removed(s, query_id);
@@ -24,6 +25,7 @@ static void on_signal(ManagerSignal what, uint64_t query_id, void *userdata) {
                 break;
         }
         s->shown_id = 0;
+        return r;
 }
 
 static void on_shutdown_done(const Error *error, void *userdata) {
@@ -75,7 +77,9 @@ static void detach(BusServer *s) {
         s->enumerator_slot = sd_bus_slot_unref(s->enumerator_slot);
         s->object_manager_slot = sd_bus_slot_unref(s->object_manager_slot);
         s->filter_slot = sd_bus_slot_unref(s->filter_slot);
+        s->backlog_slot = sd_bus_slot_unref(s->backlog_slot);
         s->calls = calls_free(s->calls);
+        s->polkit = polkit_free(s->polkit);
         waiting_drop_all(s);
         s->manager = NULL;
 }
@@ -85,7 +89,11 @@ static int attach(BusServer *s, Manager *m) {
 
         s->manager = m;
         if (r >= 0)
+                r = polkit_new(s->bus, &s->polkit);
+        if (r >= 0)
                 r = sd_bus_add_filter(s->bus, &s->filter_slot, filter_wrong_type, s);
+        if (r >= 0)
+                r = sd_bus_add_filter(s->bus, &s->backlog_slot, filter_backlog, s);
         if (r >= 0)
                 r = sd_bus_add_object_manager(s->bus, &s->object_manager_slot, CONTROLLER_PATH);
         if (r >= 0)

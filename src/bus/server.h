@@ -5,6 +5,7 @@
 #include "bus/bus.h"
 #include "bus/calls.h"
 #include "bus/lookup.h"
+#include "bus/permission.h"
 #include "bus/reply.h"
 #include "bus/statistics.h"
 
@@ -19,14 +20,28 @@
 #define WAITING_MAX 4096u
 #define SHUTDOWN_WAITING_MAX 64u
 
+/* Answers that the bus has not taken yet, of one connection and in all. */
+#define BACKLOG_PER_SENDER_MAX 8u
+#define BACKLOG_MAX 64u
+#define BACKLOG_NAME_MAX 32
+
 typedef struct Waiting Waiting;
+
+typedef struct Backlog {
+        unsigned n;
+        struct {
+                char name[BACKLOG_NAME_MAX];
+                unsigned n;
+        } senders[BACKLOG_MAX];
+} Backlog;
 
 /* A call that is answered when something has come to pass. */
 struct Waiting {
         Waiting *next;
         uint64_t query_id;
         StderrTail tail;
-        sd_bus_message *message; /* of Shutdown: the call. Of Done: the reply that is to be filled in */
+        sd_bus_message *message; /* of Shutdown: the call. Of Done: the reply that is to be filled in … */
+        sd_bus_message *failure; /* … and what is said when it can't be */
 };
 
 struct BusServer {
@@ -37,12 +52,14 @@ struct BusServer {
         UserLookup lookup_user;
         AccessPolicy policy;
         Lookup *group_lookup; /* under way after a reload */
+        Polkit *polkit;
         Calls *calls;
         Waiting *done_waiting, *shutdown_waiting;
         size_t n_done_waiting, n_shutdown_waiting;
         uint64_t shown_id; /* a signal tells of it: it must be found even if the engine has moved on to its tombstone
                             */
-        sd_bus_slot *controller_slot, *query_slot, *enumerator_slot, *object_manager_slot, *filter_slot;
+        Backlog backlog;
+        sd_bus_slot *controller_slot, *query_slot, *enumerator_slot, *object_manager_slot, *filter_slot, *backlog_slot;
 };
 
 /* bus/caller.c: by the bus daemon. */
@@ -100,6 +117,10 @@ int signal_query_removed(BusServer *s, uint64_t id);
 int signal_query_state(BusServer *s, uint64_t id);
 int signal_object_added(BusServer *s, uint64_t id);
 int signal_object_removed(BusServer *s, uint64_t id);
+
+/* bus/backlog.c: a filter that refuses to make more of the answers that may be large while @n_queued messages wait for the bus. */
+int filter_backlog(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int backlog_check(Backlog *b, size_t n_queued, const char *sender, Error *ret_error);
 
 /* bus/wrong_type.c: a filter that answers a call with the wrong signature with InvalidArgument. */
 int filter_wrong_type(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

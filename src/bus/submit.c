@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Query: from a message to an admitted query. Who sends it is found out first, then the request is read, then the
- * name of another user is looked up, if root gave one. */
+/* Query: from a message to an admitted query. Who sends it is found out first, and whether he may; then the request is
+ * read, and the name of another user is looked up, if root gave one, or polkit is asked about a priority. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ typedef struct Submission {
         Request request;
         SubmitFds fds;
         Caller caller;
+        bool may_have_priority; /* above 0 */
 } Submission;
 
 static void submission_free(void *p) {
@@ -84,7 +86,7 @@ static void submit(Submission *u, const Caller *runs_as) {
                 refuse_early(s, m, &u->caller, r, &error);
                 return;
         }
-        r = manager_submit(s->manager, &u->request, &u->fds, u->caller.uid == 0, &submitted, &error);
+        r = manager_submit(s->manager, &u->request, &u->fds, u->may_have_priority, &submitted, &error);
         if (r < 0)
                 refuse(s, m, &u->caller, r, &error);
         else
@@ -111,11 +113,9 @@ static void on_user(int r, const Caller *found, void *userdata) {
 }
 
 /* Read and check; what is refused here never came near the engine. */
-static int read_request(BusServer *s, Submission *u, Error *error) {
-        int r = access_check_submit(&s->policy, &u->caller, error);
+static int read_request(Submission *u, Error *error) {
+        int r = request_decode(call_message(u->call), &u->request, &u->fds, error);
 
-        if (r >= 0)
-                r = request_decode(call_message(u->call), &u->request, &u->fds, error);
         if (r == -EBADMSG && error->code == ERROR_NONE)
                 r = error_set(error, ERROR_INVALID_ARGUMENT, "the message is malformed: a descriptor is missing");
         if (r >= 0)
@@ -125,18 +125,41 @@ static int read_request(BusServer *s, Submission *u, Error *error) {
         return r;
 }
 
-static CallProgress run_query(BusServer *s, Call *c, const Caller *caller) {
+static void refuse_call(BusServer *s, Call *c, const Caller *caller, Error *error) {
+        refuse_early(s, call_message(c), caller, 0, error);
+}
+
+static CallProgress run_with_priority(BusServer *s, Call *c, const Caller *caller) {
+        Submission *u = call_work(c);
+
+        (void) s;
+        u->may_have_priority = true;
+        submit(u, caller);
+        return CALL_ANSWERED;
+}
+
+static CallProgress priority_then(BusServer *s, Call *c, const Caller *caller, int32_t priority) {
+        char text[16];
+        Demand demand = { .action = POLKIT_RAISE_PRIORITY, .priority = text, .refuse = refuse_call };
+
+        (void) access_check_priority(caller, priority, &demand.refusal);
+        snprintf(text, sizeof(text), "%d", priority);
+        return permission_then(s, c, caller, &demand, run_with_priority);
+}
+
+static CallProgress run_member(BusServer *s, Call *c, const Caller *caller) {
         Submission *u = calloc(1, sizeof(*u));
         Error error = {};
         int r = -ENOMEM;
 
         if (u) {
-                *u = (Submission) { .server = s, .call = c, .request = REQUEST_INIT, .fds = { -1, -1 } };
+                *u = (Submission) { .server = s, .call = c, .request = REQUEST_INIT, .fds = { -1, -1 },
+                                    .may_have_priority = caller->uid == 0 };
                 call_set_work(c, u, submission_free);
                 r = caller_copy(caller, &u->caller);
         }
         if (r >= 0)
-                r = read_request(s, u, &error);
+                r = read_request(u, &error);
         if (r >= 0 && u->request.user) {
                 r = s->lookup_user(s->event, u->request.user, on_user, u, &u->lookup);
                 if (r >= 0)
@@ -144,9 +167,20 @@ static CallProgress run_query(BusServer *s, Call *c, const Caller *caller) {
         }
         if (r < 0)
                 refuse_early(s, call_message(c), caller, r, &error);
+        else if (u->request.priority > 0)
+                return priority_then(s, c, caller, u->request.priority);
         else
                 submit(u, caller);
         return CALL_ANSWERED;
+}
+
+/* A stranger's request is not read before polkit has let him in. */
+static CallProgress run_query(BusServer *s, Call *c, const Caller *caller) {
+        Demand demand = { .action = POLKIT_SUBMIT, .refuse = refuse_call };
+
+        if (access_check_submit(&s->policy, caller, &demand.refusal) == 0)
+                return run_member(s, c, caller);
+        return permission_then(s, c, caller, &demand, run_member);
 }
 
 int method_query(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
@@ -156,6 +190,11 @@ int method_query(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         int r = message_measure(m, REQUEST_MESSAGE_BYTES_MAX, &bytes);
 
         (void) ret_error;
+        if (r == -EBADMSG) {
+                (void) error_set(&error, ERROR_INVALID_ARGUMENT, "the message is malformed: a descriptor is missing");
+                refuse_early(s, m, NULL, 0, &error);
+                return 1;
+        }
         if (r < 0)
                 return r;
         if (bytes > REQUEST_MESSAGE_BYTES_MAX) {

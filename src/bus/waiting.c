@@ -16,6 +16,7 @@ static Waiting *waiting_new(sd_bus_message *m, uint64_t query_id, StderrTail tai
 
 static void waiting_free(Waiting *w) {
         sd_bus_message_unref(w->message);
+        sd_bus_message_unref(w->failure);
         free(w);
 }
 
@@ -26,7 +27,7 @@ static void list_append(Waiting **list, Waiting *w) {
 }
 
 int waiting_add_done(BusServer *s, sd_bus_message *m, uint64_t query_id, StderrTail tail) {
-        sd_bus_message *reply = NULL;
+        sd_bus_message *reply = NULL, *failure = NULL;
         Error error = {};
         size_t n = 0;
         Waiting *w;
@@ -43,12 +44,18 @@ int waiting_add_done(BusServer *s, sd_bus_message *m, uint64_t query_id, StderrT
         }
         /* Not the call itself: it may hold descriptors, and wait for long. */
         r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_new_method_errorf(m, &failure, error_dbus_name(ERROR_INTERNAL),
+                                                     "query %llu is released; its statistics can't be told",
+                                                     (unsigned long long) query_id);
         w = r >= 0 ? waiting_new(reply, query_id, tail) : NULL;
         if (!w) {
                 sd_bus_message_unref(reply);
+                sd_bus_message_unref(failure);
                 (void) reply_errno(m, -ENOMEM, "wait for the end of the query");
                 return 0;
         }
+        w->failure = failure;
         list_append(&s->done_waiting, w);
         s->n_done_waiting++;
         return 1;
@@ -86,8 +93,8 @@ void waiting_answer_done(BusServer *s, uint64_t query_id) {
                 }
                 *p = w->next;
                 s->n_done_waiting--;
-                if (q)
-                        (void) send_statistics(s, w->message, q, w->tail);
+                if (!q || send_statistics(s, w->message, q, w->tail) < 0)
+                        (void) sd_bus_send(NULL, w->failure, NULL);
                 waiting_free(w);
         }
 }
@@ -99,7 +106,7 @@ void waiting_answer_shutdown(BusServer *s, const Error *error) {
                 s->shutdown_waiting = w->next;
                 s->n_shutdown_waiting--;
                 if (error->code == ERROR_NONE)
-                        (void) sd_bus_reply_method_return(w->message, NULL);
+                        (void) reply_empty(w->message);
                 else
                         (void) reply_error(w->message, error);
                 waiting_free(w);

@@ -80,7 +80,7 @@ EXPORT int penstock_query_describe_async(PenstockQuery *q, PenstockHandler handl
 }
 
 EXPORT int penstock_query_cancel_async(PenstockQuery *q, PenstockHandler handler, void *userdata) {
-        return call_async(q, "CancelQuery", CALL_USEC, handler, userdata);
+        return call_async(q, "CancelQuery", client_timeout(q->client, CALL_USEC), handler, userdata);
 }
 
 EXPORT int penstock_query_done_async(PenstockQuery *q, PenstockHandler handler, void *userdata) {
@@ -130,7 +130,7 @@ EXPORT int penstock_query_submit_async(PenstockClient *c, const PenstockRequest 
         p = calloc(1, sizeof(*p));
         if (!p)
                 return client_error_from_bus(ret_error, -ENOMEM, NULL);
-        k = sd_bus_call_async(c->bus, &slot, m, on_submitted, p, SUBMIT_USEC);
+        k = sd_bus_call_async(c->bus, &slot, m, on_submitted, p, client_timeout(c, SUBMIT_USEC));
         if (k < 0) {
                 free(p);
                 return client_error_from_bus(ret_error, k, NULL);

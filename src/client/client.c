@@ -63,6 +63,15 @@ EXPORT int penstock_client_attach_event(PenstockClient *c, struct sd_event *even
         return 0;
 }
 
+EXPORT void penstock_client_set_interactive(PenstockClient *c, bool interactive) {
+        c->interactive = interactive;
+        (void) sd_bus_set_allow_interactive_authorization(c->bus, interactive);
+}
+
+uint64_t client_timeout(const PenstockClient *c, uint64_t timeout_usec) {
+        return c->interactive ? MAX(timeout_usec, INTERACTIVE_USEC) : timeout_usec;
+}
+
 int client_reconnect(PenstockClient *c) {
         sd_bus *bus = NULL;
         int r;
@@ -80,6 +89,7 @@ int client_reconnect(PenstockClient *c) {
         }
         sd_bus_close_unref(c->bus);
         c->bus = bus;
+        penstock_client_set_interactive(c, c->interactive);
         c->generation++;
         return 0;
 }
@@ -125,14 +135,15 @@ int client_read_fd(sd_bus_message *m, int *ret) {
 }
 
 /* Call a method without arguments; @ret may be NULL. */
-static int call_simple(PenstockClient *c, const char *member, sd_bus_message **ret, PenstockError *e) {
+static int call_simple(PenstockClient *c, const char *member, uint64_t timeout_usec, sd_bus_message **ret,
+                       PenstockError *e) {
         CLEANUP(message_unrefp) sd_bus_message *m = NULL;
         int r;
 
         r = client_message_new(c, member, 0, AUTO_START_YES, &m);
         if (r < 0)
                 return client_error_from_bus(e, r, NULL);
-        return client_call(c, m, CALL_USEC, ret, e);
+        return client_call(c, m, timeout_usec, ret, e);
 }
 
 EXPORT int penstock_client_status(PenstockClient *c, PenstockInfo **ret, PenstockError *ret_error) {
@@ -207,7 +218,7 @@ EXPORT int penstock_client_list(PenstockClient *c, PenstockInfo ***ret, size_t *
         CLEANUP(message_unrefp) sd_bus_message *reply = NULL;
         int r;
 
-        r = call_simple(c, "ListQueries", &reply, ret_error);
+        r = call_simple(c, "ListQueries", CALL_USEC, &reply, ret_error);
         if (r < 0)
                 return r;
         r = read_list(reply, ret, ret_n);
@@ -215,15 +226,15 @@ EXPORT int penstock_client_list(PenstockClient *c, PenstockInfo ***ret, size_t *
 }
 
 EXPORT int penstock_client_pause(PenstockClient *c, PenstockError *ret_error) {
-        return call_simple(c, "Pause", NULL, ret_error);
+        return call_simple(c, "Pause", client_timeout(c, CALL_USEC), NULL, ret_error);
 }
 
 EXPORT int penstock_client_resume(PenstockClient *c, PenstockError *ret_error) {
-        return call_simple(c, "Resume", NULL, ret_error);
+        return call_simple(c, "Resume", client_timeout(c, CALL_USEC), NULL, ret_error);
 }
 
 EXPORT int penstock_client_reload(PenstockClient *c, PenstockError *ret_error) {
-        return call_simple(c, "Reload", NULL, ret_error);
+        return call_simple(c, "Reload", client_timeout(c, CALL_USEC), NULL, ret_error);
 }
 
 EXPORT int penstock_client_shutdown(PenstockClient *c, uint64_t timeout_usec, PenstockError *ret_error) {
@@ -238,7 +249,7 @@ EXPORT int penstock_client_shutdown(PenstockClient *c, uint64_t timeout_usec, Pe
         /* The answer comes after the deadline and the end of what is canceled then. */
         if (timeout_usec < USEC_INFINITY - DONE_USEC)
                 timeout_usec += DONE_USEC;
-        return client_call(c, m, timeout_usec, NULL, ret_error);
+        return client_call(c, m, client_timeout(c, timeout_usec), NULL, ret_error);
 }
 
 EXPORT int penstock_client_metrics(PenstockClient *c, char **ret, PenstockError *ret_error) {
@@ -247,7 +258,7 @@ EXPORT int penstock_client_metrics(PenstockClient *c, char **ret, PenstockError 
         char *copy;
         int r;
 
-        r = call_simple(c, "Metrics", &reply, ret_error);
+        r = call_simple(c, "Metrics", CALL_USEC, &reply, ret_error);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "s", &text);

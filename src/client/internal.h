@@ -23,6 +23,8 @@
 #define CALL_USEC (25 * USEC_PER_SEC)
 #define SUBMIT_USEC (90 * USEC_PER_SEC)
 #define DONE_USEC (600 * USEC_PER_SEC)
+/* Beside it, the time that a person has to authenticate: penstockd waits for 120 s. */
+#define INTERACTIVE_USEC (180 * USEC_PER_SEC)
 
 /* ---- error.c ---- */
 
@@ -40,6 +42,7 @@ struct PenstockClient {
         sd_bus *bus;
         sd_event *event;     /* NULL: only blocking calls */
         unsigned generation; /* how often the connection was replaced */
+        bool interactive;
 };
 
 PenstockClient *client_ref(PenstockClient *c);
@@ -50,6 +53,8 @@ typedef enum AutoStart { AUTO_START_NO, AUTO_START_YES } AutoStart;
 
 /* A call to the Controller's method @member with @id as its argument (no argument for 0). */
 int client_message_new(PenstockClient *c, const char *member, uint64_t id, AutoStart start, sd_bus_message **ret);
+/* How long to wait for an answer to @m, which takes @timeout_usec when nobody has to authenticate. */
+uint64_t client_timeout(const PenstockClient *c, uint64_t timeout_usec);
 /* Send @m, wait for the answer. @ret may be NULL. */
 int client_call(PenstockClient *c, sd_bus_message *m, uint64_t timeout_usec, sd_bus_message **ret, PenstockError *e);
 /* Read the one descriptor that @m answers into a new one, close-on-exec. */

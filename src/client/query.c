@@ -109,7 +109,7 @@ EXPORT int penstock_query_submit(PenstockClient *c, const PenstockRequest *r, Pe
         k = request_message_new(c, r, &m);
         if (k < 0)
                 return client_error_from_bus(ret_error, k, NULL);
-        k = client_call(c, m, SUBMIT_USEC, &reply, ret_error);
+        k = client_call(c, m, client_timeout(c, SUBMIT_USEC), &reply, ret_error);
         if (k < 0)
                 return k;
         k = query_from_reply(c, reply, ret);
@@ -147,7 +147,7 @@ EXPORT int penstock_query_describe(PenstockQuery *q, PenstockInfo **ret, Penstoc
 }
 
 EXPORT int penstock_query_cancel(PenstockQuery *q, PenstockError *ret_error) {
-        return call_by_id(q, "CancelQuery", CALL_USEC, NULL, ret_error);
+        return call_by_id(q, "CancelQuery", client_timeout(q->client, CALL_USEC), NULL, ret_error);
 }
 
 EXPORT int penstock_query_done(PenstockQuery *q, PenstockInfo **ret, PenstockError *ret_error) {

@@ -29,6 +29,10 @@ uint64_t add_saturating(uint64_t a, uint64_t b) {
         return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
+uint64_t subtract_saturating(uint64_t a, uint64_t b) {
+        return a > b ? a - b : 0;
+}
+
 uint64_t multiply_saturating(uint64_t a, uint64_t b) {
         uint64_t product;
 

@@ -54,6 +54,8 @@ const char *duration_format(uint64_t usec, char buf[static DURATION_TEXT_MAX]);
 uint64_t multiply_saturating(uint64_t a, uint64_t b);
 /* @a + @b, or UINT64_MAX: for sizes and for times, which both have that as infinity. */
 uint64_t add_saturating(uint64_t a, uint64_t b);
+/* @a - @b, or 0. */
+uint64_t subtract_saturating(uint64_t a, uint64_t b);
 
 /* A growing list of strings; owns them. Zero-initialise. */
 typedef struct StrList {

@@ -4,10 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 
-static uint64_t above(uint64_t bytes, uint64_t limit) {
-        return bytes > limit ? bytes - limit : 0;
-}
-
 static uint64_t reserved(const Budget *b) {
         /* Slots may have been lowered below what runs: what runs counts. Unlimited slots reserve nothing ahead. */
         uint64_t n = b->slots == UINT64_MAX ? b->n_leases : MAX(b->slots, b->n_leases);
@@ -19,7 +15,7 @@ static uint64_t reserved(const Budget *b) {
 static void recount(Budget *b) {
         b->on_top_bytes = b->leased_bytes = 0;
         for (const Lease *l = b->leases; l; l = l->next) {
-                b->on_top_bytes = add_saturating(b->on_top_bytes, above(l->bytes, b->slot_bytes));
+                b->on_top_bytes = add_saturating(b->on_top_bytes, subtract_saturating(l->bytes, b->slot_bytes));
                 b->leased_bytes = add_saturating(b->leased_bytes, l->bytes);
         }
 }
@@ -42,7 +38,7 @@ uint64_t budget_held_bytes(const Budget *b) {
 uint64_t budget_unused_bytes(const Budget *b) {
         if (b->total_bytes == SIZE_INFINITY)
                 return SIZE_INFINITY;
-        return above(b->total_bytes, budget_held_bytes(b));
+        return subtract_saturating(b->total_bytes, budget_held_bytes(b));
 }
 
 uint64_t budget_total_bytes(const Budget *b) {
@@ -62,8 +58,8 @@ uint64_t budget_leased_bytes(const Budget *b) {
 /* How much a lease of @bytes may grow. The pool alone would do while the figures stay; after a reload a larger slot
  * must not be a way past the total, and leftovers beyond the pool hold back the slots themselves. */
 static uint64_t growth_of(const Budget *b, uint64_t bytes) {
-        uint64_t room = above(b->total_bytes, add_saturating(b->leased_bytes, b->leftover_bytes));
-        uint64_t slot_rest = above(b->slot_bytes, bytes);
+        uint64_t room = subtract_saturating(b->total_bytes, add_saturating(b->leased_bytes, b->leftover_bytes));
+        uint64_t slot_rest = subtract_saturating(b->slot_bytes, bytes);
 
         if (b->total_bytes == SIZE_INFINITY)
                 return SIZE_INFINITY;
@@ -81,18 +77,22 @@ bool lease_end_helps(const Lease *l) {
                add_saturating(b->leased_bytes, b->leftover_bytes) > b->total_bytes;
 }
 
-int lease_open(Budget *b, Lease *l, uint64_t bytes) {
+void lease_adopt(Budget *b, Lease *l, uint64_t bytes) {
         assert(!l->owner);
-        if (b->n_leases >= b->slots)
-                return -EBUSY;
-        if (bytes > growth_of(b, 0))
-                return -ENOSPC;
         b->n_leases++;
         *l = (Lease) { .owner = b, .bytes = bytes, .next = b->leases };
         if (b->leases)
                 b->leases->previous = l;
         b->leases = l;
         recount(b);
+}
+
+int lease_open(Budget *b, Lease *l, uint64_t bytes) {
+        if (b->n_leases >= b->slots)
+                return -EBUSY;
+        if (bytes > growth_of(b, 0))
+                return -ENOSPC;
+        lease_adopt(b, l, bytes);
         return 0;
 }
 

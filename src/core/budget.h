@@ -39,6 +39,10 @@ void budget_configure(Budget *b, uint64_t total_bytes, uint64_t slots, uint64_t 
  * what is above slot_bytes, or the total not the whole; then nothing changed. */
 int lease_open(Budget *b, Lease *l, uint64_t bytes);
 
+/* Open @l with what the kernel lets a query have already, whether the figures allow it or not: then nothing is given until
+ * it fits again. */
+void lease_adopt(Budget *b, Lease *l, uint64_t bytes);
+
 /* Grow or shrink an open @l to exactly @bytes. Returns 0, or -ENOSPC if the growth is more than
  * budget_growth_bytes(); then neither the budget nor @l changed. Shrinking cannot fail. */
 int lease_resize(Lease *l, uint64_t bytes);

@@ -70,6 +70,7 @@ int engine_new(const Config *config, uint64_t first_id, Engine **ret) {
         if (!e)
                 return -ENOMEM;
         config_copy_numbers(&e->config, config);
+        e->cap_bytes = SIZE_INFINITY;
         budget_init(&e->budget, config->max_memory_bytes, config->concurrency_quota, config->initial_bytes);
         e->next_id = MAX(first_id, 1u);
         e->shutdown_deadline_usec = USEC_INFINITY;
@@ -93,8 +94,28 @@ Engine *engine_free(Engine *e) {
                 query_free(q);
         }
         free(e->active);
+        free(e->claims);
         free(e);
         return NULL;
+}
+
+int engine_make_room(Engine *e) {
+        size_t n = MAX(2 * e->allocated, 16u);
+        Claim *claims;
+        Query **v;
+
+        if (e->n_active < e->allocated)
+                return 0;
+        claims = realloc(e->claims, (n + 2) * sizeof(*claims));
+        if (!claims)
+                return -ENOMEM;
+        e->claims = claims;
+        v = realloc(e->active, n * sizeof(*v));
+        if (!v)
+                return -ENOMEM;
+        e->active = v;
+        e->allocated = n;
+        return 0;
 }
 
 /* The position of @id in the active set, which is sorted by it, or where it would stand. */
@@ -137,11 +158,17 @@ void engine_set_unit(Engine *e, Query *q, UnitPhase unit) {
         q->unit = unit;
 }
 
-static void on_config(Engine *e, const Config *c) {
-        config_copy_numbers(&e->config, c);
-        budget_configure(&e->budget, c->max_memory_bytes, c->concurrency_quota, c->initial_bytes);
+void engine_set_figures(Engine *e) {
+        const Config *c = &e->config;
+
+        budget_configure(&e->budget, MIN(c->max_memory_bytes, e->cap_bytes), c->concurrency_quota, c->initial_bytes);
         e->memory_came_back = true;
         admit_reconfigure(e);
+}
+
+static void on_config(Engine *e, const Config *c) {
+        config_copy_numbers(&e->config, c);
+        engine_set_figures(e);
 }
 
 static Query *find_fallen(const Engine *e, uint64_t id) {
@@ -198,6 +225,12 @@ static void on_query_event(Engine *e, const Event *ev) {
         case EVENT_LIMITS:
                 run_limits(e, q, ev->limits.r, ev->limits.max_bytes, ev->limits.latency_usec);
                 break;
+        case EVENT_LOWERED:
+                run_lowered(e, q, ev->limits.r, ev->limits.max_bytes);
+                break;
+        case EVENT_CAP:
+                run_cap(e, q, ev->bytes);
+                break;
         case EVENT_ENDED:
                 end_report(e, q, &ev->ended.report, ev->ended.error);
                 break;
@@ -227,11 +260,15 @@ int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actio
                 return r;
         actions->n = 0;
         e->out = actions;
+        e->line_changed = ev->type != EVENT_SAMPLE && ev->type != EVENT_LIMITS;
         e->now_usec = MAX(e->now_usec, now_usec);
 
         switch (ev->type) {
         case EVENT_REQUEST:
                 r = admit_request(e, ev->request.spec);
+                break;
+        case EVENT_ADOPT:
+                r = adopt_query(e, ev->query_id, ev->adopt.snapshot, ev->adopt.error);
                 break;
         case EVENT_TICK:
                 break;
@@ -244,19 +281,32 @@ int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actio
         case EVENT_CONFIG:
                 on_config(e, ev->config);
                 break;
+        case EVENT_LEFTOVERS:
+                end_slice_leftovers(e, ev->bytes);
+                break;
         case EVENT_SHUTDOWN:
                 end_shutdown(e, ev->shutdown_usec);
+                break;
+        case EVENT_CAP:
+                if (ev->query_id != 0)
+                        on_query_event(e, ev);
+                else {
+                        e->cap_bytes = ev->bytes;
+                        engine_set_figures(e);
+                }
                 break;
         default:
                 on_query_event(e, ev);
         }
         if (r < 0)
                 return r;
+        if (ev->type == EVENT_ADOPT)
+                return 0; /* nothing is given away before all are known who have something */
 
         /* Backwards, since a query that is forgotten leaves the array. */
         for (size_t i = e->n_active; i > 0; i--)
                 end_deadlines(e, e->active[i - 1]);
-        run_settle(e);
+        wait_settle(e);
         admit_settle(e);
         end_shutdown_settle(e);
         return 0;
@@ -281,6 +331,9 @@ static uint64_t query_deadline(const Query *q) {
 
 uint64_t engine_deadline(const Engine *e) {
         uint64_t d = e->shutdown_pending ? e->shutdown_deadline_usec : USEC_INFINITY;
+
+        if (e->look_due_usec)
+                d = MIN(d, e->look_due_usec);
 
         for (size_t i = 0; i < e->n_active; i++)
                 d = MIN(d, query_deadline(e->active[i]));

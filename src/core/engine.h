@@ -8,13 +8,14 @@
 #pragma once
 
 #include "core/config.h"
-#include "core/query.h"
+#include "core/snapshot.h"
 
 /* Records of queries that left, for show, stats, wait and done on any ID lately issued: the last so many. */
 #define ENGINE_TOMBSTONES 1024u
 
 typedef enum EventType {
         EVENT_REQUEST,      /* .request; answered by ACTION_ADMITTED or ACTION_REFUSED */
+        EVENT_ADOPT,        /* .adopt: a query of an earlier engine's; before any request, in the order of IDs, and followed by a tick */
         EVENT_DEPENDENCIES, /* the outcome of ACTION_CHECK_DEPENDENCIES; .error: why not, NULL or ERROR_NONE: it has them */
         EVENT_UNIT_READY,   /* its worker is there and has the groups */
         EVENT_UNIT_FAILED,  /* .error: it could not be started */
@@ -22,6 +23,7 @@ typedef enum EventType {
         EVENT_COMPILED,     /* .ended: the compile command's end */
         EVENT_SAMPLE,       /* .sample */
         EVENT_LIMITS,       /* .limits: read back after ACTION_SET_LIMITS or ACTION_EXECUTE */
+        EVENT_LOWERED,      /* .limits: what ACTION_LOWER came to; -EBUSY: it uses too much, nothing was changed */
         EVENT_ENDED,        /* .ended: engine/ is empty for good, with the last numbers */
         EVENT_READER_GONE,  /* nobody reads the results */
         EVENT_HOLD_DROPPED, /* the last copy of the hold was closed */
@@ -31,6 +33,8 @@ typedef enum EventType {
         EVENT_PAUSE,
         EVENT_RESUME,
         EVENT_CONFIG,   /* .config (borrowed): a valid new configuration */
+        EVENT_LEFTOVERS, /* .bytes: what no unit accounts for, is charged to the slice and can't be reclaimed */
+        EVENT_CAP, /* .bytes: an administrator's lower limit (SIZE_INFINITY: none) of one query, or with ID 0 of the budget */
         EVENT_SHUTDOWN, /* .shutdown_usec: 0 cancels all; else running ones may finish so long; USEC_INFINITY: no limit */
         _EVENT_MAX,
 } EventType;
@@ -51,11 +55,17 @@ typedef struct Event {
                 struct {
                         const QuerySpec *spec;
                 } request;
+                struct {
+                        const QuerySnapshot *snapshot; /* valid, and of a higher ID than all that are known */
+                        const Error *error;
+                } adopt;
                 const Error *error;
                 Sample sample;
                 struct {
                         int r; /* 0 or -errno */
-                        uint64_t max_bytes, latency_usec;
+                        /* From the wake-up to the write of memory.max; of it until the sample was there; from the
+                         * write until all was read back. */
+                        uint64_t max_bytes, latency_usec, sample_usec, read_back_usec;
                 } limits;
                 struct {
                         EndedReport report;
@@ -63,6 +73,7 @@ typedef struct Event {
                 } ended;
                 const Config *config;
                 uint64_t shutdown_usec;
+                uint64_t bytes;
         };
 } Event;
 
@@ -82,6 +93,7 @@ typedef enum ActionType {
         ACTION_KILL_COMPILE,
         ACTION_EXECUTE, /* .limits first, then hand over */
         ACTION_SET_LIMITS, /* .limits, then EVENT_LIMITS */
+        ACTION_LOWER,      /* off the loop: freeze, look, .limits if it fits, thaw; then EVENT_LOWERED */
         ACTION_SAMPLE,     /* read now, then EVENT_SAMPLE */
         ACTION_FREEZE,
         ACTION_THAW,
@@ -94,7 +106,7 @@ typedef enum ActionType {
         _ACTION_MAX,
 } ActionType;
 
-typedef enum NoteType { NOTE_RAISE, NOTE_DENIED, NOTE_FREEZE, NOTE_THAW, NOTE_VICTIM, NOTE_END, NOTE_LIMIT_FAILED } NoteType;
+typedef enum NoteType { NOTE_RAISE, NOTE_DENIED, NOTE_FREEZE, NOTE_THAW, NOTE_VICTIM, NOTE_END, NOTE_LIMIT_FAILED, NOTE_LOWERED } NoteType;
 
 typedef struct Action {
         ActionType type;
@@ -124,6 +136,18 @@ Engine *engine_free(Engine *e); /* takes NULL, returns NULL */
 /* Take one step. @actions is emptied first. @now_usec must not run backwards. Events for queries that are gone are
  * ordinary and ignored. Returns 0, or -ENOMEM: then the event had no effect on any query. */
 int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actions);
+
+/* What changes a query in a way that its snapshot must tell, should this engine be gone in the next moment. Mostly it is
+ * taken after the step and before anything is performed. What can't wait for that, since the query grows meanwhile, is
+ * recorded when it is done; if it never is, what the next engine finds in the kernel tells. */
+typedef enum ActionRecord { ACTION_NOT_RECORDED, ACTION_RECORDED_FIRST, ACTION_RECORDED_WHEN_DONE } ActionRecord;
+ActionRecord action_record(ActionType type);
+/* The same for an event that may change its query without any action. */
+static inline bool event_is_recorded(EventType type) {
+        return type == EVENT_DEPENDENCIES;
+}
+/* As query_snapshot(), while @unperformed (NULL: nothing) is still to be done. */
+void engine_snapshot(const Query *q, const ActionList *unperformed, QuerySnapshot *ret, Error *ret_error);
 
 /* The ID that the next admitted query gets. */
 uint64_t engine_next_id(const Engine *e);

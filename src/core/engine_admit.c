@@ -85,25 +85,16 @@ static void bound_ended(Engine *e, uint32_t uid) {
 }
 
 static int add_query(Engine *e, const QuerySpec *spec, uint64_t initial, uint64_t max) {
-        Query *q, **v;
+        Query *q;
 
-        if (e->n_active == e->allocated) {
-                size_t n = MAX(2 * e->allocated, 16u);
-
-                v = realloc(e->active, n * sizeof(*v));
-                if (!v)
-                        return -ENOMEM;
-                e->active = v;
-                e->allocated = n;
-        }
-        q = calloc(1, sizeof(*q));
-        if (!q)
+        if (engine_make_room(e) < 0 || !(q = calloc(1, sizeof(*q))))
                 return -ENOMEM;
         q->id = e->next_id++;
         q->spec = *spec;
         q->created_usec = q->state_since_usec = e->now_usec;
         q->initial_bytes = initial;
         q->max_bytes = max;
+        q->cap_bytes = SIZE_INFINITY;
         q->timeout_usec = spec->timeout_usec == USEC_INFINITY ? e->config.query_timeout_usec : spec->timeout_usec;
         q->queue_timeout_usec = spec->queue_timeout_usec == USEC_INFINITY ? e->config.queue_timeout_usec
                                                                           : spec->queue_timeout_usec;
@@ -120,13 +111,18 @@ static int add_query(Engine *e, const QuerySpec *spec, uint64_t initial, uint64_
 }
 
 void admit_dependencies(Engine *e, Query *q, const Error *error) {
-        if (q->dependencies != DEPENDENCIES_CHECKING || !query_is_live(q))
+        if ((q->dependencies != DEPENDENCIES_CHECKING && !q->rechecking) || !query_is_live(q))
                 return;
         if (error && error->code != ERROR_NONE) {
                 end_query(e, q, QUERY_ERRORED, VERDICT_DEPENDENCY, false, error->code, "%s", error->message);
                 return;
         }
         q->dependencies = DEPENDENCIES_HELD;
+        if (q->rechecking) {
+                q->rechecking = false;
+                admit_restart_unit(e, q);
+                return;
+        }
         if (q->spec.has_compile)
                 return; /* it waits for a compile slot, if there is none in this step */
         query_move(q, QUERY_QUEUEING, e->now_usec);
@@ -166,17 +162,13 @@ uint64_t admit_queue_timeout(const Query *q) {
         return add_saturating(add_saturating(q->created_usec, q->queue_timeout_usec), q->booked_usec[QUERY_COMPILING]);
 }
 
-static bool before(const Query *a, const Query *b) {
-        return a->spec.priority != b->spec.priority ? a->spec.priority > b->spec.priority : a->id < b->id;
-}
-
 static Query *next_in(const Engine *e, QueryState state, const Query *after) {
         Query *best = NULL;
 
         for (size_t i = 0; i < e->n_active; i++) {
                 Query *q = e->active[i];
 
-                if (q->state == state && q->dependencies != DEPENDENCIES_CHECKING && (!after || before(after, q)) && (!best || before(q, best)))
+                if (q->state == state && q->dependencies != DEPENDENCIES_CHECKING && (!after || query_is_before(after, q)) && (!best || query_is_before(q, best)))
                         best = q;
         }
         return best;
@@ -191,10 +183,21 @@ static bool unit_is_free(const Engine *e) {
 }
 
 static void start_unit(Engine *e, Query *q) {
-        if (q->unit != UNIT_NONE)
+        if (q->unit != UNIT_NONE || q->rechecking)
                 return;
+        if (q->recheck) {
+                q->recheck = false;
+                q->rechecking = true;
+                engine_emit(e, ACTION_CHECK_DEPENDENCIES, q);
+                return;
+        }
         engine_set_unit(e, q, UNIT_STARTING);
         engine_emit(e, ACTION_START_UNIT, q);
+}
+
+void admit_restart_unit(Engine *e, Query *q) {
+        if (q->state == QUERY_COMPILING || q->state == QUERY_EXECUTING)
+                start_unit(e, q);
 }
 
 static void begin_compile(Engine *e, Query *q) {
@@ -253,7 +256,7 @@ static bool may_compile(const Engine *e, const Query *q) {
         const Query *head = admit_next(e, NULL);
         uint64_t limit = ENGINE_UNITS_WAITING_MAX;
 
-        if (!head || before(q, head))
+        if (!head || query_is_before(q, head))
                 limit += e->config.compile_concurrency;
         return unit_is_free(e) && waiting_units(e) < limit;
 }
@@ -274,8 +277,7 @@ static void settle_compiles(Engine *e) {
 
 /* Can the head of the queue go? If not it stays the head, and nothing overtakes it. */
 static bool start_head(Engine *e, Query *q) {
-        /* Who waits frozen comes first where the pool is asked; a plain initial quota is reserved anyhow. */
-        if (q->initial_bytes > e->config.initial_bytes && e->n_waiters > 0)
+        if (!wait_may_open(e, q))
                 return false;
         /* Too many units: it waits while some are leaving. When none is they are those of others who wait behind it. */
         if (q->unit == UNIT_NONE && !unit_is_free(e) && e->n_units_leaving > 0)
@@ -305,7 +307,7 @@ static void settle_warm(Engine *e) {
 
         for (uint64_t n = 0; n < e->config.warm_units; n++) {
                 q = admit_next(e, q);
-                if (!q || (q->unit == UNIT_NONE && !unit_is_free(e)))
+                if (!q || q->recheck || (q->unit == UNIT_NONE && !unit_is_free(e)))
                         return;
                 start_unit(e, q);
         }
@@ -313,24 +315,27 @@ static void settle_warm(Engine *e) {
 
 /* A reload: those who wait start by the new figures, but none gets a larger maximum than its command and unit were
  * made for; a start that has become impossible for ever must not stay at the head of the queue. */
-void admit_reconfigure(Engine *e) {
-        for (size_t i = e->n_active; i > 0; i--) {
-                Query *q = e->active[i - 1];
-                QuerySpec spec = q->spec;
-                Error error = {};
-                uint64_t initial, max;
+bool admit_reconfigure_query(Engine *e, Query *q) {
+        QuerySpec spec = q->spec;
+        Error error = {};
+        uint64_t initial, max;
 
-                if (!query_is_live(q) || q->state == QUERY_EXECUTING)
-                        continue;
-                if (spec.max_bytes > e->config.per_query_bytes)
-                        spec.max_bytes = e->config.per_query_bytes;
-                if (!effective_memory(e, &spec, &initial, &max, &error)) {
-                        end_query(e, q, QUERY_ERRORED, VERDICT_START, false, error.code, "%s", error.message);
-                        continue;
-                }
-                q->max_bytes = MIN(max, q->max_bytes);
-                q->initial_bytes = MIN(initial, q->max_bytes);
+        if (!query_is_live(q) || q->state == QUERY_EXECUTING)
+                return true;
+        if (spec.max_bytes > e->config.per_query_bytes)
+                spec.max_bytes = e->config.per_query_bytes;
+        if (!effective_memory(e, &spec, &initial, &max, &error)) {
+                end_query(e, q, QUERY_ERRORED, VERDICT_START, false, error.code, "%s", error.message);
+                return false;
         }
+        q->max_bytes = MIN(max, q->max_bytes);
+        q->initial_bytes = MIN(initial, q->max_bytes);
+        return true;
+}
+
+void admit_reconfigure(Engine *e) {
+        for (size_t i = e->n_active; i > 0; i--)
+                (void) admit_reconfigure_query(e, e->active[i - 1]);
 }
 
 void admit_settle(Engine *e) {
@@ -345,7 +350,7 @@ uint64_t engine_queue_position(const Engine *e, const Query *q) {
         if (q->state != QUERY_QUEUEING)
                 return 0;
         for (size_t i = 0; i < e->n_active; i++)
-                n += e->active[i]->state == QUERY_QUEUEING && before(e->active[i], q);
+                n += e->active[i]->state == QUERY_QUEUEING && query_is_before(e->active[i], q);
         return n;
 }
 
@@ -371,9 +376,11 @@ const char *engine_wait_reason(const Engine *e, const Query *q, char *buf, size_
                 snprintf(buf, len, "memory for an initial quota of %s (%s unused; MaxMemoryBytes)",
                          size_format(q->initial_bytes, a), size_format(budget_unused_bytes(&e->budget), b));
         else if (q->state == QUERY_EXECUTING && q->frozen)
-                snprintf(buf, len, "memory: frozen at %s, wants %s (%s unused; MaxMemoryBytes)",
-                         size_format(q->lease.bytes, a), size_format(q->wanted_bytes, b),
-                         budget_unused_bytes(&e->budget) ? "too little" : "nothing");
+                snprintf(buf, len, "memory: frozen at %s, wants %s (%s; MaxMemoryBytes)", size_format(q->lease.bytes, a),
+                         size_format(q->wanted_bytes, b),
+                         wait_is_for_others(e, q)             ? "what is unused is kept for those that must end before it"
+                         : budget_unused_bytes(&e->budget) ? "too little unused"
+                                                           : "nothing unused");
         else if ((q->state == QUERY_EXECUTING || q->state == QUERY_COMPILING) && q->unit == UNIT_STARTING)
                 snprintf(buf, len, "its unit to start");
         return buf;

@@ -9,7 +9,7 @@
 #define ULL(x) ((unsigned long long) (x))
 
 /* Tell them once, and when its last process is gone: a compile step that was killed holds its slot until then. */
-static void release_dependencies(Engine *e, Query *q) {
+void end_release_dependencies(Engine *e, Query *q) {
         if (q->dependencies != DEPENDENCIES_HELD || q->has_compile_slot)
                 return;
         q->dependencies = DEPENDENCIES_RELEASED;
@@ -22,19 +22,28 @@ void end_compile_slot(Engine *e, Query *q) {
         q->has_compile_slot = false;
         e->n_compile_slots--;
         if (!query_is_live(q))
-                release_dependencies(e, q);
+                end_release_dependencies(e, q);
 }
 
-static void leftover_set(Engine *e, Query *q, uint64_t bytes) {
+void end_book_leftover(Engine *e, Query *q, uint64_t bytes) {
         e->memory_came_back = e->memory_came_back || bytes < q->residual_bytes;
         e->leftover_bytes = e->leftover_bytes - q->residual_bytes + bytes;
         q->residual_bytes = bytes;
-        budget_set_leftover(&e->budget, e->leftover_bytes);
+        budget_set_leftover(&e->budget, add_saturating(e->leftover_bytes, e->slice_leftover_bytes));
+}
+
+void end_slice_leftovers(Engine *e, uint64_t bytes) {
+        e->memory_came_back = e->memory_came_back || bytes < e->slice_leftover_bytes;
+        e->slice_leftover_bytes = bytes;
+        budget_set_leftover(&e->budget, add_saturating(e->leftover_bytes, bytes));
 }
 
 /* It has ended: book, free what it held, say so. engine/ is empty, or never held a process. */
 static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, const Error *error) {
-        run_unfreeze_book(e, q);
+        bool executed = q->has_slot;
+
+        wait_book_end(e, q);
+        q->lowering = false;
         query_move(q, state, e->now_usec);
         q->verdict = verdict;
         q->error = *error;
@@ -50,9 +59,12 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
                 q->has_slot = false;
                 e->n_executing--;
         }
-        run_progress(e);
+        if (executed)
+                run_progress(e);
         engine_emit(e, ACTION_STATE, q);
-        release_dependencies(e, q);
+        if (q->unit == UNIT_NONE)
+                end_compile_slot(e, q); /* it had one in an earlier engine's time, and never a unit in this one's */
+        end_release_dependencies(e, q);
         engine_note(e, q, NOTE_END, "%s%s%s", query_state_name(state), error->code ? ": " : "",
                     error->code ? error->message : "");
         if (q->unit == UNIT_STARTING || q->unit == UNIT_READY) {
@@ -77,6 +89,7 @@ void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool grac
 
         if (!query_is_live(q))
                 return;
+        e->line_changed = true; /* its timeout may come with a sample: who waits can count on what it gives back */
         va_start(ap, format);
         error_set_va(&error, code, format, ap);
         va_end(ap);
@@ -91,6 +104,7 @@ void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool grac
         }
 
         if (!q->ending) {
+                e->n_waiters -= q->frozen; /* it waits for its end, not for memory */
                 q->ending = true;
                 q->ending_state = state;
                 q->ending_verdict = verdict;
@@ -123,6 +137,8 @@ static Verdict memory_verdict(const Query *q, const FinalNumbers *n) {
                 return n->above_oom > 0 ? VERDICT_SLICE : VERDICT_HOST;
         if (limit_at_death(q, n) >= q->max_bytes)
                 return VERDICT_MAXIMUM;
+        if (limit_at_death(q, n) >= q->cap_bytes)
+                return VERDICT_SLICE;
         return limit_at_death(q, n) == q->lease.bytes && (q->denied || q->headroom_off) ? VERDICT_BUDGET
                                                                                        : VERDICT_QUOTA;
 }
@@ -221,7 +237,7 @@ void end_report(Engine *e, Query *q, const EndedReport *r, const Error *error) {
         q->final = r->numbers;
         q->exit_status = r->start_failed ? -1 : r->exit_status;
         q->exit_signal = r->start_failed ? 0 : r->exit_signal;
-        leftover_set(e, q, r->numbers.residual_bytes);
+        end_book_leftover(e, q, r->numbers.residual_bytes);
         if (!query_is_live(q))
                 return;
         if (q->ending) {
@@ -250,7 +266,7 @@ void end_unit_gone(Engine *e, Query *q) {
         } else if (query_is_live(q))
                 end_query(e, q, QUERY_ERRORED, VERDICT_WORKER, false, ERROR_EXECUTION_FAILED,
                           "its unit ended before it could run; see the journal of the unit");
-        leftover_set(e, q, 0);
+        end_book_leftover(e, q, 0);
 }
 
 /* The oldest record leaves the ring. What its unit still holds stays booked until that is gone. */

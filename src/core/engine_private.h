@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* core/engine_private: what the engine's own files share; nobody else includes it.
- * engine.c takes the steps, engine_admit.c lets in, engine_run.c grows and freezes, engine_end.c ends. */
+ * engine.c takes the steps, engine_admit.c lets in, engine_adopt.c takes over from an earlier engine, engine_run.c grows, engine_lend.c says how much may be lent,
+ * engine_wait.c shares the pool among those who wait, engine_end.c ends. */
 #pragma once
 
+#include "core/claims.h"
 #include "core/engine.h"
 #include "core/request.h"
 
@@ -12,8 +14,6 @@
 /* Ended queries of one user that were not released, at the least and at the most. */
 #define ENGINE_ENDED_MIN 16u
 #define ENGINE_ENDED_MAX 1024u
-/* A rest of the pool smaller than this part of a quota is no help to who waits frozen. */
-#define ENGINE_REST_DIVISOR 8
 
 struct Engine {
         Config config; /* numbers only: its lists stay with the caller */
@@ -21,12 +21,18 @@ struct Engine {
         uint64_t next_id, now_usec;
         Query **active; /* in the order of submission */
         size_t n_active, allocated;
+        Claim *claims; /* room for one of each that is active, and two more */
         Query *tombstones[ENGINE_TOMBSTONES]; /* a ring */
         size_t n_tombstones, tombstone_next;
         Query *fallen; /* out of the ring, but their units still hold something */
         uint64_t n_executing, n_compile_slots, n_waiters, n_units, n_units_leaving, leftover_bytes;
+        uint64_t slice_leftover_bytes; /* beyond what units that still exist account for */
+        uint64_t cap_bytes;            /* an administrator lets the budget have no more than this */
         bool paused, shut_down, shutdown_pending;
+        bool lowered_urgently; /* in this step: what came back is for the first in the line, safe or not */
+        bool line_changed; /* in this step: what may serve, or end, the wait of somebody */
         bool memory_came_back; /* in this step: who was refused is looked at again */
+        uint64_t look_due_usec, look_pause_usec; /* while somebody waits; 0: at once */
         uint64_t shutdown_deadline_usec;
         ActionList *out;
 };
@@ -40,10 +46,20 @@ Query *engine_lookup(const Engine *e, uint64_t id);
 static inline bool query_is_live(const Query *q) {
         return !query_state_is_end(q->state);
 }
+/* The order of the queue, and of the line of those who wait frozen; backwards that of the victims. */
+static inline bool query_is_before(const Query *a, const Query *b) {
+        return a->spec.priority != b->spec.priority ? a->spec.priority > b->spec.priority : a->id < b->id;
+}
 static inline uint64_t page_floor(uint64_t bytes) {
         return bytes == SIZE_INFINITY ? bytes : bytes - bytes % ENGINE_PAGE_BYTES;
 }
+void engine_set_figures(Engine *e); /* the budget's, by the configuration and what caps it */
 void engine_set_unit(Engine *e, Query *q, UnitPhase unit); /* the one place where units are counted */
+
+int engine_make_room(Engine *e); /* for one more active query; 0 or -ENOMEM */
+
+/* engine_adopt.c */
+int adopt_query(Engine *e, uint64_t id, const QuerySnapshot *s, const Error *error); /* 0 or -ENOMEM */
 
 /* engine_admit.c */
 int admit_request(Engine *e, const QuerySpec *spec);
@@ -51,6 +67,8 @@ void admit_dependencies(Engine *e, Query *q, const Error *error);
 void admit_unit_ready(Engine *e, Query *q);
 void admit_compiled(Engine *e, Query *q, const EndedReport *r, const Error *error);
 void admit_reconfigure(Engine *e); /* the figures changed under those who wait */
+bool admit_reconfigure_query(Engine *e, Query *q); /* under this one; false: it has ended over it */
+void admit_restart_unit(Engine *e, Query *q); /* of one that is past waiting for it */
 void admit_settle(Engine *e); /* give free compile and execution slots to those who wait */
 Query *admit_next(const Engine *e, const Query *after); /* the order of the queue */
 uint64_t admit_query_timeout(const Query *q);           /* when its own timeout is due */
@@ -60,18 +78,46 @@ uint64_t admit_queue_timeout(const Query *q);
 void run_hand_over(Engine *e, Query *q);
 void run_sample(Engine *e, Query *q, const Sample *s);
 void run_limits(Engine *e, Query *q, int r, uint64_t max_bytes, uint64_t latency_usec);
-void run_settle(Engine *e); /* serve who waits for the pool; choose a victim when nobody can go on */
-void run_unfreeze_book(Engine *e, Query *q);
+void run_lowered(Engine *e, Query *q, int r, uint64_t max_bytes);
+void run_cap(Engine *e, Query *q, uint64_t bytes);
 void run_progress(Engine *e); /* something was granted or ended: who waits frozen has hope again */
+
+bool run_grant(Engine *e, Query *q, uint64_t bytes, RaiseCause cause); /* false: the pool can't pay, nothing changed */
+void run_set_limits(Engine *e, Query *q); /* its lease, and a brake that is not lowered for it */
+uint64_t run_maximum(const Query *q);                    /* its own, or an administrator's lower one */
+uint64_t run_lived_usec(const Engine *e, const Query *q); /* that it executed and was not frozen */
+
+/* engine_lend.c */
+/* Less than this is no help, and no reason to wait or to end for. */
+#define LEND_MIN_BYTES MIB
+/* Whether somebody rests is believed for so long after a look; while somebody waits the looks come more often. */
+#define LEND_FRESH_USEC (2 * USEC_PER_SEC)
+uint64_t lend_slot_rest(const Engine *e, const Query *q);       /* of its own slot, at any time */
+uint64_t lend_room(const Engine *e, const Query *q);            /* all that the pool could give, nothing of it promised */
+uint64_t lend_safe_room(const Engine *e, const Query *q);       /* of that, what leaves all a way to end */
+uint64_t lend_if_worth(const Query *q, uint64_t growth, uint64_t wanted); /* 0 for what is less than wanted, and no help */
+uint64_t lend_rest_usec(const Engine *e);                       /* who has not grown for so long rests */
+bool lend_rests(const Engine *e, const Query *q);               /* it is expected to end with what it has */
+
+/* engine_wait.c */
+uint64_t wait_growth(const Engine *e, const Query *q, uint64_t want_bytes); /* what may be given to who runs; 0: nothing */
+bool wait_may_open(const Engine *e, const Query *q); /* what its start takes from the pool */
+void wait_begin(Engine *e, Query *q, uint64_t wanted_bytes, RaiseCause cause);
+bool wait_is_for_others(const Engine *e, const Query *q); /* the pool could pay, but then others might never end */
+void wait_book_end(Engine *e, Query *q);
+void wait_settle(Engine *e); /* serve who waits for the pool; ask donors; choose a victim when nobody can go on */
 
 /* engine_end.c */
 void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool gracefully, ErrorCode code,
                const char *format, ...) PRINTF_LIKE(7, 8);
 void end_report(Engine *e, Query *q, const EndedReport *r, const Error *error);
+void end_book_leftover(Engine *e, Query *q, uint64_t bytes); /* what it left charged, until its unit is gone */
 void end_unit_gone(Engine *e, Query *q);
+void end_slice_leftovers(Engine *e, uint64_t bytes);
 void end_release(Engine *e, Query *q); /* Done, or the hold dropped */
 void end_deadlines(Engine *e, Query *q);
 void end_compile_slot(Engine *e, Query *q);
+void end_release_dependencies(Engine *e, Query *q); /* tell them, if it has not been done */
 void end_forget(Engine *e, Query *q);
 void end_shutdown(Engine *e, uint64_t usec);
 void end_shutdown_settle(Engine *e);

@@ -3,18 +3,45 @@
 
 #include <errno.h>
 
-static void set_limits(Engine *e, Query *q, ActionType type) {
+/* So many samples in a row under a limit that is not the ledger's. */
+#define STALE_SAMPLES_MAX 5u
+/* Before somebody whose quota could not be lowered is asked again; the pause doubles. */
+#define LOWER_PAUSE_MIN_USEC (2 * USEC_PER_SEC)
+#define LOWER_PAUSE_MAX_USEC (60 * USEC_PER_SEC)
+/* The longest wait, in FreezeTimeoutSec=, that progress elsewhere can make of one. */
+#define FREEZE_TIMEOUTS_MAX 4
+
+uint64_t run_maximum(const Query *q) {
+        return MIN(q->max_bytes, q->cap_bytes);
+}
+
+uint64_t run_lived_usec(const Engine *e, const Query *q) {
+        return query_time_in(q, QUERY_EXECUTING, e->now_usec) - query_frozen_usec(q, e->now_usec);
+}
+
+static void set_limits(Engine *e, Query *q, ActionType type, uint64_t high_bytes) {
         Action *a = engine_emit(e, type, q);
 
         a->limits.max_bytes = q->lease.bytes;
-        /* Once growth was denied under `fail`, headroom is only a brake: every byte up to the quota is its own. */
-        q->high_bytes = q->headroom_off ? SIZE_INFINITY : governor_high(q->lease.bytes, q->max_bytes, q->pids);
-        a->limits.high_bytes = q->high_bytes;
+        a->limits.high_bytes = q->high_bytes = high_bytes;
+}
+
+/* The brake that belongs to its quota. */
+static uint64_t high_of(const Query *q) {
+        return governor_high(q->lease.bytes, run_maximum(q), q->pids);
+}
+
+void run_set_limits(Engine *e, Query *q) {
+        uint64_t high = high_of(q), used = q->high_bytes == SIZE_INFINITY ? q->current_bytes : q->high_bytes;
+
+        /* With many threads the headroom of a little more quota can be more than was added. memory.high is not lowered for
+         * it: the kernel would reclaim in the writer's context, and that is the loop. */
+        set_limits(e, q, ACTION_SET_LIMITS, MAX(high, MIN(used, q->lease.bytes)));
 }
 
 void run_hand_over(Engine *e, Query *q) {
         q->run = RUN_HANDED;
-        set_limits(e, q, ACTION_EXECUTE);
+        set_limits(e, q, ACTION_EXECUTE, high_of(q));
         engine_profile(e, q, PROFILE_START, 0);
 }
 
@@ -46,60 +73,19 @@ static void book_raise(Engine *e, Query *q, uint64_t old_bytes, RaiseCause cause
 }
 
 /* The ledger first, then the kernel. False: the pool can't pay, nothing changed. */
-static bool grant(Engine *e, Query *q, uint64_t bytes, RaiseCause cause) {
+bool run_grant(Engine *e, Query *q, uint64_t bytes, RaiseCause cause) {
         uint64_t old = q->lease.bytes;
 
         if (bytes <= old || lease_resize(&q->lease, bytes) < 0)
                 return false;
         q->headroom_off = q->denied = q->hungry = false;
+        q->raised_usec = e->now_usec;
         q->hungry_need_bytes = q->hungry_pause_usec = 0;
-        set_limits(e, q, ACTION_SET_LIMITS);
+        governor_note_raised(&q->governor, cause);
+        run_set_limits(e, q);
         book_raise(e, q, old, cause);
         run_progress(e);
         return true;
-}
-
-static void freeze(Engine *e, Query *q, uint64_t wanted_bytes, RaiseCause cause) {
-        char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
-
-        q->frozen = true;
-        q->frozen_since_usec = e->now_usec;
-        q->frozen_deadline_usec = add_saturating(e->now_usec, e->config.freeze_timeout_usec);
-        q->wanted_bytes = wanted_bytes;
-        q->wanted_cause = cause;
-        q->sample_due_usec = 0;
-        e->n_waiters++;
-        engine_emit(e, ACTION_FREEZE, q);
-        engine_profile(e, q, PROFILE_FREEZE, cause);
-        engine_note(e, q, NOTE_FREEZE, "frozen at %s: wants %s, %s unused; MaxMemoryBytes sets the budget",
-                    size_format(q->lease.bytes, a), size_format(wanted_bytes, b),
-                    size_format(budget_unused_bytes(&e->budget), c));
-}
-
-void run_unfreeze_book(Engine *e, Query *q) {
-        if (!q->frozen)
-                return;
-        q->frozen = false;
-        q->frozen_usec += e->now_usec - q->frozen_since_usec;
-        e->n_waiters--;
-}
-
-static void thaw(Engine *e, Query *q) {
-        char a[SIZE_TEXT_MAX];
-
-        run_unfreeze_book(e, q);
-        engine_emit(e, ACTION_THAW, q);
-        engine_profile(e, q, PROFILE_THAW, 0);
-        engine_note(e, q, NOTE_THAW, "thawed at %s", size_format(q->lease.bytes, a));
-}
-
-/* By how much a query that runs may grow: not from the pool while others wait for it in order. What its own slot has
- * left, because it asked for less, is its own all the time. */
-static uint64_t growth_for_runner(const Engine *e, const Query *q) {
-        uint64_t growth = budget_growth_bytes(&e->budget, &q->lease);
-        uint64_t slot_rest = q->lease.bytes < e->config.initial_bytes ? e->config.initial_bytes - q->lease.bytes : 0;
-
-        return page_floor(e->n_waiters > 0 ? MIN(growth, slot_rest) : growth);
 }
 
 /* It is near its limit and can't be paid. While its need grows it is watched; at rest it is left alone, until memory
@@ -120,8 +106,8 @@ static void deny(Engine *e, Query *q, const GovernorDecision *d) {
         char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
 
         stay_hungry(e, q, d->need_bytes);
-        /* Near is not there: it may fit yet. It is stopped only in its headroom. */
-        if (d->need_bytes < governor_high(q->lease.bytes, q->max_bytes, q->pids))
+        /* Near is not there: it may fit yet. It is stopped only in its headroom, or when it gets nowhere. */
+        if (d->need_bytes < high_of(q) && d->cause != RAISE_STALL && !d->thrashes)
                 return;
         if (!q->denied) {
                 engine_note(e, q, NOTE_DENIED, "denied: needs more than %s, %s unused; MaxMemoryBytes sets the budget",
@@ -132,181 +118,144 @@ static void deny(Engine *e, Query *q, const GovernorDecision *d) {
         q->n_denied += !q->denied;
         q->denied = true;
         if (e->config.exhaustion_policy == EXHAUSTION_FREEZE)
-                freeze(e, q, d->want_bytes, d->cause);
+                wait_begin(e, q, d->want_bytes, d->cause);
         else if (!q->headroom_off) {
+                /* Headroom is only a brake now: every byte up to the quota is its own. */
                 q->headroom_off = true;
-                set_limits(e, q, ACTION_SET_LIMITS);
+                set_limits(e, q, ACTION_SET_LIMITS, SIZE_INFINITY);
         }
 }
 
 static void raise_or_deny(Engine *e, Query *q, const GovernorDecision *d) {
-        uint64_t growth = MIN(d->want_bytes - q->lease.bytes, growth_for_runner(e, q));
-
-        if (!grant(e, q, q->lease.bytes + growth, d->cause))
+        if (!run_grant(e, q, q->lease.bytes + wait_growth(e, q, d->want_bytes), d->cause))
                 deny(e, q, d);
+}
+
+/* It gets nowhere at the most it may have, and the kernel will not end it: each page can be had back. */
+static void end_thrashing(Engine *e, Query *q) {
+        char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
+
+        if (q->lease.bytes < run_maximum(q))
+                end_query(e, q, QUERY_ERRORED, VERDICT_BUDGET, false, ERROR_MEMORY_BUDGET_EXHAUSTED,
+                          "it did nothing but wait for memory at its quota of %s (maximum %s), and the budget had no more to "
+                          "give; MaxMemoryBytes sets that",
+                          size_format(q->lease.bytes, a), size_format(q->max_bytes, b));
+        else
+                end_query(e, q, QUERY_ERRORED, q->lease.bytes < q->max_bytes ? VERDICT_SLICE : VERDICT_MAXIMUM, false,
+                          ERROR_MEMORY_LIMIT_EXCEEDED,
+                          "it did nothing but wait for memory at %s, the most it may have; %s sets that",
+                          size_format(q->lease.bytes, a),
+                          q->lease.bytes < q->max_bytes                    ? "an administrator's MemoryMax of its unit"
+                          : q->max_bytes < e->config.per_query_bytes ? "memory_max_bytes of the request"
+                                                                     : "MemoryBytesQuotaPerQuery");
 }
 
 static void judge_sample(Engine *e, Query *q, const Sample *s) {
         GovernorDecision d;
         uint64_t high;
 
-        d = governor_judge(&q->governor, s, q->lease.bytes, q->max_bytes, e->now_usec);
+        d = governor_judge(&q->governor, s, q->lease.bytes, run_maximum(q), run_lived_usec(e, q));
         q->need_bytes = d.need_bytes;
         if (d.sample_after_usec)
                 q->sample_due_usec = add_saturating(e->now_usec, d.sample_after_usec);
-        if (d.cause != RAISE_NONE) {
+        if (d.cause != RAISE_NONE)
                 raise_or_deny(e, q, &d);
+        if (d.thrashes && !q->frozen && (d.cause == RAISE_NONE || q->hungry)) {
+                end_thrashing(e, q);
                 return;
         }
+        if (d.cause != RAISE_NONE)
+                return;
         q->hungry = false;
         /* New threads need more headroom than memory.high was set for. */
-        high = governor_high(q->lease.bytes, q->max_bytes, q->pids);
+        high = high_of(q);
         /* … but not below what it uses: the kernel reclaims in the writer's context, and that is the loop. */
         if (!q->headroom_off && high < q->high_bytes && high >= s->current_bytes)
-                set_limits(e, q, ACTION_SET_LIMITS);
+                set_limits(e, q, ACTION_SET_LIMITS, high);
+}
+
+/* A sample that was read under a lower limit than the ledger's tells nothing of that one: a raise is on its way. When it
+ * does not arrive it was lost, or somebody wrote another limit: it is written again. */
+static bool is_stale(Engine *e, Query *q, const Sample *s) {
+        if (s->max_bytes >= q->lease.bytes) {
+                q->n_stale = 0;
+                return false;
+        }
+        if (++q->n_stale % STALE_SAMPLES_MAX == 0)
+                run_set_limits(e, q);
+        return true;
 }
 
 void run_sample(Engine *e, Query *q, const Sample *s) {
+        bool rested = lend_rests(e, q);
+
         if (q->run != RUN_HANDED || !query_is_live(q))
                 return;
         q->current_bytes = s->current_bytes;
         q->peak_bytes = MAX(q->peak_bytes, s->current_bytes);
         q->pids = s->pids;
         q->sample_due_usec = 0;
+        q->sampled_usec = e->now_usec;
         profile_read(&q->profile, s, governor_need(s, q->lease.bytes));
-        if (!q->frozen && !q->ending)
+        if (q->frozen || q->ending || q->lowering)
+                q->need_bytes = governor_need(s, q->lease.bytes);
+        else if (is_stale(e, q, s))
+                q->sample_due_usec = add_saturating(e->now_usec, GOVERNOR_SAMPLE_MIN_USEC);
+        else
                 judge_sample(e, q, s);
+        e->line_changed = e->line_changed || rested != lend_rests(e, q);
         engine_profile(e, q, PROFILE_SAMPLE, 0);
 }
 
-void run_progress(Engine *e) {
-        for (size_t i = 0; e->n_waiters > 0 && i < e->n_active; i++)
-                if (e->active[i]->frozen)
-                        e->active[i]->frozen_deadline_usec = add_saturating(e->now_usec, e->config.freeze_timeout_usec);
-}
-
-static Query *first_waiter(const Engine *e) {
-        Query *first = NULL;
-
-        for (size_t i = 0; i < e->n_active; i++) {
-                Query *q = e->active[i];
-
-                if (q->frozen && !q->ending && (!first || q->frozen_since_usec < first->frozen_since_usec))
-                        first = q;
-        }
-        return first;
-}
-
-/* Will memory come back without a grant? A query that runs and holds more than its slot gives it back in the end, one
- * that is being killed soon; what dead ones left goes with their units. What a slot holds never comes to the pool. */
-static bool somebody_can_give(const Engine *e) {
-        if (e->leftover_bytes > 0)
-                return true;
-        for (size_t i = 0; i < e->n_active; i++) {
-                const Query *q = e->active[i];
-
-                if (q->state == QUERY_EXECUTING && (!q->frozen || q->ending) && lease_end_helps(&q->lease))
-                        return true;
-        }
-        return false;
-}
-
-static Query *lowest_then_youngest(const Engine *e, bool only_helpful) {
-        Query *victim = NULL;
-
-        for (size_t i = 0; i < e->n_active; i++) {
-                Query *q = e->active[i];
-
-                if (q->state != QUERY_EXECUTING || q->ending || q->run != RUN_HANDED)
-                        continue;
-                if (!lease_end_helps(&q->lease) && (only_helpful || !q->frozen))
-                        continue;
-                if (!victim || q->spec.priority <= victim->spec.priority)
-                        victim = q;
-        }
-        return victim;
-}
-
-/* One query ends, so that the others can go on. When all wait (@deadlock) it must be one whose end frees something,
- * if there is one; at a deadline also one that has waited long enough and holds nothing. */
-static void choose_victim(Engine *e, bool deadlock, const char *why) {
+void run_lowered(Engine *e, Query *q, int r, uint64_t max_bytes) {
         char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
-        Query *victim = deadlock ? lowest_then_youngest(e, true) : NULL;
+        uint64_t old = q->lease.bytes;
 
-        if (!victim)
-                victim = lowest_then_youngest(e, false);
-        run_progress(e); /* its end must come before the next deadline does */
-        if (!victim)
+        if (!q->lowering || q->run != RUN_HANDED)
                 return;
-        engine_note(e, victim, NOTE_VICTIM, "chosen as victim: %s; it holds %s", why,
-                    size_format(victim->lease.bytes, a));
-        end_query(e, victim, QUERY_ERRORED, VERDICT_BUDGET, false, ERROR_MEMORY_BUDGET_EXHAUSTED,
-                  "it held %s, its maximum is %s, and the budget of %s could not pay for all: %s; MaxMemoryBytes sets the "
-                  "budget, ConcurrencyQuota how many share it",
-                  size_format(victim->lease.bytes, a), size_format(victim->max_bytes, b),
-                  size_format(e->config.max_memory_bytes, c), why);
-}
-
-static bool serve_first_waiter(Engine *e) {
-        Query *q = first_waiter(e);
-        uint64_t room, growth;
-
-        if (!q)
-                return false;
-        room = page_floor(budget_growth_bytes(&e->budget, &q->lease));
-        growth = q->wanted_bytes - q->lease.bytes;
-        if (room < growth) {
-                /* Not all it wants; but when no more will come, the rest of the pool, if that is any help. */
-                if (somebody_can_give(e) || room < q->lease.bytes / ENGINE_REST_DIVISOR)
-                        return false;
-                growth = room;
+        q->lowering = false;
+        q->frozen_usec += e->now_usec - q->lowering_since_usec; /* it was, for that */
+        q->lowered_usec = e->now_usec;
+        q->lower_pause_usec = r == 0 ? 0 : MIN(MAX(2 * q->lower_pause_usec, LOWER_PAUSE_MIN_USEC), LOWER_PAUSE_MAX_USEC);
+        if (r == 0 && max_bytes < old) {
+                /* The ledger last: what the kernel no longer lets it have is free. Shrinking can't fail. */
+                (void) lease_resize(&q->lease, max_bytes);
+                q->quota_bytes = MIN(q->quota_bytes, max_bytes);
+                q->high_bytes = governor_high(max_bytes, run_maximum(q), q->pids);
+                governor_note_lowered(&q->governor, q->need_bytes);
+                e->memory_came_back = true;
+                e->lowered_urgently = q->lowering_urgent;
+                profile_limits(&q->profile, max_bytes, q->high_bytes, 0);
+                engine_profile(e, q, PROFILE_LOWERED, 0);
+                engine_note(e, q, NOTE_LOWERED, "lowered %s → %s: it needs %s, and others wait", size_format(old, a),
+                            size_format(max_bytes, b), size_format(q->need_bytes, c));
         }
-        if (!grant(e, q, q->lease.bytes + growth, q->wanted_cause))
-                return false;
-        thaw(e, q);
-        /* It grew before it was frozen: look soon, the next event may come late. */
-        q->sample_due_usec = add_saturating(e->now_usec, GOVERNOR_SAMPLE_MIN_USEC);
-        return true;
+        if (query_is_live(q) && !q->ending)
+                engine_emit(e, ACTION_SAMPLE, q); /* it may have met its limit meanwhile */
 }
 
-static void look_at_the_hungry(Engine *e) {
-        for (size_t i = 0; i < e->n_active; i++) {
-                Query *q = e->active[i];
+void run_cap(Engine *e, Query *q, uint64_t bytes) {
+        uint64_t cap = page_floor(bytes);
 
-                if (q->state != QUERY_EXECUTING || !q->hungry || q->frozen || q->ending)
-                        continue;
-                q->sample_due_usec = 0;
+        if (cap == q->cap_bytes || !query_is_live(q))
+                return;
+        q->cap_bytes = cap;
+        q->wanted_bytes = MIN(q->wanted_bytes, run_maximum(q)); /* of who waits: at his maximum he waits no more */
+        q->lower_pause_usec = 0;
+        e->look_pause_usec = 0;
+        if (q->run == RUN_HANDED && !q->ending && !q->frozen)
                 engine_emit(e, ACTION_SAMPLE, q);
-        }
 }
 
-static void serve_waiters(Engine *e) {
-        while (e->n_waiters > 0 && serve_first_waiter(e))
-                ;
-}
+/* Others who come and go must not keep somebody frozen for ever: there is a last deadline. */
+void run_progress(Engine *e) {
+        uint64_t timeout = e->config.freeze_timeout_usec;
 
-/* Choose a victim where one is due. True: the line of those who wait may have another head now. */
-static bool settle_victim(Engine *e) {
-        if (!somebody_can_give(e)) {
-                choose_victim(e, true, "nobody who executes can go on, or give memory back");
-                return true;
+        for (size_t i = 0; e->n_waiters > 0 && i < e->n_active; i++) {
+                Query *q = e->active[i];
+                uint64_t last = add_saturating(q->frozen_since_usec, multiply_saturating(timeout, FREEZE_TIMEOUTS_MAX));
+
+                if (q->frozen)
+                        q->frozen_deadline_usec = MAX(MIN(add_saturating(e->now_usec, timeout), last), q->frozen_deadline_usec);
         }
-        for (size_t i = 0; i < e->n_active; i++) {
-                const Query *q = e->active[i];
-
-                if (!q->frozen || q->ending || q->frozen_deadline_usec > e->now_usec)
-                        continue;
-                choose_victim(e, false, "nobody gave memory back within FreezeTimeoutSec");
-                return true;
-        }
-        return false;
-}
-
-void run_settle(Engine *e) {
-        serve_waiters(e);
-        if (e->memory_came_back && e->n_waiters == 0)
-                look_at_the_hungry(e);
-        e->memory_came_back = false;
-        if (first_waiter(e) && settle_victim(e))
-                serve_waiters(e);
 }

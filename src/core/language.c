@@ -265,10 +265,11 @@ static int query_from_check(const Language *l, unsigned compile, unsigned execut
         return 0;
 }
 
-static int database_check(const Language *l, unsigned all, Error *e) {
-        bool used = all & (1u << PLACEHOLDER_DATABASE | 1u << PLACEHOLDER_DATABASE_URI);
+static int database_check(const Language *l, unsigned compile, unsigned rest, Error *e) {
+        unsigned database = 1u << PLACEHOLDER_DATABASE | 1u << PLACEHOLDER_DATABASE_URI;
+        bool used = rest & database;
 
-        if (l->database == DATABASE_NONE && used)
+        if (l->database == DATABASE_NONE && ((compile | rest) & database))
                 return misfit(l, e, "{database} needs Database=file, optional-file or name");
         if (l->database != DATABASE_NONE && !used)
                 return misfit(l, e, "Database= is set, but neither Execute= nor Environment= holds {database}");
@@ -298,5 +299,5 @@ int language_finish(const Language *l, Error *ret_error) {
                               "Environment= cannot hold the query, which everyone with this user's id could then "
                               "read");
         r = query_from_check(l, compile, execute, ret_error);
-        return r < 0 ? r : database_check(l, execute | environment, ret_error);
+        return r < 0 ? r : database_check(l, compile, execute | environment, ret_error);
 }

@@ -43,6 +43,7 @@ typedef enum MetricFamily {
         METRIC_FREEZES,
         METRIC_FROZEN_TIME,
         METRIC_VICTIMS,
+        METRIC_LOWERED,
         METRIC_STALLED_TIME,
         METRIC_CPU_TIME,
         METRIC_LIMIT_FAILURES,

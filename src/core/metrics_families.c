@@ -41,6 +41,7 @@ static const MetricInfo families[_METRIC_MAX] = {
                                          "Raises that the budget could not pay for when they were due."),
         [METRIC_FREEZES] = COUNTER("penstock_freezes_total", NULL, "Times a query was frozen to wait for the budget."),
         [METRIC_FROZEN_TIME] = SECONDS("penstock_frozen_seconds_total", NULL, "Time that ended queries were frozen."),
+        [METRIC_LOWERED] = COUNTER("penstock_lowered_total", NULL, "Idle quotas that were lowered because others waited."),
         [METRIC_VICTIMS] = COUNTER("penstock_victims_total", NULL, "Queries ended so that others could go on."),
         [METRIC_STALLED_TIME] = SECONDS("penstock_stalled_seconds_total", NULL,
                                         "Time that ended queries stood still for want of memory, as the kernel tells it."),

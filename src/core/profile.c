@@ -381,6 +381,7 @@ const char *profile_event_name(ProfileEvent e) {
                 [PROFILE_START] = "start",         [PROFILE_SAMPLE] = "sample", [PROFILE_RAISE] = "raise",
                 [PROFILE_DENIED] = "denied",       [PROFILE_FREEZE] = "freeze", [PROFILE_THAW] = "thaw",
                 [PROFILE_TERMINATE] = "terminate", [PROFILE_KILL] = "kill",     [PROFILE_END] = "end",
+                [PROFILE_LOWERED] = "lowered",
         };
 
         return names[e];

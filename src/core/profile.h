@@ -24,6 +24,7 @@ typedef enum ProfileEvent {
         PROFILE_DENIED, /* the pool can't pay */
         PROFILE_FREEZE,
         PROFILE_THAW,
+        PROFILE_LOWERED, /* idle quota went back to the pool */
         PROFILE_TERMINATE, /* SIGTERM was sent */
         PROFILE_KILL,
         PROFILE_END, /* engine/ is empty; the exact totals */

@@ -68,7 +68,9 @@ uint64_t query_total_usec(const Query *q, uint64_t now_usec) {
 }
 
 uint64_t query_frozen_usec(const Query *q, uint64_t now_usec) {
-        return q->frozen_usec + (q->frozen ? now_usec - q->frozen_since_usec : 0);
+        return q->frozen_usec + (q->frozen     ? now_usec - q->frozen_since_usec
+                                 : q->lowering ? now_usec - q->lowering_since_usec
+                                               : 0);
 }
 
 Query *query_free(Query *q) {

@@ -98,6 +98,7 @@ struct Query {
         bool visited[_QUERY_STATE_MAX]; /* states it has left, also those that took no time */
 
         uint64_t initial_bytes, max_bytes; /* effective */
+        uint64_t cap_bytes;                /* an administrator's lower limit of its unit; SIZE_INFINITY: none */
         uint64_t timeout_usec, queue_timeout_usec;
         Lease lease;
         uint64_t quota_bytes; /* memory.max in force, as read back; 0 while it waits */
@@ -107,16 +108,22 @@ struct Query {
         bool hungry;       /* a raise was due and could not be paid: looked at again when memory comes back */
         uint64_t hungry_need_bytes, hungry_pause_usec;
         bool headroom_off; /* denied for good (`fail`): memory.high is out of the way, the kernel decides */
+        uint64_t sampled_usec, raised_usec, lowered_usec; /* when it last was; 0: never */
+        uint64_t lowering_since_usec, lower_pause_usec;
+        bool lowering_urgent; /* somebody would have had to end */
+        unsigned n_stale; /* samples in a row that were read under a lower limit than its lease */
+        bool lowering; /* ACTION_LOWER is under way: until its answer it is neither frozen, thawed nor given a limit */
         GovernorState governor;
         Profile profile; /* has each raise too, as long as it has room: the count goes on */
         uint64_t n_raises, n_denied;
 
         DependencyPhase dependencies;
+        bool recheck, rechecking; /* held since an earlier engine's time: they are looked at anew before its unit starts */
         UnitPhase unit;
         RunPhase run;
         bool has_slot, has_compile_slot;
 
-        /* Frozen while it waits for the pool; in the order of waits_since. */
+        /* Frozen while it waits for the pool; see engine_wait.c for the order. */
         bool frozen;
         uint64_t frozen_since_usec, frozen_usec, frozen_deadline_usec, wanted_bytes;
         RaiseCause wanted_cause;

@@ -63,6 +63,18 @@ static const Field sample_fields[] = {
         {},
 };
 
+/* The FinalNumbers in @member of @type. */
+#define FINAL_NUMBERS(type, member)                                                                                \
+        F(U64, type, member.memory_peak_bytes), F(U64, type, member.cpu_usec), F(U64, type, member.io_read_bytes), \
+                F(U64, type, member.io_write_bytes), F(U64, type, member.stall_usec),                              \
+                F(U64, type, member.stall_full_usec), F(U64, type, member.current_bytes),                          \
+                F(U64, type, member.anon_bytes), F(U64, type, member.shmem_bytes),                                 \
+                F(U64, type, member.file_bytes), F(U64, type, member.kernel_bytes),                                \
+                F(U64, type, member.events_high), F(U64, type, member.events_max),                                 \
+                F(U64, type, member.events_oom), F(U64, type, member.events_oom_kill),                             \
+                F(U64, type, member.pids_max_events), F(U64, type, member.above_oom),                              \
+                F(U64, type, member.oomd_kills), F(U64, type, member.residual_bytes)
+
 static const Field report_fields[] = {
         F(I32, EndedReport, exit_status),
         F(I32, EndedReport, exit_signal),
@@ -71,45 +83,86 @@ static const Field report_fields[] = {
         F(BOOL, EndedReport, reader_gone),
         F(BOOL, EndedReport, results_truncated),
         F(BOOL, EndedReport, leftovers_killed),
-        F(U64, EndedReport, numbers.memory_peak_bytes),
-        F(U64, EndedReport, numbers.cpu_usec),
-        F(U64, EndedReport, numbers.io_read_bytes),
-        F(U64, EndedReport, numbers.io_write_bytes),
-        F(U64, EndedReport, numbers.stall_usec),
-        F(U64, EndedReport, numbers.stall_full_usec),
-        F(U64, EndedReport, numbers.current_bytes),
-        F(U64, EndedReport, numbers.anon_bytes),
-        F(U64, EndedReport, numbers.shmem_bytes),
-        F(U64, EndedReport, numbers.file_bytes),
-        F(U64, EndedReport, numbers.kernel_bytes),
-        F(U64, EndedReport, numbers.events_high),
-        F(U64, EndedReport, numbers.events_max),
-        F(U64, EndedReport, numbers.events_oom),
-        F(U64, EndedReport, numbers.events_oom_kill),
-        F(U64, EndedReport, numbers.pids_max_events),
-        F(U64, EndedReport, numbers.above_oom),
-        F(U64, EndedReport, numbers.oomd_kills),
-        F(U64, EndedReport, numbers.residual_bytes),
+        FINAL_NUMBERS(EndedReport, numbers),
+        {},
+};
+
+static const Field snapshot_fields[] = {
+        F(NAME, QuerySnapshot, spec.language),
+        F(U32, QuerySnapshot, spec.uid),
+        F(I32, QuerySnapshot, spec.priority),
+        F(U64, QuerySnapshot, spec.initial_bytes),
+        F(U64, QuerySnapshot, spec.max_bytes),
+        F(U64, QuerySnapshot, spec.timeout_usec),
+        F(U64, QuerySnapshot, spec.queue_timeout_usec),
+        F(BOOL, QuerySnapshot, spec.detached),
+        F(BOOL, QuerySnapshot, spec.has_compile),
+        F(BOOL, QuerySnapshot, spec.allow_priority),
+        F(BOOL, QuerySnapshot, spec.has_dependencies),
+        F(U64, QuerySnapshot, created_usec),
+        F(U64, QuerySnapshot, state_since_usec),
+        F(U64, QuerySnapshot, ended_usec),
+        F(U64, QuerySnapshot, forget_usec),
+        F(U64, QuerySnapshot, booked_usec[QUERY_CREATED]),
+        F(U64, QuerySnapshot, booked_usec[QUERY_COMPILING]),
+        F(U64, QuerySnapshot, booked_usec[QUERY_QUEUEING]),
+        F(U64, QuerySnapshot, booked_usec[QUERY_EXECUTING]),
+        F(U64, QuerySnapshot, initial_bytes),
+        F(U64, QuerySnapshot, max_bytes),
+        F(U64, QuerySnapshot, timeout_usec),
+        F(U64, QuerySnapshot, queue_timeout_usec),
+        F(U64, QuerySnapshot, n_raises),
+        F(U64, QuerySnapshot, n_denied),
+        F(U64, QuerySnapshot, peak_bytes),
+        F(U64, QuerySnapshot, frozen_usec),
+        F(U64, QuerySnapshot, frozen_since_usec),
+        F(U64, QuerySnapshot, wanted_bytes),
+        FINAL_NUMBERS(QuerySnapshot, final),
+        F(U32, QuerySnapshot, state),
+        F(U32, QuerySnapshot, verdict),
+        F(U32, QuerySnapshot, dependencies),
+        F(U32, QuerySnapshot, wanted_cause),
+        F(U32, QuerySnapshot, ending_state),
+        F(U32, QuerySnapshot, ending_verdict),
+        F(U32, QuerySnapshot, visited),
+        F(I32, QuerySnapshot, exit_status),
+        F(I32, QuerySnapshot, exit_signal),
+        F(BOOL, QuerySnapshot, done),
+        F(BOOL, QuerySnapshot, ending),
+        F(BOOL, QuerySnapshot, denied),
+        F(BOOL, QuerySnapshot, headroom_off),
+        F(BOOL, QuerySnapshot, handed),
+        F(U64, QuerySnapshot, limit_bytes),
+        F(U64, QuerySnapshot, current_bytes),
+        F(BOOL, QuerySnapshot, unit_exists),
+        F(BOOL, QuerySnapshot, is_frozen),
+        F(BOOL, QuerySnapshot, is_lost),
         {},
 };
 
 /* Whoever adds a member names it above, or a replay would not be the same. */
 _Static_assert(sizeof(QuerySpec) == 64 + 2 * 4 + 4 * 8 + 8, "QuerySpec has changed");
 _Static_assert(sizeof(Sample) == 29 * 8 + 8, "Sample has changed");
+_Static_assert(sizeof(QuerySnapshot) == sizeof(QuerySpec) + 18 * 8 + sizeof(FinalNumbers) + 9 * 4 + 12 + 2 * 8 + 8,
+               "QuerySnapshot has changed");
 _Static_assert(sizeof(EndedReport) == 2 * 4 + 8 + 19 * 8, "EndedReport has changed");
 
 static const Field limits_fields[] = {
         F(I32, Event, limits.r),
         F(U64, Event, limits.max_bytes),
         F(U64, Event, limits.latency_usec),
+        F(U64, Event, limits.sample_usec),
+        F(U64, Event, limits.read_back_usec),
         {},
 };
 
+static const Field bytes_fields[] = { F(U64, Event, bytes), {} };
 static const Field shutdown_fields[] = { F(U64, Event, shutdown_usec), {} };
 static const Field action_fields[] = { F(U64, Action, limits.max_bytes), F(U64, Action, limits.high_bytes), {} };
 
 const EventShape trace_events[_EVENT_MAX] = {
         [EVENT_REQUEST] = { "request", spec_fields, 0, false, false },
+        [EVENT_ADOPT] = { "adopt", snapshot_fields, 0, true, true },
         [EVENT_DEPENDENCIES] = { "dependencies", NULL, 0, true, true },
         [EVENT_UNIT_READY] = { "unit-ready", NULL, 0, true, false },
         [EVENT_UNIT_FAILED] = { "unit-failed", NULL, 0, true, true },
@@ -117,6 +170,7 @@ const EventShape trace_events[_EVENT_MAX] = {
         [EVENT_COMPILED] = { "compiled", report_fields, offsetof(Event, ended.report), true, true },
         [EVENT_SAMPLE] = { "sample", sample_fields, offsetof(Event, sample), true, false },
         [EVENT_LIMITS] = { "limits", limits_fields, 0, true, false },
+        [EVENT_LOWERED] = { "lowered", limits_fields, 0, true, false },
         [EVENT_ENDED] = { "ended", report_fields, offsetof(Event, ended.report), true, true },
         [EVENT_READER_GONE] = { "reader-gone", NULL, 0, true, false },
         [EVENT_HOLD_DROPPED] = { "hold-dropped", NULL, 0, true, false },
@@ -126,6 +180,8 @@ const EventShape trace_events[_EVENT_MAX] = {
         [EVENT_PAUSE] = { "pause", NULL, 0, false, false },
         [EVENT_RESUME] = { "resume", NULL, 0, false, false },
         [EVENT_CONFIG] = { "config", NULL, 0, false, false },
+        [EVENT_LEFTOVERS] = { "leftovers", bytes_fields, 0, false, false },
+        [EVENT_CAP] = { "cap", bytes_fields, 0, true, false },
         [EVENT_SHUTDOWN] = { "shutdown", shutdown_fields, 0, false, false },
 };
 
@@ -140,6 +196,7 @@ static const char *const action_names[_ACTION_MAX] = {
         [ACTION_KILL_COMPILE] = "kill-compile",
         [ACTION_EXECUTE] = "execute",
         [ACTION_SET_LIMITS] = "set-limits",
+        [ACTION_LOWER] = "lower",
         [ACTION_SAMPLE] = "sample",
         [ACTION_FREEZE] = "freeze",
         [ACTION_THAW] = "thaw",
@@ -150,6 +207,10 @@ static const char *const action_names[_ACTION_MAX] = {
         [ACTION_SHUTDOWN_DONE] = "shutdown-done",
         [ACTION_NOTE] = "note",
 };
+
+const char *trace_action_name(ActionType type) {
+        return action_names[type];
+}
 
 /* A line as it grows. What does not fit is left out whole: no number is ever cut. */
 typedef struct Line {
@@ -214,15 +275,29 @@ static void add_error(Line *l, const Error *e) {
                         add(l, "%c", *s);
 }
 
+/* Where the fields of its shape are. */
+static const void *fields_of(const Event *ev) {
+        switch (ev->type) {
+        case EVENT_REQUEST: return ev->request.spec;
+        case EVENT_ADOPT: return ev->adopt.snapshot;
+        default: return (const char *) ev + trace_events[ev->type].offset;
+        }
+}
+
+static const Error *error_of(const Event *ev) {
+        if (ev->type == EVENT_ADOPT)
+                return ev->adopt.error;
+        return event_has_plain_error(ev->type) ? ev->error : ev->ended.error;
+}
+
 const char *trace_event_line(const Event *ev, uint64_t now_usec, char buf[static TRACE_LINE_MAX]) {
         const EventShape *shape = &trace_events[ev->type];
         Line l = { .buf = buf };
 
         add(&l, "e %" PRIu64 " %s %" PRIu64, now_usec, shape->name, shape->has_query ? ev->query_id : 0);
-        add_fields(&l, shape->fields,
-                   ev->type == EVENT_REQUEST ? (const void *) ev->request.spec : (const char *) ev + shape->offset);
+        add_fields(&l, shape->fields, fields_of(ev));
         if (shape->has_error)
-                add_error(&l, event_has_plain_error(ev->type) ? ev->error : ev->ended.error);
+                add_error(&l, error_of(ev));
         return buf;
 }
 

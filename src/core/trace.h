@@ -21,6 +21,7 @@
 /* Each writes one line, without its newline, into @buf and returns it. */
 const char *trace_event_line(const Event *ev, uint64_t now_usec, char buf[static TRACE_LINE_MAX]);
 const char *trace_action_line(const Action *a, char buf[static TRACE_LINE_MAX]);
+const char *trace_action_name(ActionType type); /* the TYPE of such a line */
 const char *trace_start_line(uint64_t first_id, char buf[static TRACE_LINE_MAX]);
 /* False for a key that has no line: a list, which the engine does not know. */
 bool trace_config_line(const Config *c, ConfigKey key, char buf[static TRACE_LINE_MAX]);
@@ -39,6 +40,7 @@ typedef struct TraceRecord {
         uint64_t first_id, now_usec;
         Event event;
         QuerySpec spec;
+        QuerySnapshot snapshot;
         Error error;
 } TraceRecord;
 

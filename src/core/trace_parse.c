@@ -113,7 +113,7 @@ static int parse_event(const char *s, TraceRecord *ret) {
         size_t len = strcspn(s, " "), type = 0;
         Event *ev = &ret->event;
         const char *name;
-        int r;
+        void *base;
 
         ret->line = TRACE_LINE_EVENT;
         if (s[len] != ' ' || parse_number(s, len, &ret->now_usec) < 0)
@@ -129,15 +129,17 @@ static int parse_event(const char *s, TraceRecord *ret) {
         len = strcspn(s, " ");
         if (parse_number(s, len, &ev->query_id) < 0)
                 return -EBADMSG;
-        r = parse_fields(s + len, &trace_events[type],
-                         ev->type == EVENT_REQUEST ? (void *) &ret->spec : (char *) ev + trace_events[type].offset, &ret->error);
+        base = (char *) ev + trace_events[type].offset;
         if (ev->type == EVENT_REQUEST)
-                ev->request.spec = &ret->spec;
-        else if (event_has_plain_error(ev->type))
+                ev->request.spec = base = &ret->spec;
+        else if (ev->type == EVENT_ADOPT) {
+                ev->adopt.snapshot = base = &ret->snapshot;
+                ev->adopt.error = &ret->error;
+        } else if (event_has_plain_error(ev->type))
                 ev->error = &ret->error;
         else if (trace_events[type].has_error)
                 ev->ended.error = &ret->error;
-        return r;
+        return parse_fields(s + len, &trace_events[type], base, &ret->error);
 }
 
 static int parse_config(const char *text, Config *c) {

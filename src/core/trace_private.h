@@ -16,7 +16,7 @@ typedef struct Field {
 typedef struct EventShape {
         const char *name;
         const Field *fields;
-        size_t offset; /* of what @fields describe, in Event; of a request they describe its QuerySpec */
+        size_t offset; /* of what @fields describe, in Event; of a request they describe its QuerySpec, of `adopt` its QuerySnapshot */
         bool has_query, has_error;
 } EventShape;
 

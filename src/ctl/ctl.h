@@ -92,6 +92,13 @@ const char *format_time(uint64_t realtime_usec, char buf[static TEXT_MAX]);
 /* size_format(), "-" for 0. */
 const char *format_size(uint64_t bytes, char buf[static TEXT_MAX]);
 
+/* ---- plain.c (pure): what others wrote must not command our terminal ---- */
+
+/* Control characters, but for line ends and tabs, become '?', in place; those of ISO 6429 above 0x7f too. Returns @text. */
+char *text_make_plain(char *text);
+/* JSON has escapes for them. jansson makes those that JSON demands; this also the rest. */
+void json_write_plain(const char *json, FILE *f);
+
 /* ---- fields.c: short ways to a description's entries ---- */
 
 uint64_t info_u64(const PenstockInfo *i, const char *key);       /* 0 when absent */

@@ -133,15 +133,14 @@ json_t *json_all(const PenstockInfo *i) {
 }
 
 int json_print(const Verb *verb, json_t *value) {
-        int r;
+        CLEANUP(freep) char *text = value ? json_dumps(value, JSON_INDENT(2)) : NULL;
 
-        if (!value) {
+        json_decref(value);
+        if (!text) {
                 report("out of memory");
                 return verb->failure;
         }
-        r = json_dumpf(value, stdout, JSON_INDENT(2));
-        json_decref(value);
-        if (r == 0)
-                putchar('\n');
+        json_write_plain(text, stdout);
+        putchar('\n');
         return finish_output(verb->failure);
 }

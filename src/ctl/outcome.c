@@ -3,17 +3,26 @@
 
 #include "ctl/ctl.h"
 
-int outcome_report(const PenstockInfo *i) {
+/* Our own engine's words as they are; root sees those of others without what would command his terminal. */
+static void print_tail(const PenstockInfo *i) {
         const char *tail = info_string(i, "stderr_tail");
+        CLEANUP(freep) char *plain = info_u64(i, "user_id") != geteuid() ? strdup(tail) : NULL;
+
+        if (plain)
+                tail = text_make_plain(plain);
+        if (tail[0] == '\0')
+                return;
+        fputs(tail, stderr);
+        if (tail[strlen(tail) - 1] != '\n')
+                fputc('\n', stderr);
+}
+
+int outcome_report(const PenstockInfo *i) {
         int64_t exit_status = -1, exit_signal = 0;
         PenstockError error = {};
         bool has_error;
 
-        if (tail[0] != '\0') {
-                fputs(tail, stderr);
-                if (tail[strlen(tail) - 1] != '\n')
-                        fputc('\n', stderr);
-        }
+        print_tail(i);
         has_error = penstock_info_get_error(i, &error) == 0;
         if (has_error)
                 report_error(&error, 0);

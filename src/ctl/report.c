@@ -13,9 +13,10 @@ void report(const char *format, ...) {
         va_start(ap, format);
         vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
+        text_make_plain(text);
         for (char *p = text; *p; p++)
-                if ((unsigned char) *p < ' ' || *p == 0x7f)
-                        *p = *p == '\n' || *p == '\t' ? ' ' : '?';
+                if (*p == '\n' || *p == '\t')
+                        *p = ' ';
         fprintf(stderr, "penstockctl: %s\n", text);
 }
 
@@ -29,6 +30,7 @@ int client_open(const Verb *verb, PenstockClient **ret) {
 
         if (penstock_client_new(ret, &error) < 0)
                 return report_error(&error, verb->failure);
+        penstock_client_set_interactive(*ret, true);
         return GO_ON;
 }
 

@@ -40,4 +40,6 @@ void manager_drop_checks(Manager *m);
 
 /* dependency_releases.c: ACTION_RELEASE_DEPENDENCIES */
 void manager_release_dependencies(Manager *m, Entry *e);
+bool manager_is_releasing(const Manager *m, uint64_t query_id);
+void manager_released(Manager *m, uint64_t query_id); /* all of a query's dependencies were told of its end */
 void manager_drop_releases(Manager *m);

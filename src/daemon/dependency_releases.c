@@ -70,6 +70,7 @@ static void release_done(Release *r) {
         *p = r->next;
         m->n_releases--;
         m->n_releases_running--;
+        manager_released(m, r->query_id);
         release_free(r);
         releases_pump(m);
 }
@@ -181,12 +182,18 @@ size_t manager_releases(const Manager *m) {
         return m->n_releases;
 }
 
+bool manager_is_releasing(const Manager *m, uint64_t query_id) {
+        for (const Release *r = m->releases; r; r = r->next)
+                if (r->query_id == query_id)
+                        return true;
+        return false;
+}
+
 void manager_drop_releases(Manager *m) {
         while (m->releases) {
                 Release *r = m->releases;
 
-                lose(m, r->query_id, &r->dependencies, r->n_left, "is lost: penstockd ends");
-                m->releases = r->next;
+                m->releases = r->next; /* on record they have not been told: the next penstockd does it */
                 release_free(r);
         }
         m->n_releases = 0;

@@ -8,12 +8,15 @@
 #include "daemon/manager.h"
 #include "host/cgroup.h"
 #include "host/events.h"
+#include "host/fdstore.h"
+#include "host/lower.h"
 #include "host/pathcheck.h"
 #include "host/systemd.h"
 #include "host/worker_link.h"
 
 typedef struct Check Check;     /* dependency_checks.c */
 typedef struct Release Release; /* dependency_releases.c */
+typedef struct Adoption Adoption; /* manager_adopt.c */
 
 typedef struct Entry {
         QueryRecord record;
@@ -42,6 +45,7 @@ typedef struct Entry {
         int query_fd;         /* sealed memfd of the query text; -1: none */
         int results_write_fd; /* attached: until the worker has it; detached: the file, for writing */
         int hold_fd;          /* attached: the read end that tells when the hold is dropped */
+        int parcel_fd;        /* what PID 1 keeps of it until it is handed over; -1 */
         SubmitFds stdio;
         sd_event_source *hold_source;
 
@@ -53,6 +57,8 @@ typedef struct Entry {
         bool unit_requested;    /* StartTransientUnit was asked for and unit_gone not heard */
         bool fallen;            /* its tombstone is gone: the record goes with the unit */
         bool leaving;           /* released: no more commands */
+        size_t record_bytes; /* of its request, as it is written down */
+        int record_error;    /* of the last write of its state */
         bool handed;            /* EXECUTE was sent */
         bool started_told;      /* the engine was told that the unit is ready */
         bool ended_told;        /* … or that the engine has ended: acknowledge, do not release */
@@ -62,10 +68,16 @@ typedef struct Entry {
         RateLimit notes;     /* its entries in the journal */
         EmptyWatch *last_process; /* PID 1 does not know its unit, and a process of it is still there */
         bool unit_forgotten;      /* by PID 1: there is nothing left to stop */
+        uint64_t unit_max_bytes; /* memory.max that its unit was asked for with */
+        sd_event_source *unit_watch; /* tells when it was written */
+        uint64_t cap_bytes;      /* what the engine was told that an administrator lets engine/ have; SIZE_INFINITY: all */
+        unsigned again;          /* AGAIN_*: what the kernel refused, and is tried again */
+        uint64_t word_due_usec;  /* when its worker must have said that it has ended, or be gone; 0: whenever */
         uint64_t usage_usec; /* when its CPU and I/O totals were last read */
         FinalNumbers numbers; /* so far, as last told */
         uint64_t numbers_usec;
-        uint64_t woken_usec; /* when the event behind the pending raise woke the loop */
+        uint64_t woken_usec;   /* when the event behind the pending raise woke the loop */
+        uint64_t sampled_usec; /* … and when its sample had been read */
         uint64_t unit_wanted_usec; /* when ACTION_START_UNIT came */
 } Entry;
 
@@ -76,6 +88,12 @@ void entry_drop_runtime(Entry *e);
 void entry_drop_request(Entry *e);
 void entry_close_fd(int *fd); /* closes *@fd if it is open and sets it to -1 */
 
+/* The places in the parcel of a query's descriptors. */
+enum { PARCEL_RESULTS, PARCEL_QUERY, PARCEL_STDIN, PARCEL_STDERR, _PARCEL_MAX };
+
+int entry_set_control_group(Entry *e); /* its unit's; 0 or -ENOMEM */
+uint64_t entry_unit_max_bytes(const Entry *e); /* memory.max of its unit */
+
 struct Manager {
         sd_event *event;
         sd_bus *systemd_bus;
@@ -85,7 +103,9 @@ struct Manager {
         Engine *engine;
         SystemdLink *systemd;
         WorkerLink *workers;
+        Lower *lower;
         sd_event_source *timer;
+        uint64_t again_usec;     /* when manager_try_again() has to do something; USEC_INFINITY: nothing */
         struct TraceFile *trace; /* NULL: none is asked for */
         const ManagerOps *ops;
         void *ops_userdata;
@@ -97,8 +117,9 @@ struct Manager {
 
         /* events wait here while a step is performed, so that steps never nest */
         struct PendingEvent *pending;
-        size_t n_pending, pending_allocated;
+        size_t n_pending, n_stepped, pending_allocated;
         bool draining;
+        ActionList actions; /* of the step that is being performed */
 
         /* the EVENT_REQUEST that is being fed: its entry until it is admitted, or why it was refused */
         Entry *submitting;
@@ -109,10 +130,26 @@ struct Manager {
         uint64_t forgotten[ENGINE_TOMBSTONES]; /* a ring of IDs, in step with the engine's */
         size_t n_forgotten;
         unsigned n_units_starting;
+        FdStore *fdstore;
+        size_t records_bytes; /* of all requests, as they are written down */
+        RateLimit record_failures;
+        bool leaves; /* what PID 1 keeps for the next life is left alone */
+        Adoption *adoptions; /* queries of an earlier life, until all of them are known */
+        size_t n_adoptions;
+        size_t n_awaited;    /* of these, whose workers have not been heard of */
+        sd_event_source *gather_timer;
         size_t n_stale;       /* units of an earlier life that must be gone before we serve */
-        bool ready, listed, slice_set, said_no_psi;
+        bool ready, listed, slice_set, adopted, said_no_psi;
         bool reload_waits;    /* a larger budget waits for the slice */
         uint64_t slice_bytes; /* as last asked for */
+        unsigned n_slice_writes;  /* asked for and not answered: what the kernel says is not an administrator's word */
+        uint64_t slice_cap_bytes; /* memory.max that an administrator gave penstock.slice; SIZE_INFINITY: none */
+        sd_event_source *slice_watch;
+        uint64_t cap_bytes;       /* what that lets the budget be, as the engine was told */
+
+        uint64_t leftover_bytes, leftover_usec; /* as the engine was told, and when it was last looked for */
+        uint64_t leftover_pause_usec;           /* before the next look */
+        sd_event_source *leftover_timer;
 
         uint64_t generation; /* of the configuration: counts its reloads */
         Check *checks;       /* of dependencies: those that run or wait for their turn */
@@ -135,20 +172,85 @@ uint64_t manager_time_of_day(void); /* CLOCK_REALTIME, usec */
 Entry *manager_entry(const Manager *m, uint64_t id);
 /* Its unit is gone, or never came to be: drop what belonged to it; @e itself goes when its tombstone fell out. */
 void manager_unit_gone(Manager *m, Entry *e);
+void manager_unit_forgotten(Manager *m, Entry *e); /* PID 1 does not know its unit any more */
 void manager_start_settled(Manager *m, Entry *e); /* PID 1 has started its unit, or never will: the next may */
 void manager_stale_gone(Manager *m); /* one unit of an earlier life is gone */
+void manager_maybe_ready(Manager *m);
 void manager_fail(Manager *m, Entry *e, ErrorCode code, const char *message); /* its unit could not be made ready */
+void manager_perform(Manager *m, const Action *a);
 
+/* manager_submit.c */
+int entry_new(Manager *m, Request *r, SubmitFds *fds, Entry **ret); /* both are taken over; 0 or -ENOMEM */
+/* Build both commands and keep what the language says of the sandbox. 0 or -errno; @ret_error is not set for -ENOMEM. */
+int entry_take_language(Entry *e, const Language *l, Error *ret_error);
+int entry_watch_hold(Entry *e); /* 0 or -errno */
+
+/* manager_record.c: for a later life */
+const char *entry_stored_name(uint64_t id, const char *role, char buf[static FDSTORE_NAME_MAX]);
+/* Before it is admitted. Returns 0 or -errno; @ret_error is set when it is the caller who has no room for it. */
+int manager_record_request(Entry *e, uint64_t id, Error *ret_error);
+void entry_count_record(Entry *e, size_t bytes); /* its request, as it is written; 0: it is not there any more */
+void manager_keep_descriptors(Manager *m, Entry *e); /* once it is */
+void manager_record_decided(Manager *m, const Event *ev);  /* before it is performed */
+void manager_record_performed(Manager *m); /* what could not wait for that */
+void manager_record_released(Manager *m, uint64_t id); /* … and its dependencies have all been told */
+void manager_record_started(Manager *m, Entry *e); /* … and its worker says so */
+void manager_record_end(Manager *m, Entry *e); /* without what only its run needed */
+void entry_drop_parcel(Entry *e);
+void entry_drop_hold(Entry *e);
+
+/* manager_adopt.c: the queries of an earlier life, in the order of the calls */
+int manager_gather(Manager *m, StoredFds *stored); /* 0 or -errno */
+void manager_gather_unit(Manager *m, uint64_t id);  /* PID 1 has it */
+int manager_gather_begin_waiting(Manager *m);       /* for the workers; 0 or -errno */
+void manager_gather_hello(Manager *m, uint64_t id, WorkerPhase phase);
+void manager_gather_unit_gone(Manager *m, uint64_t id);
+void manager_adopt_all(Manager *m);
+
+/* manager_again.c: what is done to the groups of a query, and what is told of it. What fails there, though they still
+ * exist, is done again a moment later, and again: the engine takes for done what it asked for. */
+enum {
+        AGAIN_FREEZE = 1,
+        AGAIN_THAW = 2,
+        AGAIN_KILL = 4,
+        AGAIN_KILL_COMPILE = 8,
+        AGAIN_SAMPLE = 16,
+        AGAIN_TELL = 32,
+};
+void manager_tell_state(Manager *m, Entry *e); /* on the bus: who waits for a query has no other way to hear of its end */
+void manager_on_groups(Manager *m, Entry *e, ActionType type);
+int manager_freeze(Manager *m, Entry *e, bool frozen); /* 0 or -errno; then it is done again */
+void manager_try_later(Manager *m, Entry *e, unsigned what, int r); /* unless @r says that it was done, or can't be any more */
+/* Its worker was told, or is about to see, that the end has come. One that says nothing is stopped with its unit. */
+void manager_await_word(Manager *m, Entry *e);
+void manager_try_again(Manager *m); /* what is due */
+
+/* manager_feed.c */
 int manager_on_timer(sd_event_source *s, uint64_t usec, void *userdata);
+void manager_arm_timer(Manager *m); /* for what is due next; each step ends with it */
+/* Make room for all events that so many queries can have waiting. Returns 0 or -ENOMEM. */
+int manager_reserve_events(Manager *m, size_t n_queries);
+
+/* manager_limits.c */
+int manager_limits_new(Manager *m); /* 0 or -errno */
+void manager_lower(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_bytes);
+void manager_watch_unit(Manager *m, Entry *e);
+/* Has an administrator set other limits than we have? @e may be NULL: of the slice alone. */
+void manager_look_above(Manager *m, Entry *e);
+/* penstock.slice as large as what is promised and what is held, or as an administrator lets it be. @on_done may be NULL;
+ * it must call manager_slice_settled() first. */
+int manager_set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r, void *userdata));
+void manager_slice_settled(Manager *m, int r);
+/* What the dead left behind, at once or soon. */
+void manager_look_for_leftovers(Manager *m);
+/* The same, while there is some. */
+void manager_look_again_for_leftovers(Manager *m);
 
 /* manager_metrics.c */
 int manager_metrics_new(Manager *m); /* 0 or -ENOMEM */
 void manager_count_note(Manager *m, const Action *a);
 void manager_count_check(Manager *m, const char *dependency, uint64_t usec, bool failed);
 void manager_count_release(Manager *m, const char *dependency, bool failed);
-
-/* manager_start.c: penstock.slice as large as what is promised and what is held; @on_done may be NULL */
-int manager_set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r, void *userdata));
 
 /* manager_trace.c: the file of Trace=; each does nothing when there is none */
 void manager_trace_begin(Manager *m);
@@ -163,6 +265,9 @@ void manager_release_unit(Manager *m, Entry *e);
 extern const SystemdOps manager_systemd_ops;
 extern const WorkerLinkCallbacks manager_worker_callbacks;
 uint64_t manager_slice_bytes(const Manager *m);
+uint64_t manager_slice_slack(const Manager *m); /* of that, what is not the budget */
+/* The worker and kernel memory of the unit's own groups; measured 270 KiB at rest, 2.5 MiB at its peak. */
+#define UNIT_ALLOWANCE_BYTES (4 * MIB)
 
 /* manager_journal.c: @e may be NULL */
 void manager_note(Manager *m, Entry *e, const Action *a);
@@ -176,6 +281,7 @@ void manager_sample(Manager *m, Entry *e);
 int manager_on_pressure(uint64_t query_id, uint64_t now_usec, void *userdata);
 void manager_hand_over_lost(Manager *m, Entry *e);
 void manager_worker_lost(Manager *m, Entry *e); /* nobody will report its end: tell it by what the kernel's files say */
+void manager_on_started(WorkerConn *c, const WorkerStarted *msg, void *userdata);
 void manager_on_compiled(WorkerConn *c, const WorkerCompiled *msg, void *userdata);
 void manager_on_failed(WorkerConn *c, const WorkerFailed *msg, void *userdata);
 void manager_on_exited(WorkerConn *c, const WorkerExited *msg, void *userdata);

@@ -13,9 +13,16 @@
 
 #include "bus/bus.h"
 #include "daemon/manager.h"
+#include "host/cgroup.h"
 #include "host/config_report.h"
+#include "host/fdstore.h"
 #include "host/journal.h"
+#include "host/precedence.h"
 #include "host/state_files.h"
+#include "host/stop_job.h"
+
+/* Another one comes, to take the queries over; SuccessExitStatus= of penstockd.service. For ExecStopPost=, which can't know. */
+#define EXIT_ANOTHER_COMES 75
 
 /* Less than TimeoutStopSec= of penstockd.service, more than CancelGraceSec= and a slow PID 1 need. */
 #define STOP_TIMEOUT_USEC (90 * USEC_PER_SEC)
@@ -25,7 +32,9 @@ typedef struct Daemon {
         sd_bus *bus, *systemd_bus;
         BusServer *server;
         Manager *manager;
-        bool stopping;  /* SIGTERM came: leave when all queries have ended … */
+        bool ready, stop_when_ready, reload_when_ready;
+        StopJob *stop_job; /* SIGTERM came: PID 1 is asked what for */
+        bool stopping;  /* it is a stop: leave when all queries have ended … */
         bool all_ended; /* … and their units are gone (an orphaned worker would start penstockd again by its socket), and
                          * their dependencies were told */
 } Daemon;
@@ -42,10 +51,10 @@ static int fail(const char *what, int r) {
         return EXIT_FAILURE;
 }
 
-static void on_query_signal(ManagerSignal what, uint64_t query_id, void *userdata) {
+static int on_query_signal(ManagerSignal what, uint64_t query_id, void *userdata) {
         Daemon *d = userdata;
 
-        bus_server_ops.signal(what, query_id, d->server);
+        return bus_server_ops.signal(what, query_id, d->server);
 }
 
 static void on_shutdown_done(const Error *error, void *userdata) {
@@ -89,6 +98,28 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *ret_erro
         return 0;
 }
 
+static void stop(Daemon *d) {
+        d->stop_when_ready = !d->ready; /* who is not known yet can't be ended */
+        if (d->stopping || !d->ready)
+                return;
+        d->stopping = true;
+        (void) sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, STOP_TIMEOUT_USEC, 0, on_stop_timeout, d);
+        (void) sd_notify(0, "STOPPING=1\nSTATUS=Ending all queries");
+        manager_feed(d->manager, &(Event) { .type = EVENT_SHUTDOWN, .shutdown_usec = 0 });
+        /* A stop by an operator opens the door again at the next start; a crash does not come by here. */
+        state_set(STATE_SHUT_DOWN, false);
+        state_set(STATE_PAUSED, false);
+}
+
+static void reload(Daemon *d) {
+        Error error = {};
+
+        if (manager_reload(d->manager, &error) < 0)
+                journal_write(LOG_ERR, JOURNAL_CONFIG, 0, "Not reloaded, nothing has changed: %s", error.message);
+        else
+                bus_server_reload(d->server);
+}
+
 static void on_ready(int r, const Error *error, void *userdata) {
         Daemon *d = userdata;
 
@@ -103,7 +134,27 @@ static void on_ready(int r, const Error *error, void *userdata) {
         if (r < 0) {
                 fail("can't take a place on the bus", r);
                 (void) sd_event_exit(d->event, 1);
+                return;
         }
+        d->ready = true;
+        if (d->stop_when_ready)
+                stop(d);
+        else if (d->reload_when_ready)
+                reload(d);
+}
+
+/* A restart opens the door again as well; the queries are kept as they are. */
+static void on_stop_kind(StopKind kind, void *userdata) {
+        Daemon *d = userdata;
+
+        d->stop_job = stop_job_free(d->stop_job);
+        if (kind == STOP_FOR_GOOD) {
+                stop(d);
+                return;
+        }
+        state_set(STATE_SHUT_DOWN, false);
+        (void) sd_notify(0, "STOPPING=1\nSTATUS=Leaving the queries to the next one");
+        (void) sd_event_exit(d->event, EXIT_ANOTHER_COMES);
 }
 
 static int on_sigterm(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
@@ -111,44 +162,63 @@ static int on_sigterm(sd_event_source *s, const struct signalfd_siginfo *si, voi
 
         (void) s;
         (void) si;
-        if (d->stopping)
+        if (d->stopping || d->stop_job)
                 return 0;
-        d->stopping = true;
-        (void) sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, STOP_TIMEOUT_USEC, 0, on_stop_timeout, d);
-        (void) sd_notify(0, "STOPPING=1\nSTATUS=Ending all queries");
-        manager_feed(d->manager, &(Event) { .type = EVENT_SHUTDOWN, .shutdown_usec = 0 });
-        /* A stop by an operator opens the door again at the next start; a crash does not come by here. */
-        state_set_shut_down(false);
+        if (stop_job_ask(d->systemd_bus, on_stop_kind, d, &d->stop_job) < 0)
+                on_stop_kind(STOP_UNKNOWN, d);
+        return 0;
+}
+
+/* By hand, in a terminal. */
+static int on_sigint(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
+        (void) s;
+        (void) si;
+        stop(userdata);
         return 0;
 }
 
 static int on_sighup(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
         Daemon *d = userdata;
-        Error error = {};
 
         (void) s;
         (void) si;
+        d->reload_when_ready = !d->ready;
+        if (!d->ready)
+                return 0;
         (void) sd_notify(0, "RELOADING=1");
-        if (manager_reload(d->manager, &error) < 0)
-                journal_write(LOG_ERR, JOURNAL_CONFIG, 0, "Not reloaded, nothing has changed: %s", error.message);
-        else
-                bus_server_reload(d->server);
+        reload(d);
         (void) sd_notify(0, "READY=1");
         return 0;
 }
 
-/* The worker socket is its own unit's, so that it outlives us. */
-static int find_worker_socket(void) {
-        int n = sd_listen_fds(1);
+/* The bus was restarted. Another penstockd has a connection, a name and objects in a moment, and takes over the queries. */
+static int on_bus_lost(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Daemon *d = userdata;
 
-        for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + n; fd++)
-                if (sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) > 0)
-                        return fd;
-        return n < 0 ? n : -ENOTCONN;
+        (void) m;
+        (void) error;
+        journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0, "The system bus is gone: penstockd starts anew, and goes on with its queries");
+        return sd_event_exit(d->event, d->stopping || d->stop_when_ready ? 0 : EXIT_ANOTHER_COMES);
+}
+
+static int watch_bus(Daemon *d, sd_bus *bus) {
+        return sd_bus_match_signal(bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
+                                   "org.freedesktop.DBus.Local", "Disconnected", on_bus_lost, d);
+}
+
+/* The worker socket is its own unit's (FileDescriptorName=worker), so that it outlives us. */
+static int find_worker_socket(StoredFds *stored) {
+        int fd = stored_fds_take(stored, "worker");
+
+        if (fd < 0 || sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) <= 0)
+                return -ENOTCONN;
+        return fd;
 }
 
 static int set_up(Daemon *d, Config *config, LanguageSet *languages, const char *config_file) {
-        ManagerSetup setup = { .config = config, .languages = languages, .config_root = "", .config_file = config_file };
+        StoredFds stored = {};
+        ManagerSetup setup = { .config = config, .languages = languages, .config_root = "", .config_file = config_file,
+                               .stored = &stored };
         Error error = {};
         sigset_t mask;
         int r;
@@ -160,7 +230,8 @@ static int set_up(Daemon *d, Config *config, LanguageSet *languages, const char 
         sigprocmask(SIG_BLOCK, &mask, NULL);
         signal(SIGPIPE, SIG_IGN);
 
-        setup.worker_listen_fd = find_worker_socket();
+        r = stored_fds_receive(&stored);
+        setup.worker_listen_fd = r < 0 ? r : find_worker_socket(&stored);
         if (setup.worker_listen_fd < 0)
                 return fail("no worker socket was passed; start penstock-worker.socket and penstockd.service",
                             setup.worker_listen_fd);
@@ -176,9 +247,13 @@ static int set_up(Daemon *d, Config *config, LanguageSet *languages, const char 
         if (r >= 0)
                 r = sd_bus_attach_event(d->systemd_bus, d->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
+                r = watch_bus(d, d->bus);
+        if (r >= 0)
+                r = watch_bus(d, d->systemd_bus);
+        if (r >= 0)
                 r = sd_event_add_signal(d->event, NULL, SIGTERM, on_sigterm, d);
         if (r >= 0)
-                r = sd_event_add_signal(d->event, NULL, SIGINT, on_sigterm, d);
+                r = sd_event_add_signal(d->event, NULL, SIGINT, on_sigint, d);
         if (r >= 0)
                 r = sd_event_add_signal(d->event, NULL, SIGHUP, on_sighup, d);
         if (r >= 0)
@@ -193,9 +268,25 @@ static int set_up(Daemon *d, Config *config, LanguageSet *languages, const char 
         setup.event = d->event;
         setup.systemd_bus = d->systemd_bus;
         r = manager_new(&setup, &manager_ops, d, on_ready, d, &d->manager, &error);
+        stored_fds_done(&stored);
+        return r < 0 ? fail(error.message, r) : 0;
+}
+
+/* Once, at start: without it penstockd works, but who grows while the host is saturated may be raised too late. */
+static void take_precedence(void) {
+        int r = precedence_realtime();
+
         if (r < 0)
-                return fail(error.message, r);
-        return 0;
+                journal_write(LOG_WARNING, JOURNAL_PLAIN, 0,
+                              "penstockd does not run at real-time priority (%s), only at its nice value: on a host whose CPUs "
+                              "are all busy limits may be raised late",
+                              strerror(-r));
+        r = precedence_lock_memory();
+        if (r < 0)
+                journal_write(LOG_WARNING, JOURNAL_PLAIN, 0,
+                              "penstockd's memory is not locked (%s; LimitMEMLOCK=): on a host without free memory limits may "
+                              "be raised late",
+                              strerror(-r));
 }
 
 static int serve(const char *config_file) {
@@ -207,6 +298,7 @@ static int serve(const char *config_file) {
 
         if (!config || !languages)
                 return fail("can't start", -ENOMEM);
+        take_precedence();
         r = config_files_load("", config_file, warn, NULL, config, &error);
         if (r < 0) {
                 journal_write(LOG_ERR, JOURNAL_CONFIG, 0, "%s", error.message);
@@ -218,7 +310,10 @@ static int serve(const char *config_file) {
                 return fail("can't read the languages", r);
         r = set_up(&d, config, languages, config_file);
         if (r == 0)
-                r = sd_event_loop(d.event) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+                r = sd_event_loop(d.event);
+        if (r < 0)
+                r = EXIT_FAILURE;
+        stop_job_free(d.stop_job);
         bus_server_free(d.server);
         manager_free(d.manager);
         sd_bus_flush_close_unref(d.systemd_bus);
@@ -227,24 +322,60 @@ static int serve(const char *config_file) {
         return r;
 }
 
+/* Will there be another penstockd in a moment? One that ended by itself says so by its exit status, of one that was killed
+ * Restart=always does; unless PID 1 has been told to stop it. But when the last one that was to come did not get ready, whatever
+ * stopped it may stop the next. */
+static bool another_comes(void) {
+        const char *code = getenv("EXIT_CODE"), *status = getenv("EXIT_STATUS");
+        uint64_t n;
+
+        if (state_is(STATE_HELD) || !code || !status)
+                return false;
+        if (strcmp(code, "exited") == 0 && (u64_parse(status, &n) < 0 || n != EXIT_ANOTHER_COMES))
+                return false;
+        return stop_job_ask_now() != STOP_FOR_GOOD;
+}
+
+/* ExecStopPost=: who grows while nobody can raise its limit is killed, so all are held until another penstockd is there.
+ * When none will be, no query stays frozen without anybody to thaw it. */
+static int stopped(void) {
+        Error error = {};
+        unsigned n = 0;
+        int r = cgroup_host_init(&error);
+        bool hold = r >= 0 && another_comes();
+
+        if (hold)
+                state_set(STATE_HELD, true);
+        if (r >= 0)
+                r = cgroup_slice_freeze("/penstock.slice", hold, &n);
+        if (r < 0)
+                return fail(error.code ? error.message : "queries may be frozen, and can't be thawed", r);
+        if (n > 0)
+                journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0, "%u queries were %s, since penstockd has ended", n,
+                              hold ? "frozen until it is back" : "thawed");
+        return EXIT_SUCCESS;
+}
+
 static int help(FILE *out) {
         fputs("penstockd [--config FILE]\n"
               "  Run as penstockd.service; see penstockd(8).\n"
               "penstockd --check-config [FILE]\n"
               "  Say whether FILE, or the whole configuration, is valid.\n"
               "penstockd --show-config [--json]\n"
-              "  Print the effective values and where each came from.\n",
+              "  Print the effective values and where each came from.\n"
+              "penstockd --stopped\n"
+              "  For when penstockd has ended: thaw all queries, or hold them until another one has started.\n",
               out);
         return out == stdout ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char *argv[]) {
-        enum { OPT_CHECK = 256, OPT_SHOW, OPT_JSON, OPT_CONFIG, OPT_VERSION, OPT_HELP };
+        enum { OPT_CHECK = 256, OPT_SHOW, OPT_STOPPED, OPT_JSON, OPT_CONFIG, OPT_VERSION, OPT_HELP };
         static const struct option options[] = {
                 { "check-config", no_argument, NULL, OPT_CHECK }, { "show-config", no_argument, NULL, OPT_SHOW },
                 { "json", no_argument, NULL, OPT_JSON },          { "config", required_argument, NULL, OPT_CONFIG },
                 { "version", no_argument, NULL, OPT_VERSION },    { "help", no_argument, NULL, OPT_HELP },
-                {},
+                { "stopped", no_argument, NULL, OPT_STOPPED },          {},
         };
         const char *config_file = NULL;
         int c, mode = 0;
@@ -254,6 +385,7 @@ int main(int argc, char *argv[]) {
                 switch (c) {
                 case OPT_CHECK:
                 case OPT_SHOW:
+                case OPT_STOPPED:
                         mode = c;
                         break;
                 case OPT_JSON:
@@ -276,5 +408,7 @@ int main(int argc, char *argv[]) {
                 return config_report_show(stdout, json);
         if (optind < argc)
                 return help(stderr);
+        if (mode == OPT_STOPPED)
+                return stopped();
         return serve(config_file);
 }

@@ -2,23 +2,17 @@
 #include "daemon/manager.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "daemon/dependencies.h"
 #include "host/journal.h"
+#include "host/records.h"
 #include "host/state_files.h"
 
 /* What a running query has used so far is read at most this often. */
 #define NUMBERS_PAUSE_USEC (100 * USEC_PER_MSEC)
-
-/* An event that waits, with room for what it points to. */
-struct PendingEvent {
-        Event event;
-        Error error;
-};
 
 static uint64_t read_clock(clockid_t clock) {
         struct timespec ts;
@@ -75,27 +69,47 @@ static void remove_entry(Manager *m, Entry *e) {
 
         memmove(&m->entries[i], &m->entries[i + 1], (m->n_entries - i - 1) * sizeof(Entry *));
         m->n_entries--;
+        record_remove(e->record.id);
         entry_free(e);
 }
 
-/* The engine keeps so many tombstones; a record goes with its tombstone, or later with its unit. */
+static bool is_needed(const Manager *m, const Entry *e) {
+        return e->unit_requested || manager_is_releasing(m, e->record.id);
+}
+
+/* The engine keeps so many tombstones; a record goes with its tombstone, or later with its unit and its last release. */
 static void remember_forgotten(Manager *m, uint64_t id) {
         uint64_t *slot = &m->forgotten[m->n_forgotten++ % ENGINE_TOMBSTONES];
         Entry *oldest = *slot ? manager_entry(m, *slot) : NULL;
 
         *slot = id;
-        if (oldest && !oldest->unit_requested)
+        if (oldest && !is_needed(m, oldest))
                 remove_entry(m, oldest);
         else if (oldest)
                 oldest->fallen = true;
+}
+
+void manager_released(Manager *m, uint64_t id) {
+        Entry *e = manager_entry(m, id);
+
+        if (e && e->fallen && !is_needed(m, e))
+                remove_entry(m, e);
+        else
+                manager_record_released(m, id);
 }
 
 void manager_unit_gone(Manager *m, Entry *e) {
         manager_start_settled(m, e);
         entry_drop_runtime(e);
         e->unit_requested = false;
-        if (e->fallen)
+        if (e->fallen && !is_needed(m, e))
                 remove_entry(m, e);
+}
+
+/* What an earlier life has told its callers already is not told again. */
+static void tell(Manager *m, ManagerSignal what, uint64_t id) {
+        if (m->adopted)
+                (void) m->ops->signal(what, id, m->ops_userdata);
 }
 
 static void on_state(Manager *m, Entry *e) {
@@ -106,40 +120,17 @@ static void on_state(Manager *m, Entry *e) {
                 manager_note_shutdown(m, e);
                 manager_forget_check(m, e);
                 entry_drop_request(e);
+                manager_record_end(m, e);
         }
-        m->ops->signal(MANAGER_QUERY_STATE, e->record.id, m->ops_userdata);
+        manager_tell_state(m, e);
 }
 
 static void on_forget(Manager *m, Entry *e) {
-        e->hold_source = sd_event_source_disable_unref(e->hold_source);
-        entry_close_fd(&e->hold_fd);
+        entry_drop_hold(e);
         entry_close_fd(&e->record.results_file_fd);
         results_remove(e->record.id);
-        m->ops->signal(MANAGER_QUERY_REMOVED, e->record.id, m->ops_userdata);
+        tell(m, MANAGER_QUERY_REMOVED, e->record.id);
         remember_forgotten(m, e->record.id);
-}
-
-/* What is done to the groups themselves; a group that is gone is ordinary. */
-static void perform_on_groups(Entry *e, ActionType type) {
-        if (!e->groups)
-                return;
-        switch (type) {
-        case ACTION_KILL_COMPILE:
-                (void) query_groups_kill(e->groups, true);
-                break;
-        case ACTION_FREEZE:
-        case ACTION_THAW:
-                (void) query_groups_freeze(e->groups, type == ACTION_FREEZE);
-                break;
-        case ACTION_TERMINATE:
-                (void) query_groups_signal(e->groups, SIGTERM);
-                break;
-        case ACTION_KILL:
-                (void) query_groups_kill(e->groups, false);
-                break;
-        default:
-                break;
-        }
 }
 
 static void perform_on_query(Manager *m, Entry *e, const Action *a) {
@@ -165,6 +156,9 @@ static void perform_on_query(Manager *m, Entry *e, const Action *a) {
         case ACTION_SET_LIMITS:
                 manager_set_limits(m, e, a->limits.max_bytes, a->limits.high_bytes);
                 break;
+        case ACTION_LOWER:
+                manager_lower(m, e, a->limits.max_bytes, a->limits.high_bytes);
+                break;
         case ACTION_SAMPLE:
                 e->woken_usec = manager_now(m);
                 manager_sample(m, e);
@@ -176,7 +170,7 @@ static void perform_on_query(Manager *m, Entry *e, const Action *a) {
                 on_forget(m, e);
                 break;
         default:
-                perform_on_groups(e, a->type);
+                manager_on_groups(m, e, a->type);
         }
 }
 
@@ -187,15 +181,17 @@ static void on_admitted(Manager *m, uint64_t id) {
         m->entries[m->n_entries++] = e; /* IDs rise: it stays sorted; manager_submit() made room */
         m->submitting = NULL;
         metrics_admitted(m->metrics, engine_find(m->engine, id), &e->record.request.labels);
-        m->ops->signal(MANAGER_QUERY_NEW, id, m->ops_userdata);
+        tell(m, MANAGER_QUERY_NEW, id);
 }
 
 static void on_note(Manager *m, Entry *e, const Action *a) {
         manager_count_note(m, a);
+        if (a->note == NOTE_DENIED || a->note == NOTE_FREEZE)
+                manager_look_again_for_leftovers(m);
         manager_note(m, e, a);
 }
 
-static void perform(Manager *m, const Action *a) {
+void manager_perform(Manager *m, const Action *a) {
         Entry *e = a->query_id ? manager_entry(m, a->query_id) : NULL;
 
         if (a->type == ACTION_ADMITTED)
@@ -210,97 +206,6 @@ static void perform(Manager *m, const Action *a) {
                 perform_on_query(m, e, a);
 }
 
-static void arm_timer(Manager *m) {
-        uint64_t deadline = engine_deadline(m->engine);
-
-        if (deadline == USEC_INFINITY) {
-                sd_event_source_set_enabled(m->timer, SD_EVENT_OFF);
-                return;
-        }
-        sd_event_source_set_time(m->timer, deadline);
-        sd_event_source_set_enabled(m->timer, SD_EVENT_ONESHOT);
-}
-
-int manager_on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
-        (void) s;
-        (void) usec;
-        manager_feed(userdata, &(Event) { .type = EVENT_TICK });
-        return 0;
-}
-
-/* Keep a copy of @ev and of what it points to. Out of memory the event is lost only if the engine can be told later
- * from the same source again; the caller of a request or a reload is always fed at once. */
-static int push(Manager *m, const Event *ev) {
-        struct PendingEvent *p;
-
-        if (m->n_pending == m->pending_allocated) {
-                size_t n = MAX(2 * m->pending_allocated, 64u);
-
-                p = realloc(m->pending, n * sizeof(*p));
-                if (!p)
-                        return -ENOMEM;
-                m->pending = p;
-                m->pending_allocated = n;
-        }
-        p = &m->pending[m->n_pending++];
-        p->event = *ev;
-        if (event_has_plain_error(ev->type) && ev->error)
-                p->error = *ev->error;
-        else if ((ev->type == EVENT_ENDED || ev->type == EVENT_COMPILED) && ev->ended.error)
-                p->error = *ev->ended.error;
-        else
-                p->error = (Error) {};
-        return 0;
-}
-
-static void step(Manager *m, struct PendingEvent *p) {
-        CLEANUP(actions_done) ActionList actions = {};
-        uint64_t now = manager_now(m);
-        int r;
-
-        if (event_has_plain_error(p->event.type))
-                p->event.error = &p->error;
-        else if (p->event.type == EVENT_ENDED || p->event.type == EVENT_COMPILED)
-                p->event.ended.error = &p->error;
-        r = engine_step(m->engine, &p->event, now, &actions);
-        if (r >= 0)
-                manager_trace_event(m, &p->event, now);
-        else
-                journal_write(LOG_ERR, JOURNAL_PLAIN, p->event.query_id, "Out of memory: an event was not handled");
-        for (size_t i = 0; i < actions.n; i++) {
-                manager_trace_action(m, &actions.v[i]);
-                perform(m, &actions.v[i]);
-        }
-}
-
-/* What is held above a lowered budget comes back bit by bit, and the slice follows: lowered last, never below use. */
-static void follow_slice(Manager *m) {
-        if (m->slice_bytes > manager_slice_bytes(m) && m->ready && !m->reload_waits)
-                (void) manager_set_slice(m, 0, NULL);
-}
-
-void manager_feed(Manager *m, const Event *ev) {
-        if (ev->type == EVENT_SHUTDOWN)
-                state_set_shut_down(true); /* a crash must not open the door again */
-        if (push(m, ev) < 0) {
-                journal_write(LOG_ERR, JOURNAL_PLAIN, ev->query_id, "Out of memory: an event was lost");
-                return;
-        }
-        if (m->draining)
-                return;
-        m->draining = true;
-        for (size_t i = 0; i < m->n_pending; i++) {
-                struct PendingEvent p = m->pending[i]; /* the array may move while the step is performed */
-
-                step(m, &p);
-        }
-        m->n_pending = 0;
-        m->draining = false;
-        manager_trace_flush(m);
-        follow_slice(m);
-        arm_timer(m);
-}
-
 void manager_fail(Manager *m, Entry *e, ErrorCode code, const char *message) {
         Error error = {};
 
@@ -313,6 +218,7 @@ void manager_fail(Manager *m, Entry *e, ErrorCode code, const char *message) {
 static void on_slice_raised(int r, void *userdata) {
         Manager *m = userdata;
 
+        manager_slice_settled(m, r);
         if (r < 0)
                 journal_write(LOG_ERR, JOURNAL_CONFIG, 0, "penstock.slice could not be raised: %s", strerror(-r));
         m->reload_waits = false;

@@ -29,7 +29,8 @@ typedef enum ManagerSignal { MANAGER_QUERY_NEW, MANAGER_QUERY_STATE, MANAGER_QUE
 typedef struct ManagerOps {
         /* NEW: admitted. STATE: engine_find() shows the new state and error. REMOVED: was Done; engine_find() gives its
          * tombstone, statistics final. */
-        void (*signal)(ManagerSignal what, uint64_t query_id, void *userdata);
+        /* Less than 0: a state could not be told, and is told again. */
+        int (*signal)(ManagerSignal what, uint64_t query_id, void *userdata);
         /* All Shutdown calls that wait: @error->code ERROR_NONE when every query ended in time. */
         void (*shutdown_done)(const Error *error, void *userdata);
 } ManagerOps;
@@ -38,12 +39,13 @@ typedef struct ManagerSetup {
         sd_event *event;
         sd_bus *systemd_bus;  /* the system bus, attached to @event; for PID 1 alone */
         int worker_listen_fd; /* the worker socket, from the socket unit */
+        struct StoredFds *stored; /* what PID 1 kept of an earlier life; what is not taken stays the caller's */
         Config *config;       /* taken over */
         LanguageSet *languages; /* taken over */
         const char *config_root, *config_file; /* for reload; as config_files_load() takes them */
 } ManagerSetup;
 
-/* Set up host side links and take stock: stale units of an earlier life are stopped. @on_ready is called when requests
+/* Set up host side links and take over the queries of an earlier life. @on_ready is called when requests
  * may be accepted (0), or with -errno and why it can't serve. Returns 0 or -errno with @ret_error. */
 int manager_new(const ManagerSetup *setup, const ManagerOps *ops, void *ops_userdata,
                 void (*on_ready)(int r, const Error *error, void *userdata), void *ready_userdata, Manager **ret,

@@ -50,7 +50,7 @@ void manager_note(Manager *m, Entry *e, const Action *a) {
                 [NOTE_RAISE] = { JOURNAL_RAISE, LOG_INFO },       [NOTE_DENIED] = { JOURNAL_DENIED, LOG_WARNING },
                 [NOTE_FREEZE] = { JOURNAL_FREEZE, LOG_NOTICE },   [NOTE_THAW] = { JOURNAL_THAW, LOG_INFO },
                 [NOTE_VICTIM] = { JOURNAL_VICTIM, LOG_WARNING },  [NOTE_END] = { JOURNAL_END, LOG_INFO },
-                [NOTE_LIMIT_FAILED] = { JOURNAL_LIMIT_FAILED, LOG_ERR },
+                [NOTE_LIMIT_FAILED] = { JOURNAL_LIMIT_FAILED, LOG_ERR }, [NOTE_LOWERED] = { JOURNAL_LOWERED, LOG_INFO },
         };
         const Query *q = engine_find(m->engine, a->query_id);
         Kind kind = kinds[a->note];

@@ -219,14 +219,26 @@ void manager_on_compiled(WorkerConn *c, const WorkerCompiled *msg, void *userdat
         manager_feed(m, &ev);
 }
 
+void manager_on_started(WorkerConn *c, const WorkerStarted *msg, void *userdata) {
+        Entry *e = worker_conn_userdata(c);
+
+        (void) msg;
+        if (!e->ended_told)
+                manager_record_started(userdata, e);
+}
+
 static int apply_limits(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_bytes, Event *ret_event) {
         uint64_t max_now = 0, high_now = 0;
         int r = e->groups ? query_groups_set_limits(e->groups, max_bytes, high_bytes, &max_now, &high_now) : -ENODEV;
+        uint64_t now = manager_now(m), written = e->groups ? query_groups_max_written_usec(e->groups) : now;
 
+        written = MAX(written, e->woken_usec); /* memory.high alone was written: nothing was raised */
         *ret_event = (Event) { .type = EVENT_LIMITS, .query_id = e->record.id };
         ret_event->limits.r = r;
         ret_event->limits.max_bytes = max_now;
-        ret_event->limits.latency_usec = manager_now(m) - e->woken_usec;
+        ret_event->limits.latency_usec = written - e->woken_usec;
+        ret_event->limits.sample_usec = e->sampled_usec > e->woken_usec ? e->sampled_usec - e->woken_usec : 0;
+        ret_event->limits.read_back_usec = now - written;
         return r;
 }
 
@@ -238,7 +250,10 @@ void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_byt
         int r;
 
         e->woken_usec = manager_now(m);
-        r = apply_limits(m, e, max_bytes, high_bytes, &limits);
+        /* One that is not on record as handed over would be run once more after a restart. */
+        r = e->record_error;
+        if (r >= 0)
+                r = apply_limits(m, e, max_bytes, high_bytes, &limits);
         if (r >= 0) {
                 query_groups_begin(e->groups);
                 (void) query_groups_protect(e->groups, max_bytes, m->config->memory_protection == PROTECTION_MIN);
@@ -261,6 +276,7 @@ void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_byt
         }
         entry_close_fd(&fds.launch_fd);
         /* From now on the worker alone holds them: their ends are the query's ends. */
+        entry_drop_parcel(e);
         entry_close_fd(&e->results_write_fd);
         if (!m->config->log_query_text_on_shutdown)
                 entry_close_fd(&e->query_fd);
@@ -289,11 +305,17 @@ void manager_set_limits(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_
 void manager_sample(Manager *m, Entry *e) {
         Event ev = { .type = EVENT_SAMPLE, .query_id = e->record.id };
         uint64_t now;
+        int r;
 
-        if (!e->groups || query_groups_sample(e->groups, &ev.sample) < 0)
+        if (!e->groups)
+                return;
+        manager_look_above(m, e);
+        r = query_groups_sample(e->groups, &ev.sample);
+        manager_try_later(m, e, AGAIN_SAMPLE, r);
+        if (r < 0)
                 return;
         /* What only the profile wants must not delay raises that come one after the other. */
-        now = manager_now(m);
+        now = e->sampled_usec = manager_now(m);
         if (now - e->usage_usec >= USAGE_PAUSE_USEC && query_groups_usage(e->groups, &ev.sample) >= 0)
                 e->usage_usec = now;
         manager_feed(m, &ev);

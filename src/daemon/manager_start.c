@@ -7,19 +7,31 @@
 #include "host/journal.h"
 #include "host/state_files.h"
 
-/* Ready when the slice has its limit and nothing of an earlier life runs any more: only then is the sum ours. */
-static void maybe_ready(Manager *m) {
+static bool is_known(uint64_t id, void *userdata) {
+        const Entry *e = manager_entry(userdata, id);
+
+        return e && e->record.results_file_fd >= 0;
+}
+
+/* Ready when the slice has its limit and nothing unknown of an earlier life runs any more: only then is the sum ours. */
+void manager_maybe_ready(Manager *m) {
         Error none = {};
 
-        if (m->ready || !m->listed || !m->slice_set || m->n_stale > 0)
+        if (m->ready || !m->listed || !m->slice_set || m->n_stale > 0 || m->n_awaited > 0)
                 return;
         m->ready = true;
-        results_remove_all(); /* of queries that nobody knows any more */
-        if (state_is_shut_down()) {
+        manager_adopt_all(m);
+        if (manager_slice_bytes(m) > m->slice_bytes) /* they hold more than a budget that is smaller now */
+                (void) manager_set_slice(m, 0, NULL);
+        state_set(STATE_HELD, false);
+        manager_look_for_leftovers(m);
+        results_remove_others(is_known, m);
+        if (state_is(STATE_SHUT_DOWN)) {
                 journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0,
                               "Shutdown was called before the crash: no queries are accepted until penstockd.service is "
                               "restarted");
-                manager_feed(m, &(Event) { .type = EVENT_SHUTDOWN, .shutdown_usec = 0 });
+                /* Those that run were to finish; the time that they had is not known any more. */
+                manager_feed(m, &(Event) { .type = EVENT_SHUTDOWN, .shutdown_usec = USEC_INFINITY });
         }
         m->on_ready(0, &none, m->ready_userdata);
 }
@@ -27,18 +39,12 @@ static void maybe_ready(Manager *m) {
 void manager_stale_gone(Manager *m) {
         if (m->n_stale > 0)
                 m->n_stale--;
-        maybe_ready(m);
+        manager_maybe_ready(m);
 }
 
-static void on_stale_unit(uint64_t id, const char *active_state, void *userdata) {
-        Manager *m = userdata;
-
-        if (manager_entry(m, id))
-                return;
-        journal_write(LOG_NOTICE, JOURNAL_PLAIN, id, "Query %llu is of an earlier penstockd (%s): it is stopped",
-                      (unsigned long long) id, active_state);
-        if (systemd_unit_stop(m->systemd, id) >= 0)
-                m->n_stale++;
+static void on_unit_of_old(uint64_t id, const char *active_state, void *userdata) {
+        (void) active_state;
+        manager_gather_unit(userdata, id);
 }
 
 static void on_listed(int r, void *userdata) {
@@ -50,32 +56,38 @@ static void on_listed(int r, void *userdata) {
                 m->on_ready(r, &error, m->ready_userdata);
                 return;
         }
+        r = manager_gather_begin_waiting(m);
+        if (r < 0) {
+                error_set(&error, ERROR_INTERNAL, "the workers of queries can't be waited for: %s", strerror(-r));
+                m->on_ready(r, &error, m->ready_userdata);
+                return;
+        }
         m->listed = true;
-        maybe_ready(m);
+        manager_maybe_ready(m);
 }
 
 static void on_slice(int r, void *userdata) {
         Manager *m = userdata;
         Error error = {};
 
+        m->slice_cap_bytes = SIZE_INFINITY; /* what was in force before is not known to be anybody's word */
+        manager_slice_settled(m, r);
         if (r < 0) {
                 error_set(&error, ERROR_INTERNAL, "penstock.slice can't be set up: %s", strerror(-r));
                 m->on_ready(r, &error, m->ready_userdata);
                 return;
         }
         m->slice_set = true;
-        maybe_ready(m);
+        manager_maybe_ready(m);
 }
 
-int manager_set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r, void *userdata)) {
-        const Config *c = m->config;
-        uint64_t bytes = MAX(manager_slice_bytes(m), at_least_bytes);
-        uint64_t low = c->concurrency_quota == UINT64_MAX ? 0 : c->concurrency_quota * c->initial_bytes;
-        int r = systemd_slice_set(m->systemd, bytes, low, on_done, m);
+/* Not less than it has while queries of an earlier life run in it: what they hold is not known yet. It is lowered when it is. */
+static uint64_t slice_in_use(const Manager *m) {
+        uint64_t bytes = 0;
 
-        if (r >= 0)
-                m->slice_bytes = bytes;
-        return r;
+        if (m->n_adoptions == 0 || cgroup_read_value("/" SYSTEMD_SLICE, "memory.max", &bytes) < 0 || bytes == SIZE_INFINITY)
+                return 0;
+        return bytes;
 }
 
 static int manager_start(Manager *m, const ManagerSetup *setup, Error *ret_error) {
@@ -91,16 +103,26 @@ static int manager_start(Manager *m, const ManagerSetup *setup, Error *ret_error
                 manager_trace_begin(m);
         if (r >= 0)
                 r = sd_event_add_time(m->event, &m->timer, CLOCK_MONOTONIC, USEC_INFINITY, 1, manager_on_timer, m);
+        if (r >= 0) /* the next sample of one that grows waits for nobody's messages */
+                r = sd_event_source_set_priority(m->timer, EVENTS_PRIORITY);
         if (r >= 0)
                 r = sd_event_source_set_enabled(m->timer, SD_EVENT_OFF);
+        if (r >= 0)
+                r = manager_reserve_events(m, 0);
+        if (r >= 0)
+                r = manager_limits_new(m);
+        if (r >= 0)
+                r = fdstore_new(m->event, &m->fdstore);
+        if (r >= 0)
+                r = manager_gather(m, setup->stored);
         if (r >= 0)
                 r = systemd_link_new(m->systemd_bus, &manager_systemd_ops, m, &m->systemd);
         if (r >= 0)
                 r = worker_link_new(m->event, setup->worker_listen_fd, &manager_worker_callbacks, m, &m->workers);
         if (r >= 0)
-                r = manager_set_slice(m, 0, on_slice);
+                r = manager_set_slice(m, slice_in_use(m), on_slice);
         if (r >= 0)
-                r = systemd_list_units(m->systemd, on_stale_unit, on_listed, m);
+                r = systemd_list_units(m->systemd, on_unit_of_old, on_listed, m);
         if (r < 0)
                 error_set(ret_error, ERROR_INTERNAL, "penstockd can't start: %s", strerror(-r));
         return r;
@@ -120,6 +142,8 @@ int manager_new(const ManagerSetup *setup, const ManagerOps *ops, void *ops_user
         m->languages = setup->languages;
         m->config_root = setup->config_root ? strdup(setup->config_root) : NULL;
         m->config_file = setup->config_file ? strdup(setup->config_file) : NULL;
+        m->slice_cap_bytes = m->cap_bytes = SIZE_INFINITY;
+        m->again_usec = USEC_INFINITY;
         m->ops = ops;
         m->ops_userdata = ops_userdata;
         m->on_ready = on_ready;
@@ -136,12 +160,20 @@ int manager_new(const ManagerSetup *setup, const ManagerOps *ops, void *ops_user
 Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
+        m->leaves = true; /* what is still kept is for another life */
         manager_drop_checks(m);
         manager_drop_releases(m);
+        lower_free(m->lower);
+        sd_event_source_disable_unref(m->leftover_timer);
+        sd_event_source_disable_unref(m->slice_watch);
+        sd_event_source_disable_unref(m->gather_timer);
+        free(m->adoptions);
         for (size_t i = 0; i < m->n_entries; i++)
                 entry_free(m->entries[i]);
         free(m->entries);
+        fdstore_free(m->fdstore);
         free(m->pending);
+        actions_done(&m->actions);
         worker_link_free(m->workers);
         systemd_link_free(m->systemd);
         sd_event_source_disable_unref(m->timer);

@@ -9,6 +9,7 @@
 
 #include "daemon/dependencies.h"
 #include "host/journal.h"
+#include "host/records.h"
 #include "host/state_files.h"
 #include "worker/launch.h"
 
@@ -31,6 +32,7 @@ void entry_drop_request(Entry *e) {
         free(r->gids);
         r->gids = NULL;
         r->n_gids = 0;
+        entry_drop_parcel(e);
         entry_close_fd(&e->query_fd);
         /* Whoever reads the results must see their end even if nothing was ever handed to a worker. */
         entry_close_fd(&e->results_write_fd);
@@ -44,6 +46,7 @@ void entry_drop_runtime(Entry *e) {
         e->pathcheck = pathcheck_free(e->pathcheck);
         e->watch = events_watch_free(e->watch);
         e->last_process = empty_watch_free(e->last_process);
+        e->unit_watch = sd_event_source_disable_unref(e->unit_watch);
         e->groups = query_groups_free(e->groups);
         pathcheck_results_free(e->paths, e->n_paths);
         e->paths = NULL;
@@ -54,9 +57,9 @@ void entry_drop_runtime(Entry *e) {
 Entry *entry_free(Entry *e) {
         if (!e)
                 return NULL;
+        entry_count_record(e, 0);
         entry_drop_runtime(e);
-        sd_event_source_disable_unref(e->hold_source);
-        entry_close_fd(&e->hold_fd);
+        entry_drop_hold(e);
         entry_close_fd(&e->record.results_file_fd);
         pairlist_done(&e->unit_properties);
         dependency_list_done(&e->dependencies);
@@ -68,12 +71,12 @@ Entry *entry_free(Entry *e) {
         return NULL;
 }
 
-static int entry_new(Manager *m, Request *r, SubmitFds *fds, Entry **ret) {
+int entry_new(Manager *m, Request *r, SubmitFds *fds, Entry **ret) {
         Entry *e = calloc(1, sizeof(*e));
 
         if (e) {
                 e->manager = m;
-                e->query_fd = e->results_write_fd = e->hold_fd = e->record.results_file_fd = -1;
+                e->query_fd = e->results_write_fd = e->hold_fd = e->parcel_fd = e->record.results_file_fd = -1;
                 e->stdio = *fds;
                 e->record.request = *r;
                 e->record.control_group = strdup("");
@@ -104,15 +107,14 @@ static int resolve_database(Request *r, const Language *l) {
         return 0;
 }
 
-/* Build both commands and keep what the language says of the sandbox. */
-static int take_language(Entry *e, const Language *l, Error *ret_error) {
+int entry_take_language(Entry *e, const Language *l, Error *ret_error) {
         const Request *r = &e->record.request;
         LanguageContext x = { .memory_max_bytes = e->max_bytes,
                               .tmpdir = entry_tmpdir(l->tmp) };
         int k;
 
         e->has_compile = l->compile.n > 0;
-        k = entry_collect_dependencies(e, l, ret_error);
+        k = e->dependencies.n > 0 ? 0 : entry_collect_dependencies(e, l, ret_error); /* it has them when it is taken over */
         if (k >= 0)
                 k = language_execute_command(l, r, &x, &e->execute, ret_error);
         if (k >= 0 && e->has_compile)
@@ -141,6 +143,12 @@ static int on_hold(sd_event_source *s, int fd, uint32_t revents, void *userdata)
         return 0;
 }
 
+int entry_watch_hold(Entry *e) {
+        int r = sd_event_add_io(e->manager->event, &e->hold_source, e->hold_fd, 0, on_hold, e);
+
+        return r < 0 ? r : 0;
+}
+
 /* The descriptors that the caller gets, and our ends of them. */
 static int make_attached(Entry *e, Submitted *ret) {
         int results[2] = { -1, -1 }, hold[2] = { -1, -1 }, r;
@@ -155,12 +163,7 @@ static int make_attached(Entry *e, Submitted *ret) {
         ret->results_fd = results[0];
         e->hold_fd = hold[0];
         ret->hold_fd = hold[1];
-        r = sd_event_add_io(e->manager->event, &e->hold_source, e->hold_fd, 0, on_hold, e);
-        if (r < 0) {
-                entry_close_fd(&ret->results_fd);
-                entry_close_fd(&ret->hold_fd);
-        }
-        return r;
+        return entry_watch_hold(e);
 }
 
 static int make_detached(Entry *e, Submitted *ret) {
@@ -198,6 +201,9 @@ static int make_room(Manager *m) {
         Entry **v;
         size_t n;
 
+        /* Of those without a unit there is nothing to hear but from their callers, one at a time. */
+        if (manager_reserve_events(m, manager_units(m) + 1) < 0)
+                return -ENOMEM;
         if (m->n_entries < m->allocated)
                 return 0;
         n = MAX(2 * m->allocated, 64u);
@@ -242,22 +248,33 @@ static int admit(Manager *m, Entry *e, bool allow_priority, Submitted *ret, Erro
                 r = results_create(id, e->record.request.uid, &e->results_write_fd, &e->record.results_file_fd);
         if (r >= 0)
                 r = e->record.request.detach ? make_detached(e, ret) : make_attached(e, ret);
+        if (r >= 0)
+                r = manager_record_request(e, id, ret_error);
         if (r < 0) {
-                manager_count_refusal(m, &e->record.request.labels, ERROR_INTERNAL);
+                record_remove(id);
+                entry_close_fd(&ret->results_fd);
+                entry_close_fd(&ret->hold_fd);
+                error_set(ret_error, ERROR_INTERNAL, "the query can't be recorded: %s", strerror(-r)); /* if it is not set */
+                manager_count_refusal(m, &e->record.request.labels, ret_error->code);
                 entry_free(e);
                 results_remove(id);
-                return error_set(ret_error, ERROR_INTERNAL, "the query can't be recorded: %s", strerror(-r));
+                return -error_errno(ret_error->code);
         }
         ret->id = id;
         fill_spec(e, allow_priority, &spec);
+        manager_look_above(m, NULL);
+        manager_look_again_for_leftovers(m);
         m->submitting = e;
         m->submit_error = (Error) {};
         manager_feed(m, &(Event) { .type = EVENT_REQUEST, .request = { &spec } });
-        if (!m->submitting)
+        if (!m->submitting) {
+                manager_keep_descriptors(m, e);
                 return 0;
+        }
 
         /* Refused, or no memory for it. */
         m->submitting = NULL;
+        record_remove(id);
         if (m->submit_error.code == ERROR_NONE)
                 error_set(&m->submit_error, ERROR_INTERNAL, "out of memory");
         *ret_error = m->submit_error;
@@ -294,7 +311,7 @@ int manager_submit(Manager *m, Request *request, SubmitFds *fds, bool allow_prio
                                                           : m->config->per_query_bytes;
         r = resolve_database(&e->record.request, l);
         if (r >= 0)
-                r = take_language(e, l, ret_error);
+                r = entry_take_language(e, l, ret_error);
         if (r < 0) {
                 manager_count_refusal(m, &e->record.request.labels, ret_error->code);
                 entry_free(e);

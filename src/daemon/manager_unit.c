@@ -8,8 +8,6 @@
 #include "daemon/unit_paths.h"
 #include "host/journal.h"
 
-/* The worker and kernel memory of the unit's own groups; measured 270 KiB at rest, 2.5 MiB at its peak. */
-#define UNIT_ALLOWANCE_BYTES (4 * MIB)
 /* Units that PID 1 is asked to start at one time. A start has a time limit, and a hundred at once on a busy host all pass
  * it together (seen), while eights come up one after the other. Counted from the asking, not from the look at the
  * caller's paths, which his file system may delay as it likes. */
@@ -17,14 +15,23 @@
 /* penstock.slice on top of the budget: what is shared by all units. */
 #define SLICE_ALLOWANCE_BYTES (32 * MIB)
 
-uint64_t manager_slice_bytes(const Manager *m) {
+uint64_t manager_slice_slack(const Manager *m) {
         const Config *c = m->config;
-        uint64_t slack = add_saturating(multiply_saturating(c->compile_concurrency, c->compile_memory_bytes),
-                                        multiply_saturating(engine_units_max(m->engine), UNIT_ALLOWANCE_BYTES));
 
-        /* What is still held above a budget that a reload lowered counts, too. */
-        return add_saturating(add_saturating(MAX(c->max_memory_bytes, budget_total_bytes(engine_budget(m->engine))), slack),
+        return add_saturating(add_saturating(multiply_saturating(c->compile_concurrency, c->compile_memory_bytes),
+                                             multiply_saturating(engine_units_max(m->engine), UNIT_ALLOWANCE_BYTES)),
                               SLICE_ALLOWANCE_BYTES);
+}
+
+uint64_t manager_slice_bytes(const Manager *m) {
+        /* What is still held above a budget that a reload lowered counts, too. */
+        return add_saturating(MAX(m->config->max_memory_bytes, budget_total_bytes(engine_budget(m->engine))),
+                              manager_slice_slack(m));
+}
+
+uint64_t entry_unit_max_bytes(const Entry *e) {
+        return add_saturating(MAX(e->max_bytes, e->has_compile ? e->manager->config->compile_memory_bytes : 0),
+                              UNIT_ALLOWANCE_BYTES);
 }
 
 static void start_now(Manager *m, Entry *e) {
@@ -37,8 +44,7 @@ static void start_now(Manager *m, Entry *e) {
                 .slice = SYSTEMD_SLICE,
                 .description = "Penstock query",
                 .exec_argv = argv,
-                .memory_max_bytes = add_saturating(MAX(e->max_bytes, e->has_compile ? m->config->compile_memory_bytes : 0),
-                                                   UNIT_ALLOWANCE_BYTES),
+                .memory_max_bytes = entry_unit_max_bytes(e),
                 .memory_low_bytes = MIN(m->config->initial_bytes, e->max_bytes),
                 .protect_min = m->config->memory_protection == PROTECTION_MIN,
                 .tasks_max = add_saturating(m->config->tasks_max_per_query, 8),
@@ -67,6 +73,8 @@ static void start_now(Manager *m, Entry *e) {
                 manager_fail(m, e, error.code, error.message);
                 return;
         }
+        e->unit_max_bytes = spec.memory_max_bytes;
+        e->cap_bytes = SIZE_INFINITY;
         e->unit_requested = e->starting = true;
         m->n_units_starting++;
 }
@@ -159,6 +167,8 @@ void manager_release_unit(Manager *m, Entry *e) {
                 r = e->ended_told ? worker_conn_send_ack(e->conn) : worker_conn_send_release(e->conn);
         if (r < 0)
                 (void) systemd_unit_stop(m->systemd, e->record.id);
+        else
+                manager_await_word(m, e);
 }
 
 static bool requires_units(const Entry *e) {
@@ -209,6 +219,7 @@ static void on_empty(void *userdata) {
         e->last_process = empty_watch_free(e->last_process);
         if (e->handed && !e->ended_told)
                 manager_worker_lost(m, e);
+        manager_look_for_leftovers(m); /* before the engine gives away what was held back for the unit */
         manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = e->record.id });
         manager_unit_gone(m, e);
 }
@@ -222,10 +233,17 @@ static void on_unit_gone(uint64_t id, const char *result, void *userdata) {
 
         (void) result;
         systemd_unit_unref(m->systemd, id);
-        if (!e) {
-                manager_stale_gone(m);
+        if (!m->adopted) {
+                manager_gather_unit_gone(m, id);
                 return;
         }
+        if (e)
+                manager_unit_forgotten(m, e);
+}
+
+void manager_unit_forgotten(Manager *m, Entry *e) {
+        uint64_t id = e->record.id;
+
         e->unit_forgotten = true;
         worker_conn_receive_all(e->conn); /* its last word may lie there unread */
         if (!e->groups || query_groups_are_empty(e->groups)) {
@@ -248,7 +266,7 @@ static void on_answered(uint64_t usec, void *userdata) {
 }
 
 static void on_resync(void *userdata) {
-        (void) userdata;
+        manager_look_above(userdata, NULL); /* of the units when they are sampled */
         journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0, "The service manager or the bus started anew");
 }
 
@@ -272,6 +290,7 @@ static int make_groups(Manager *m, Entry *e, pid_t pid) {
                 r = query_groups_new(&setup, &e->groups);
                 if (r < 0)
                         return r;
+                manager_watch_unit(m, e);
         }
         for (int i = 0; i < _WORKER_GROUP_MAX; i++)
                 fds[i] = query_groups_fd(e->groups, (GroupFile) i);
@@ -285,6 +304,16 @@ static const char *unit_cgroup(uint64_t id, const char *below, char buf[static U
 
         snprintf(buf, UNIT_CGROUP_MAX, "/" SYSTEMD_SLICE "/%s%s", query_unit_name(id, name), below);
         return buf;
+}
+
+int entry_set_control_group(Entry *e) {
+        char path[UNIT_CGROUP_MAX], *group = strdup(unit_cgroup(e->record.id, "", path));
+
+        if (!group)
+                return -ENOMEM;
+        free(e->record.control_group);
+        e->record.control_group = group;
+        return 0;
 }
 
 /* Somebody says to be the worker of a query. Only a process in the root group of a unit that we asked for is, and,
@@ -303,9 +332,14 @@ static int on_hello(WorkerConn *c, const WorkerHello *msg, pid_t pid, void *user
         Manager *m = userdata;
         Entry *e = manager_entry(m, msg->header.id);
         bool first = msg->phase == WORKER_PHASE_NEW && e && !e->groups;
-        char path[UNIT_CGROUP_MAX];
+        const Query *q;
         int r;
 
+        if (!m->adopted) {
+                if (is_expected(e, c, false))
+                        manager_gather_hello(m, msg->header.id, (WorkerPhase) msg->phase);
+                return -EAGAIN;
+        }
         if (!is_expected(e, c, first)) {
                 journal_write(LOG_WARNING, JOURNAL_PLAIN, 0, "Process %d is not the worker of query %llu", (int) pid,
                               (unsigned long long) msg->header.id);
@@ -321,11 +355,14 @@ static int on_hello(WorkerConn *c, const WorkerHello *msg, pid_t pid, void *user
         worker_conn_set_userdata(c, e);
         if (!e->leaving && e->handed && msg->phase < WORKER_PHASE_EXECUTING)
                 manager_hand_over_lost(m, e);
+        q = engine_find(m->engine, e->record.id);
+        if (q && q->frozen && !q->ending) /* while it heard nothing it may have let it go on */
+                (void) manager_freeze(m, e, true);
         if (msg->phase != WORKER_PHASE_NEW || e->leaving)
                 return 0;
-        free(e->record.control_group);
-        e->record.control_group = strdup(unit_cgroup(e->record.id, "", path));
-        r = e->record.control_group ? make_groups(m, e, pid) : -ENOMEM;
+        r = entry_set_control_group(e);
+        if (r >= 0)
+                r = make_groups(m, e, pid);
         if (r < 0) {
                 journal_write(LOG_ERR, JOURNAL_UNIT_FAILED, e->record.id, "Query %llu: its groups can't be made: %s",
                               (unsigned long long) e->record.id, strerror(-r));
@@ -360,6 +397,7 @@ const WorkerLinkCallbacks manager_worker_callbacks = {
         .hello = on_hello,
         .ready = on_ready,
         .compiled = manager_on_compiled,
+        .started = manager_on_started,
         .reader_gone = manager_on_reader_gone,
         .failed = manager_on_failed,
         .exited = manager_on_exited,

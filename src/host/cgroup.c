@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host/cgroup_private.h"
@@ -185,30 +186,51 @@ static int write_value(int fd, uint64_t value) {
         return cgroup_write_text(fd, cgroup_value_text(value, buf));
 }
 
-int query_groups_set_limits(QueryGroups *g, uint64_t max_bytes, uint64_t high_bytes, uint64_t *ret_max_bytes,
-                            uint64_t *ret_high_bytes) {
-        bool grows = max_bytes >= g->max_bytes;
-        uint64_t max, high;
-        int r = 0;
+static int write_max(QueryGroups *g, uint64_t bytes) {
+        struct timespec ts;
+        int r = write_value(g->max, bytes);
 
-        /* Lowering memory.high first makes room gently; memory.max kills. What is in force already is not written: a
-         * write can reclaim in our context. */
-        if (grows && max_bytes != g->max_bytes)
-                r = write_value(g->max, max_bytes);
-        if (r == 0 && high_bytes != g->high_bytes)
-                r = write_value(g->high, high_bytes);
-        if (r == 0 && !grows)
-                r = write_value(g->max, max_bytes);
-        if (r < 0)
-                return r;
-        r = cgroup_read_value_fd(g->max, &max);
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        g->max_written_usec = (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+        return r;
+}
+
+uint64_t query_groups_max_written_usec(const QueryGroups *g) {
+        return g->max_written_usec;
+}
+
+int query_groups_refresh(QueryGroups *g, uint64_t *ret_max_bytes) {
+        uint64_t max, high;
+        int r = cgroup_read_value_fd(g->max, &max);
+
         if (r == 0)
                 r = cgroup_read_value_fd(g->high, &high);
         if (r < 0)
                 return r;
         *ret_max_bytes = g->max_bytes = max;
-        *ret_high_bytes = g->high_bytes = high;
+        g->high_bytes = high;
         return 0;
+}
+
+int query_groups_set_limits(QueryGroups *g, uint64_t max_bytes, uint64_t high_bytes, uint64_t *ret_max_bytes,
+                            uint64_t *ret_high_bytes) {
+        bool grows = max_bytes >= g->max_bytes;
+        int r = 0;
+
+        /* Lowering memory.high first makes room gently; memory.max kills. What is in force already is not written: a
+         * write can reclaim in our context. */
+        if (grows && max_bytes != g->max_bytes)
+                r = write_max(g, max_bytes);
+        if (r == 0 && high_bytes != g->high_bytes)
+                r = write_value(g->high, high_bytes);
+        if (r == 0 && !grows)
+                r = write_max(g, max_bytes);
+        if (r < 0)
+                return r;
+        r = query_groups_refresh(g, ret_max_bytes);
+        if (r == 0)
+                *ret_high_bytes = g->high_bytes;
+        return r;
 }
 
 int query_groups_protect(QueryGroups *g, uint64_t bytes, bool as_min) {
@@ -231,28 +253,28 @@ int query_groups_kill(QueryGroups *g, bool compile) {
         return fd < 0 ? -ENOENT : cgroup_write_text(fd, "1");
 }
 
-int query_groups_upper_cap(QueryGroups *g, uint64_t *ret_bytes) {
-        uint64_t lowest = SIZE_INFINITY, v;
+int query_groups_above(QueryGroups *g, uint64_t *ret_unit_bytes, uint64_t *ret_slice_bytes) {
+        uint64_t unit, slice;
+        int r = cgroup_read_value_fd(g->caps[0], &unit);
 
-        for (size_t i = 0; i < GROUP_CAPS_MAX && g->caps[i] >= 0; i++) {
-                int r = cgroup_read_value_fd(g->caps[i], &v);
-
-                if (r < 0)
-                        return r;
-                lowest = MIN(lowest, v);
-        }
-        *ret_bytes = lowest;
+        if (r == 0)
+                r = cgroup_read_value_fd(g->caps[1], &slice);
+        if (r < 0)
+                return r;
+        *ret_unit_bytes = unit;
+        *ret_slice_bytes = slice;
         return 0;
 }
 
-/* -EOPNOTSUPP is what memory.pressure says under psi=0. */
+/* -EOPNOTSUPP is what memory.pressure says under psi=0; -ENODEV, here where the rest could be read, when cgroup.pressure
+ * took the file away. */
 static int sample_pressure(const QueryGroups *g, char *text, size_t size, Sample *s) {
         int fd = g->files[GROUP_MEMORY_PRESSURE], r;
 
         if (fd < 0)
                 return 0;
         r = cgroup_read_text(fd, text, size);
-        if (r == -EOPNOTSUPP)
+        if (r == -EOPNOTSUPP || r == -ENODEV)
                 return 0;
         return r < 0 ? r : sample_parse_pressure(text, s);
 }
@@ -343,17 +365,9 @@ int query_groups_memory(QueryGroups *g, uint64_t *ret_current_bytes, uint64_t *r
 }
 
 int query_groups_compile_residual(QueryGroups *g, uint64_t *ret_bytes) {
-        char text[GROUP_TEXT_MAX];
         Sample s = {};
-        int r;
-        int fd = openat(g->compile_fd, "memory.stat", O_RDONLY | O_CLOEXEC);
+        int r = cgroup_read_stat_at(g->compile_fd, &s);
 
-        if (fd < 0)
-                return -errno;
-        r = cgroup_read_text(fd, text, sizeof text);
-        close(fd);
-        if (r == 0)
-                r = sample_parse_memory_stat(text, &s);
         if (r < 0)
                 return r;
         /* Files in memory alone: kernel memory of the dead goes away by itself. */
@@ -361,23 +375,26 @@ int query_groups_compile_residual(QueryGroups *g, uint64_t *ret_bytes) {
         return 0;
 }
 
-int query_groups_final(QueryGroups *g, FinalNumbers *ret) {
+/* Files that are opened for it: without descriptors the verdict needs the rest all the more. */
+static void final_of_files(const QueryGroups *g, FinalNumbers *f) {
         char text[GROUP_TEXT_MAX];
-        FinalNumbers f = {};
-        Sample s;
-        int r;
 
-        r = query_groups_sample(g, &s);
-        if (r == 0)
-                r = query_groups_usage(g, &s);
-        if (r == 0)
-                r = read_engine_value(g, "memory.peak", &f.memory_peak_bytes);
-        if (r == 0)
-                r = read_engine_file(g, "pids.events", text, sizeof text);
-        if (r == 0)
-                r = sample_parse_keyed(text, "max", &f.pids_max_events);
+        (void) read_engine_value(g, "memory.peak", &f->memory_peak_bytes);
+        if (read_engine_file(g, "pids.events", text, sizeof text) == 0)
+                (void) sample_parse_keyed(text, "max", &f->pids_max_events);
+}
+
+int query_groups_final(QueryGroups *g, FinalNumbers *ret) {
+        FinalNumbers f = {};
+        Sample s = {};
+        int r = query_groups_sample(g, &s);
+
+        if (r < 0 && r != -ENODEV) /* there will be no other occasion */
+                r = query_groups_sample(g, &s);
         if (r < 0)
                 return r;
+        (void) query_groups_usage(g, &s);
+        final_of_files(g, &f);
         f.cpu_usec = s.cpu_usec;
         f.io_read_bytes = s.io_read_bytes;
         f.io_write_bytes = s.io_write_bytes;

@@ -19,6 +19,13 @@ const char *cgroup_host_root(void);
 /* Read one number or "max" of a group ("/penstock.slice", "memory.max"): what is in force, not what was asked for. */
 int cgroup_read_value(const char *cgroup, const char *file, uint64_t *ret);
 
+/* What is charged to @slice, can't be reclaimed and is of none of the groups in it: memory of queries that are gone, held
+ * by somebody else. Takes a file for each group in the slice. Returns 0 or -errno. */
+int cgroup_slice_leftovers(const char *slice, uint64_t *ret_bytes);
+/* Freeze or thaw engine/ of every penstock-q* in @slice; @ret_n: those that were not so before. Returns 0, also when there
+ * is no slice, or -errno. */
+int cgroup_slice_freeze(const char *slice, bool frozen, unsigned *ret_n);
+
 /* The groups of one query: worker/, engine/, compile/. Owns its descriptors. */
 typedef struct QueryGroups QueryGroups;
 
@@ -68,6 +75,16 @@ int query_groups_open(const QueryGroups *g, const char *file, int flags);
  * untouched; the limits may be half set. */
 int query_groups_set_limits(QueryGroups *g, uint64_t max_bytes, uint64_t high_bytes, uint64_t *ret_max_bytes,
                             uint64_t *ret_high_bytes);
+/* When memory.max was last written, CLOCK_MONOTONIC: reading back comes after it. */
+uint64_t query_groups_max_written_usec(const QueryGroups *g);
+/* Read the limits in force, when another than us has set them (lower.h). */
+int query_groups_refresh(QueryGroups *g, uint64_t *ret_max_bytes);
+/* Take quota back: freeze engine/ (@engine_fd, its directory), look again, memory.high, and only when what is used fits
+ * memory.max; then @high_bytes, and thaw. Never kills. Blocks: a second or two until all tasks are frozen, and as long as
+ * the kernel takes to reclaim; it gives up the first when @give_up_fd becomes readable. Opens what it needs itself.
+ * Returns 0; -EBUSY: what it can't give back does not fit, or it could not be frozen in time; -ENODEV: the group is
+ * gone; -EINVAL: that is not lower; -ECANCELED. After a failure the limits are as before. */
+int cgroup_lower(int engine_fd, uint64_t max_bytes, uint64_t high_bytes, int give_up_fd);
 /* What above_oom of the last numbers counts from: call it before anything runs in engine/. */
 void query_groups_begin(QueryGroups *g);
 /* True when no process is left in any group of the unit, or the unit's group is gone. */
@@ -94,5 +111,5 @@ int query_groups_memory(QueryGroups *g, uint64_t *ret_current_bytes, uint64_t *r
 int query_groups_compile_residual(QueryGroups *g, uint64_t *ret_bytes);
 /* The last numbers of a group that is empty. stall_usec is PSI's "some": any task waited. */
 int query_groups_final(QueryGroups *g, FinalNumbers *ret);
-/* The lowest memory.max an administrator put on the unit, the slice or above: a cap. SIZE_INFINITY: none. */
-int query_groups_upper_cap(QueryGroups *g, uint64_t *ret_bytes);
+/* memory.max of the unit and of the slice that it lies in, as they are in force: ours, or an administrator's. */
+int query_groups_above(QueryGroups *g, uint64_t *ret_unit_bytes, uint64_t *ret_slice_bytes);

@@ -25,6 +25,7 @@ struct QueryGroups {
         int above[GROUP_CAPS_MAX];      /* their memory.events.local */
         uint64_t above_oom[GROUP_CAPS_MAX]; /* `oom` of it when the query began */
         uint64_t max_bytes, high_bytes; /* as last read back */
+        uint64_t max_written_usec;
 };
 
 /* The root of the hierarchy; valid after cgroup_host_init(). */
@@ -39,6 +40,8 @@ int cgroup_write_text(int fd, const char *text);
 int cgroup_read_value_fd(int fd, uint64_t *ret);
 /* Decimal, or "max" for SIZE_INFINITY. Returns @buf. */
 const char *cgroup_value_text(uint64_t value, char buf[static 24]);
+/* Read memory.stat in @dir_fd into @s, for a look: the hot path has it open. */
+int cgroup_read_stat_at(int dir_fd, Sample *s);
 /* Open @file in @dir_fd, read one value, close. */
 int cgroup_read_value_at(int dir_fd, const char *file, uint64_t *ret);
 

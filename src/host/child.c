@@ -20,6 +20,24 @@ struct Left {
 
 static Left *all_left;
 
+/* Those whose end nobody tells, for want of a descriptor or of memory: looked for when the next is left. */
+static pid_t strays[64];
+static size_t n_strays;
+
+static void reap_strays(void) {
+        size_t kept = 0;
+
+        for (size_t i = 0; i < n_strays; i++)
+                if (waitpid(strays[i], NULL, WNOHANG) == 0)
+                        strays[kept++] = strays[i];
+        n_strays = kept;
+}
+
+static void keep_stray(pid_t pid) {
+        if (n_strays < ELEMENTSOF(strays))
+                strays[n_strays++] = pid;
+}
+
 void child_shed(int answer_fd) {
         static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGCHLD };
         int adjust;
@@ -80,17 +98,21 @@ void child_leave(sd_event *event, pid_t pid, uid_t for_whom) {
 
         if (pid <= 0)
                 return;
+        reap_strays();
         /* The pid is ours until it is waited for, so it can't have been used again. */
         (void) kill(pid, SIGKILL);
         if (waitpid(pid, NULL, WNOHANG) == pid)
                 return;
         pidfd = pidfd_open(pid, 0);
-        if (pidfd < 0)
+        if (pidfd < 0) {
+                keep_stray(pid);
                 return;
+        }
         l = malloc(sizeof(*l));
         if (!l || sd_event_add_io(event, &s, pidfd, EPOLLIN, on_gone, l) < 0) {
                 free(l);
                 close(pidfd);
+                keep_stray(pid);
                 return;
         }
         *l = (Left) { .pid = pid, .for_whom = for_whom, .next = all_left };

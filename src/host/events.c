@@ -45,9 +45,9 @@ static int on_events(sd_event_source *source, int fd, uint32_t revents, void *us
         EventsWatch *w = userdata;
 
         (void) revents;
-        if (cgroup_read_text(fd, text, sizeof text) < 0)
+        if (cgroup_read_text(fd, text, sizeof text) == -ENODEV)
                 return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-        return tell(w, source);
+        return tell(w, source); /* a reading that failed otherwise is made up for at once: it is still readable */
 }
 
 /* For a trigger EPOLLERR does mean that the group is gone. The first event of a trigger can be a false one, so see
@@ -56,11 +56,15 @@ static int on_psi(sd_event_source *source, int fd, uint32_t revents, void *userd
         EventsWatch *w = userdata;
         char text[256];
         Sample s = {};
+        int r;
 
         if (revents & (EPOLLERR | EPOLLHUP))
                 return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-        if (cgroup_read_text(fd, text, sizeof text) < 0 || sample_parse_pressure(text, &s) < 0)
+        r = cgroup_read_text(fd, text, sizeof text);
+        if (r == -ENODEV || r == -EOPNOTSUPP || (r == 0 && sample_parse_pressure(text, &s) < 0))
                 return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        if (r < 0)
+                return tell(w, source); /* a window without its figures is judged by the sample alone */
         if (s.stall_some_usec == w->last_stall_usec)
                 return 0;
         w->last_stall_usec = s.stall_some_usec;
@@ -91,6 +95,8 @@ static int add_psi(EventsWatch *w, sd_event *loop, QueryGroups *g) {
                 return r == -EOPNOTSUPP || r == -ENOENT || r == -EINVAL ? 0 : r;
         }
         r = sd_event_add_io(loop, &w->psi_source, w->psi_fd, EPOLLPRI, on_psi, w);
+        if (r >= 0)
+                r = sd_event_source_set_priority(w->psi_source, EVENTS_PRIORITY);
         return r < 0 ? r : 1;
 }
 
@@ -103,7 +109,9 @@ static int add_events(EventsWatch *w, sd_event *loop, QueryGroups *g) {
                 return w->events_fd;
         /* What has happened so far is no news: reading sets the description's mark. */
         r = cgroup_read_text(w->events_fd, text, sizeof text);
-        return r < 0 ? r : sd_event_add_io(loop, &w->events_source, w->events_fd, EPOLLPRI, on_events, w);
+        if (r >= 0)
+                r = sd_event_add_io(loop, &w->events_source, w->events_fd, EPOLLPRI, on_events, w);
+        return r < 0 ? r : sd_event_source_set_priority(w->events_source, EVENTS_PRIORITY);
 }
 
 int events_watch_new(sd_event *loop, QueryGroups *g, uint64_t query_id, EventsCallback on_pressure, void *userdata,

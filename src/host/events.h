@@ -14,6 +14,9 @@
 #define EVENTS_PSI_STALL_USEC 20000
 #define EVENTS_PSI_WINDOW_USEC 500000
 
+/* Before the bus, whose messages anyone on the host can send: between two of them the loop looks here. */
+#define EVENTS_PRIORITY SD_EVENT_PRIORITY_IMPORTANT
+
 typedef struct EventsWatch EventsWatch;
 
 /* @now_usec is CLOCK_MONOTONIC as the loop stamped the wake-up. The watch may be freed in it. A negative result is
@@ -33,3 +36,9 @@ typedef struct EmptyWatch EmptyWatch;
 int empty_watch_new(sd_event *loop, const QueryGroups *g, void (*on_empty)(void *userdata), void *userdata,
                     EmptyWatch **ret);
 EmptyWatch *empty_watch_free(EmptyWatch *w); /* takes NULL, returns NULL */
+
+/* Tell when memory.max of a group ("/penstock.slice") was written, by whomever: PID 1 says nothing on the bus of what
+ * set-property changes (seen). The kernel tells of every write that goes through a file, at no cost until then. @on_written
+ * is called after it; when the group is gone it goes quiet. Returns 0 or -errno; unref @ret_source to end it. */
+int limit_watch_new(sd_event *loop, const char *cgroup, void (*on_written)(void *userdata), void *userdata,
+                    sd_event_source **ret_source);

@@ -29,6 +29,7 @@ const char *journal_message_id(JournalMessage m) {
                 [JOURNAL_END_FAILED] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e10e",
                 [JOURNAL_SHUTDOWN_TEXT] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e10f",
                 [JOURNAL_DEPENDENCY] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e110",
+                [JOURNAL_LOWERED] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e111",
         };
 
         return ids[m];

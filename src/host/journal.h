@@ -26,6 +26,7 @@ typedef enum JournalMessage {
         JOURNAL_END_FAILED,
         JOURNAL_SHUTDOWN_TEXT,
         JOURNAL_DEPENDENCY,
+        JOURNAL_LOWERED,
         _JOURNAL_MESSAGE_MAX,
 } JournalMessage;
 

@@ -11,7 +11,6 @@
 
 #define RUNTIME_DIRECTORY "/run/penstock"
 #define NEXT_ID_FILE RUNTIME_DIRECTORY "/next-id"
-#define SHUT_DOWN_FILE RUNTIME_DIRECTORY "/shut-down"
 #define RESULTS_DIRECTORY "/var/lib/penstock/results"
 
 static uint64_t reserved_until; /* what the file says */
@@ -37,40 +36,61 @@ uint64_t state_first_id(void) {
         return reserved_until;
 }
 
+int state_replace_file(const char *path, const char *fresh, const char *text, size_t len) {
+        int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), r = 0;
+
+        if (fd < 0)
+                return -errno;
+        while (len > 0 && r == 0) {
+                ssize_t n = write(fd, text, len);
+
+                if (n < 0 && errno != EINTR)
+                        r = -errno;
+                else if (n > 0) {
+                        text += n;
+                        len -= (size_t) n;
+                }
+        }
+        if (close(fd) < 0 && r == 0)
+                r = -errno;
+        if (r == 0 && rename(fresh, path) < 0)
+                r = -errno;
+        if (r < 0)
+                (void) unlink(fresh);
+        return r;
+}
+
 int state_reserve_id(uint64_t id) {
         char text[32];
-        int fd, r = 0, len;
+        int r, len;
 
         if (id < reserved_until)
                 return 0;
         len = snprintf(text, sizeof(text), "%llu\n", (unsigned long long) (id + STATE_ID_BLOCK));
-        fd = open(NEXT_ID_FILE ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
-        errno = 0;
-        if (write(fd, text, (size_t) len) != len)
-                r = errno ? -errno : -EIO;
-        if (close(fd) < 0 && r == 0)
-                r = -errno;
-        if (r == 0 && rename(NEXT_ID_FILE ".new", NEXT_ID_FILE) < 0)
-                r = -errno;
+        r = state_replace_file(NEXT_ID_FILE, NEXT_ID_FILE ".new", text, (size_t) len);
         if (r == 0)
                 reserved_until = id + STATE_ID_BLOCK;
         return r;
 }
 
-bool state_is_shut_down(void) {
-        return access(SHUT_DOWN_FILE, F_OK) == 0;
+static const char *const flag_files[] = {
+        [STATE_SHUT_DOWN] = RUNTIME_DIRECTORY "/shut-down",
+        [STATE_PAUSED] = RUNTIME_DIRECTORY "/paused",
+        [STATE_HELD] = RUNTIME_DIRECTORY "/held",
+};
+
+bool state_is(StateFlag flag) {
+        return access(flag_files[flag], F_OK) == 0;
 }
 
-void state_set_shut_down(bool shut_down) {
+void state_set(StateFlag flag, bool is) {
         int fd;
 
-        if (!shut_down) {
-                (void) unlink(SHUT_DOWN_FILE);
+        if (!is) {
+                (void) unlink(flag_files[flag]);
                 return;
         }
-        fd = open(SHUT_DOWN_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        fd = open(flag_files[flag], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         if (fd >= 0)
                 close(fd);
 }
@@ -108,14 +128,24 @@ void results_remove(uint64_t id) {
         (void) unlink(path);
 }
 
-void results_remove_all(void) {
+int results_open(uint64_t id, bool for_writing) {
+        char path[128];
+        int fd;
+
+        results_path(id, path, sizeof(path));
+        fd = open(path, (for_writing ? O_WRONLY | O_TRUNC : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+        return fd < 0 ? -errno : fd;
+}
+
+void results_remove_others(bool (*is_known)(uint64_t id, void *userdata), void *userdata) {
         DIR *d = opendir(RESULTS_DIRECTORY);
         struct dirent *e;
+        uint64_t id;
 
         if (!d)
                 return;
         while ((e = readdir(d)))
-                if (e->d_name[0] != '.')
+                if (e->d_name[0] != '.' && (u64_parse(e->d_name, &id) < 0 || !is_known(id, userdata)))
                         (void) unlinkat(dirfd(d), e->d_name, 0);
         closedir(d);
 }

@@ -10,19 +10,27 @@
 /* IDs are given out in blocks, so that a start writes the file and a query rarely does. */
 #define STATE_ID_BLOCK 256u
 
+/* Put @text in the place of the file @path, by way of @fresh in the same directory: nobody ever sees half a file, whenever we are
+ * killed. Mode 0600. Returns 0 or -errno; then the old file is there. */
+int state_replace_file(const char *path, const char *fresh, const char *text, size_t len);
+
 /* The first ID that was never given out in this boot (at least 1). */
 uint64_t state_first_id(void);
 /* Make sure that no later life gives out @id again. Returns 0 or -errno. */
 int state_reserve_id(uint64_t id);
 
-/* Whether Shutdown was called and no operator has restarted the service since; it outlives a crash. */
-bool state_is_shut_down(void);
-void state_set_shut_down(bool shut_down);
+/* What outlives a crash: Shutdown was called, and no operator has restarted the service since; Pause was called; all that
+ * grows was frozen when penstockd ended, and no other one has been ready since. */
+typedef enum StateFlag { STATE_SHUT_DOWN, STATE_PAUSED, STATE_HELD } StateFlag;
+bool state_is(StateFlag flag);
+void state_set(StateFlag flag, bool is);
 
 /* Make the results file of @id, empty, mode 0400 of @uid, in a directory only root can enter: its owner gets it by
  * descriptor. @ret_write is for writing, @ret_read read-only; both CLOEXEC and the caller's to close.
  * Returns 0 or -errno. */
 int results_create(uint64_t id, uid_t uid, int *ret_write, int *ret_read);
 void results_remove(uint64_t id);
-/* Remove what an earlier life left. */
-void results_remove_all(void);
+/* Open it once more: for writing, and emptied, or for reading. Returns the descriptor, CLOEXEC, or -errno. */
+int results_open(uint64_t id, bool for_writing);
+/* Remove those of queries that @is_known does not know. */
+void results_remove_others(bool (*is_known)(uint64_t id, void *userdata), void *userdata);

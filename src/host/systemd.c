@@ -103,15 +103,22 @@ static int on_pump(sd_event_source *source, void *userdata) {
 int systemd_call(SystemdLink *l, sd_bus_message *m, CallReply reply, uint64_t id, void *data,
                  void (*data_free)(void *)) {
         Call *c = calloc(1, sizeof *c);
+        int r;
 
         if (!c) {
                 sd_bus_message_unref(m);
                 return -ENOMEM;
         }
         *c = (Call) { .link = l, .m = m, .reply = reply, .id = id, .data = data, .data_free = data_free };
+        r = sd_event_source_set_enabled(l->pump, SD_EVENT_ONESHOT);
+        if (r < 0) {
+                c->data_free = NULL; /* @data stays the caller's */
+                call_free(c);
+                return r;
+        }
         *l->last = c;
         l->last = &c->next;
-        return sd_event_source_set_enabled(l->pump, SD_EVENT_ONESHOT);
+        return 0;
 }
 
 int systemd_call_manager(SystemdLink *l, const char *method, const char *types, CallReply reply, uint64_t id,

@@ -61,6 +61,9 @@ SystemdLink *systemd_link_free(SystemdLink *l); /* takes NULL, returns NULL */
  * and retry. The outcome comes by unit_started. Returns 0 when queued, -EINVAL for an extra property that is not
  * allowed or a path that can't be passed on, -EEXIST when this unit is here already, or -ENOMEM. */
 int systemd_unit_start(SystemdLink *l, const UnitSpec *spec, Error *ret_error);
+/* Follow a unit that an earlier life started: its end comes by unit_gone, also when it is gone already. Returns 0, -EEXIST or
+ * -ENOMEM. */
+int systemd_unit_adopt(SystemdLink *l, uint64_t query_id);
 /* StopUnit; idempotent; the outcome comes by unit_gone (or by unit_started, when it is still starting). Also for
  * units that this link has not started. Returns 0 when queued, or -ENOMEM. */
 int systemd_unit_stop(SystemdLink *l, uint64_t query_id);

@@ -17,6 +17,8 @@
 
 /* When no signal came for what was asked for, look. Above systemd's own time limits, so that it is rare. */
 #define START_LOOK_USEC (UNIT_TIMEOUT_START_USEC + 30 * USEC_PER_SEC)
+/* A start job that waits in the queue: its end is signalled, but look, should that be lost in a reload. */
+#define JOB_LOOK_USEC USEC_PER_SEC
 #define STOP_LOOK_USEC (UNIT_TIMEOUT_STOP_USEC + 10 * USEC_PER_SEC)
 
 typedef enum UnitState {

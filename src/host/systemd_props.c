@@ -93,11 +93,15 @@ static const char *const inaccessible_paths[] = {
         "-/run/systemd/private",
         "-/run/systemd/notify",
         "-/run/systemd/io.system.ManagedOOM",
+        "-/run/systemd/io.systemd.ManagedOOM",
         "-/run/systemd/io.systemd.Manager",
         "-/run/penstock",
         "-/var/lib/penstock",
         "-/run/docker.sock",
         "-/run/docker",
+        "-/run/cri-dockerd.sock",
+        "-/run/k3s",
+        "-/run/buildkit",
         "-/run/containerd",
         "-/run/podman",
         "-/run/crio",
@@ -108,10 +112,18 @@ static const char *const inaccessible_paths[] = {
         "-/var/snap/lxd",
         "-/run/libvirt",
         "-/run/snapd.socket",
+        "-/run/screen", /* a terminal outside, to type into */
+        "-/dev/hugepages",
 };
 
 static const char *const address_families[] = { "AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK" };
-static const char *const system_calls[] = { "@system-service" };
+/* Landlock's, for the worker's child (worker/child_fence); systemd's list has them only since 254. */
+static const char *const system_calls[] = {
+        "@system-service",
+        "landlock_create_ruleset",
+        "landlock_add_rule",
+        "landlock_restrict_self",
+};
 
 static int append_property(sd_bus_message *m, const Property *p) {
         switch (p->type) {

@@ -25,6 +25,23 @@ void systemd_set_string(char **p, const char *s) {
         *p = s ? strdup(s) : NULL;
 }
 
+static void unit_free(Unit *u) {
+        sd_event_source_disable_unref(u->timer);
+        sd_bus_message_unref(u->start);
+        free(u->job);
+        free(u->early_job);
+        free(u->early_result);
+        free(u->result);
+        free(u->failure);
+        free(u);
+}
+
+static int on_look(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source, (void) usec;
+        systemd_unit_ask(userdata);
+        return 0;
+}
+
 Unit *systemd_unit_add(SystemdLink *l, uint64_t id, UnitState state) {
         Unit *u;
 
@@ -33,6 +50,12 @@ Unit *systemd_unit_add(SystemdLink *l, uint64_t id, UnitState state) {
         u = calloc(1, sizeof *u);
         if (!u)
                 return NULL;
+        /* Now, not when it is needed: a look is what is left when all else fails. */
+        if (sd_event_add_time(l->event, &u->timer, CLOCK_MONOTONIC, USEC_INFINITY, LOOK_ACCURACY_USEC, on_look, u) < 0 ||
+            sd_event_source_set_enabled(u->timer, SD_EVENT_OFF) < 0) {
+                unit_free(u);
+                return NULL;
+        }
         u->link = l;
         u->id = id;
         u->state = state;
@@ -52,34 +75,12 @@ static void unit_unlink(Unit *u) {
                 systemd_matches_idle(u->link);
 }
 
-static void unit_free(Unit *u) {
-        sd_event_source_disable_unref(u->timer);
-        sd_bus_message_unref(u->start);
-        free(u->job);
-        free(u->early_job);
-        free(u->early_result);
-        free(u->result);
-        free(u->failure);
-        free(u);
-}
-
 void systemd_unit_drop(Unit *u) {
         unit_unlink(u);
         unit_free(u);
 }
 
-static int on_look(sd_event_source *source, uint64_t usec, void *userdata) {
-        (void) source, (void) usec;
-        systemd_unit_ask(userdata);
-        return 0;
-}
-
 void systemd_unit_look_after(Unit *u, uint64_t usec) {
-        if (!u->timer) {
-                (void) sd_event_add_time_relative(u->link->event, &u->timer, CLOCK_MONOTONIC, usec,
-                                                  LOOK_ACCURACY_USEC, on_look, u);
-                return;
-        }
         (void) sd_event_source_set_time_relative(u->timer, usec);
         (void) sd_event_source_set_enabled(u->timer, SD_EVENT_ONESHOT);
 }
@@ -126,7 +127,7 @@ static void on_unref(SystemdLink *l, uint64_t id, void *data, sd_bus_message *re
         Unit *u = systemd_unit_find(l, id);
 
         (void) data;
-        if (u && sd_bus_message_is_method_error(reply, ERROR_NO_SUCH_UNIT))
+        if (u && reply && sd_bus_message_is_method_error(reply, ERROR_NO_SUCH_UNIT))
                 systemd_unit_vanished(u);
 }
 
@@ -213,8 +214,7 @@ static void unit_is_running(Unit *u) {
 
         u->state = UNIT_ACTIVE;
         u->start = sd_bus_message_unref(u->start);
-        if (u->timer)
-                (void) sd_event_source_set_enabled(u->timer, SD_EVENT_OFF);
+        (void) sd_event_source_set_enabled(u->timer, SD_EVENT_OFF);
         if (u->stop_wanted)
                 systemd_unit_call_stop(u);
         if (u->seen_dead)
@@ -318,22 +318,48 @@ static void on_active_state(SystemdLink *l, uint64_t id, void *data, sd_bus_mess
                 systemd_unit_look_after(u, STOP_LOOK_USEC);
 }
 
-static void on_get_unit(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
-        Unit *u = systemd_unit_find(l, id);
+static void ask_property(Unit *u, const char *property, CallReply on_reply) {
         char name[QUERY_UNIT_NAME_MAX];
+
+        if (systemd_call_get(u->link, query_unit_name(u->id, name), UNIT_INTERFACE, property, on_reply, u->id, NULL, NULL) < 0) {
+                u->asking = false;
+                systemd_unit_look_after(u, STOP_LOOK_USEC);
+        }
+}
+
+/* A unit whose start job is still in the queue says that it is "inactive", like one that has ended. */
+static void on_job(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
+        Unit *u = systemd_unit_find(l, id);
+        const char *path;
+        uint32_t job;
 
         (void) data;
         if (!u)
                 return;
-        if (reply && sd_bus_message_is_method_error(reply, ERROR_NO_SUCH_UNIT)) {
-                systemd_unit_vanished(u);
+        if (u->state != UNIT_JOB || (systemd_reply_errno(reply) >= 0 &&
+                                     sd_bus_message_read(reply, "v", "(uo)", &job, &path) >= 0 && job == 0)) {
+                ask_property(u, "ActiveState", on_active_state);
                 return;
         }
-        if (systemd_reply_errno(reply) < 0 || systemd_call_get(l, query_unit_name(id, name), UNIT_INTERFACE,
-                                                               "ActiveState", on_active_state, id, NULL, NULL) < 0) {
+        u->asking = false;
+        systemd_unit_look_after(u, JOB_LOOK_USEC);
+}
+
+static void on_get_unit(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
+        Unit *u = systemd_unit_find(l, id);
+
+        (void) data;
+        if (!u)
+                return;
+        if (reply && sd_bus_message_is_method_error(reply, ERROR_NO_SUCH_UNIT))
+                systemd_unit_vanished(u);
+        else if (systemd_reply_errno(reply) < 0) {
                 u->asking = false;
                 systemd_unit_look_after(u, STOP_LOOK_USEC);
-        }
+        } else if (u->state == UNIT_JOB)
+                ask_property(u, "Job", on_job);
+        else
+                ask_property(u, "ActiveState", on_active_state);
 }
 
 /* GetUnit first: reading a property of a unit that is not there would load it. A unit whose StartTransientUnit has
@@ -349,15 +375,31 @@ void systemd_unit_ask(Unit *u) {
                 systemd_unit_look_after(u, STOP_LOOK_USEC);
 }
 
+static Unit *follow(SystemdLink *l, uint64_t query_id) {
+        Unit *u = systemd_unit_add(l, query_id, UNIT_ACTIVE);
+
+        if (u)
+                u->seen_alive = true;
+        return u;
+}
+
+int systemd_unit_adopt(SystemdLink *l, uint64_t query_id) {
+        Unit *u;
+
+        if (systemd_unit_find(l, query_id))
+                return -EEXIST;
+        u = follow(l, query_id);
+        if (!u)
+                return -ENOMEM;
+        systemd_unit_ask(u); /* it may have gone before the matches were there */
+        return 0;
+}
+
 int systemd_unit_stop(SystemdLink *l, uint64_t query_id) {
         Unit *u = systemd_unit_find(l, query_id);
 
-        if (!u) {
-                u = systemd_unit_add(l, query_id, UNIT_ACTIVE);
-                if (!u)
-                        return -ENOMEM;
-                u->seen_alive = true;
-        }
+        if (!u && !(u = follow(l, query_id)))
+                return -ENOMEM;
         if (u->stop_wanted)
                 return 0;
         u->stop_wanted = true;

@@ -14,6 +14,8 @@
 #define RECEIVE_AT_ONCE 8u
 /* More than a worker has to say in its life. */
 #define RECEIVE_ALL 64u
+/* Without descriptors or memory for one more, before the next try: who waits in the backlog would keep the loop busy. */
+#define ACCEPT_PAUSE_USEC (100 * USEC_PER_MSEC)
 
 static void link_set_accepting(WorkerLink *l) {
         sd_event_source_set_enabled(l->source, l->n_pending < PENDING_MAX ? SD_EVENT_ON : SD_EVENT_OFF);
@@ -218,6 +220,13 @@ static int conn_new(WorkerLink *l, int fd) {
         return 0;
 }
 
+static int on_pause_over(sd_event_source *s, uint64_t usec, void *userdata) {
+        (void) s;
+        (void) usec;
+        link_set_accepting(userdata);
+        return 0;
+}
+
 /* Out of descriptors or memory, the peer stays in the backlog or is dropped and comes again; the loop goes on. */
 static int on_listen_event(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
         WorkerLink *l = userdata;
@@ -228,6 +237,10 @@ static int on_listen_event(sd_event_source *s, int fd, uint32_t revents, void *u
         conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (conn >= 0)
                 conn_new(l, conn);
+        else if ((errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) &&
+                 sd_event_source_set_time_relative(l->pause, ACCEPT_PAUSE_USEC) >= 0 &&
+                 sd_event_source_set_enabled(l->pause, SD_EVENT_ONESHOT) >= 0)
+                (void) sd_event_source_set_enabled(l->source, SD_EVENT_OFF);
         return 0;
 }
 
@@ -248,6 +261,10 @@ int worker_link_new(sd_event *event, int listen_fd, const WorkerLinkCallbacks *c
                 r = -errno;
         else
                 r = sd_event_add_io(event, &l->source, l->fd, EPOLLIN, on_listen_event, l);
+        if (r >= 0)
+                r = sd_event_add_time(event, &l->pause, CLOCK_MONOTONIC, USEC_INFINITY, 0, on_pause_over, l);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(l->pause, SD_EVENT_OFF);
         if (r < 0) {
                 worker_link_free(l);
                 return r;
@@ -262,6 +279,7 @@ WorkerLink *worker_link_free(WorkerLink *l) {
         while (l->first)
                 conn_close(l->first);
         sd_event_source_disable_unref(l->source);
+        sd_event_source_disable_unref(l->pause);
         sd_event_unref(l->event);
         if (l->fd >= 0)
                 close(l->fd);

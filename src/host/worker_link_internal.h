@@ -20,7 +20,7 @@ struct WorkerConn {
 struct WorkerLink {
         sd_event *event;
         int fd; /* our own copy of the listening socket */
-        sd_event_source *source;
+        sd_event_source *source, *pause; /* the second ends a pause of the first */
         const WorkerLinkCallbacks *callbacks;
         void *userdata;
         WorkerConn *first;

@@ -3,21 +3,8 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "core/trace.h"
 #include "sim/world.h"
-
-static const char *const action_names[_ACTION_MAX] = {
-        [ACTION_ADMITTED] = "admitted",         [ACTION_REFUSED] = "refused",
-        [ACTION_CHECK_DEPENDENCIES] = "check-dependencies",
-        [ACTION_RELEASE_DEPENDENCIES] = "release-dependencies",
-        [ACTION_START_UNIT] = "start-unit",     [ACTION_RELEASE_UNIT] = "release-unit",
-        [ACTION_COMPILE] = "compile",           [ACTION_KILL_COMPILE] = "kill-compile",
-        [ACTION_EXECUTE] = "execute",           [ACTION_SET_LIMITS] = "set-limits",
-        [ACTION_SAMPLE] = "sample",             [ACTION_FREEZE] = "freeze",
-        [ACTION_THAW] = "thaw",                 [ACTION_TERMINATE] = "terminate",
-        [ACTION_KILL] = "kill",                 [ACTION_STATE] = "state",
-        [ACTION_FORGET] = "forget",             [ACTION_SHUTDOWN_DONE] = "shutdown-done",
-        [ACTION_NOTE] = "note",
-};
 
 static void on_state(World *w, SimQuery *q, size_t i) {
         const Query *known = engine_find(w->engine, q->id);
@@ -39,6 +26,9 @@ static void on_note(World *w, NoteType note) {
         w->tally.denials += note == NOTE_DENIED;
         w->tally.freezes += note == NOTE_FREEZE;
         w->tally.victims += note == NOTE_VICTIM;
+        w->tally.lowered += note == NOTE_LOWERED;
+        if (note == NOTE_VICTIM && w->load.steady)
+                world_fail(w, "a victim, though each could have ended after the other");
         if (note == NOTE_LIMIT_FAILED)
                 world_fail(w, "a limit that was set is said to have failed");
 }
@@ -86,7 +76,7 @@ void host_take_actions(World *w) {
                 Item item = { .type = ITEM_PERFORM, .action = a->type, .max_bytes = a->limits.max_bytes,
                               .high_bytes = a->limits.high_bytes };
 
-                world_trace(w, "  %s q%llu %s%lluK %s", action_names[a->type], (unsigned long long) a->query_id,
+                world_trace(w, "  %s q%llu %s%lluK %s", trace_action_name(a->type), (unsigned long long) a->query_id,
                             a->limits.max_bytes ? "max " : "", (unsigned long long) a->limits.max_bytes / 1024,
                             a->error.message);
                 if (take(w, a))
@@ -109,7 +99,7 @@ static void release_dependencies(World *w, SimQuery *q) {
 }
 
 static void start_unit(World *w, SimQuery *q, size_t i) {
-        if (q->checking || q->has_dependencies != q->load->spec.has_dependencies)
+        if (q->checking || q->recheck || q->has_dependencies != q->load->spec.has_dependencies)
                 world_fail(w, "q%llu is started before its dependencies are there", (unsigned long long) q->id);
         if (q->unit != SIM_UNIT_NONE)
                 world_fail(w, "the unit of q%llu is started twice", (unsigned long long) q->id);
@@ -123,7 +113,7 @@ static void release_unit(World *w, SimQuery *q, size_t i) {
         else if (q->unit == SIM_UNIT_UP) {
                 q->unit = SIM_UNIT_LEAVING;
                 world_push(w, q->load->unit_stop_usec, ITEM_UNIT_GONE, i);
-        } else if (q->unit == SIM_UNIT_NONE || q->unit == SIM_UNIT_LEAVING)
+        } else if (q->unit == SIM_UNIT_NONE || (q->unit == SIM_UNIT_LEAVING && w->tally.restarts == 0))
                 world_fail(w, "the unit of q%llu is released twice, or was never there", (unsigned long long) q->id);
 }
 
@@ -138,7 +128,9 @@ static void set_limits(World *w, SimQuery *q, size_t i, const Item *item) {
                 read_back.at_usec = w->now_usec;
                 world_push_item(w, read_back);
                 return;
-        } else if (item->max_bytes < q->group.max_bytes)
+        } else if (q->lowering)
+                world_fail(w, "the limit of q%llu is set while it is lowered", (unsigned long long) q->id);
+        else if (item->max_bytes < q->group.max_bytes)
                 world_fail(w, "the limit of q%llu is lowered under it", (unsigned long long) q->id);
         if (kernel_group_set_max(&q->group, item->max_bytes))
                 world_fail(w, "a write of memory.max killed q%llu", (unsigned long long) q->id);
@@ -151,6 +143,44 @@ static void set_limits(World *w, SimQuery *q, size_t i, const Item *item) {
                 q->start_fails = random_percent(&w->random, 2);
                 process_start(w, i);
         }
+}
+
+/* What the host takes to freeze it and to reclaim its page cache. */
+#define LOWERING_USEC_MAX (50 * USEC_PER_MSEC)
+/* Unreclaimable memory must stay so far below the target, or nothing is done. */
+#define LOWERING_MARGIN_BYTES MIB
+
+static void begin_lowering(World *w, SimQuery *q, const Item *item) {
+        Item done = *item;
+
+        if (q->group.frozen)
+                world_fail(w, "q%llu is lowered while it waits frozen", (unsigned long long) q->id);
+        q->lowering = q->group.frozen = q->group.populated;
+        q->actions_pending++; /* until it is told */
+        done.type = ITEM_LOWERED;
+        done.at_usec = w->now_usec + random_between(&w->random, 0, LOWERING_USEC_MAX);
+        world_push_item(w, done);
+}
+
+void host_lowered(World *w, const Item *item) {
+        SimQuery *q = &w->queries[item->query];
+        KernelGroup *g = &q->group;
+        Event ev = { .type = EVENT_LOWERED, .query_id = q->id };
+
+        q->actions_pending--;
+        if (!g->populated)
+                ev.limits.r = -ENODEV;
+        else if (g->anon_bytes + g->shmem_bytes + LOWERING_MARGIN_BYTES > item->max_bytes)
+                ev.limits.r = -EBUSY;
+        else {
+                if (kernel_group_set_max(g, item->max_bytes))
+                        world_fail(w, "lowering its quota killed q%llu", (unsigned long long) q->id);
+                g->high_bytes = item->high_bytes;
+        }
+        ev.limits.max_bytes = g->max_bytes;
+        q->lowering = g->frozen = false;
+        process_thaw(w, item->query);
+        world_feed(w, &ev);
 }
 
 void host_perform(World *w, const Item *item) {
@@ -174,6 +204,7 @@ void host_perform(World *w, const Item *item) {
         case ACTION_KILL_COMPILE: q->compile_killed = true; break;
         case ACTION_EXECUTE:
         case ACTION_SET_LIMITS: set_limits(w, q, item->query, item); break;
+        case ACTION_LOWER: begin_lowering(w, q, item); break;
         case ACTION_SAMPLE: world_push(w, 0, ITEM_SAMPLED, item->query); break;
         case ACTION_FREEZE: q->group.frozen = q->group.populated; break;
         case ACTION_THAW:
@@ -187,6 +218,8 @@ void host_perform(World *w, const Item *item) {
         case ACTION_KILL: process_die(w, item->query, -1, SIGKILL); break;
         default: world_fail(w, "an action that nobody performs: %d", (int) item->action);
         }
+        if (action_record(item->action) == ACTION_RECORDED_WHEN_DONE)
+                world_save_query(w, q->id, NULL);
 }
 
 /* Asked for by a query that may have ended meanwhile; then nobody has them. */
@@ -195,8 +228,8 @@ void host_dependencies(World *w, size_t i) {
         Error error = { ERROR_DEPENDENCY_FAILED, "it is not there" };
         Event ev = { .type = EVENT_DEPENDENCIES, .query_id = q->id };
 
-        q->checking = false;
-        q->has_dependencies = !q->load->check_fails && !q->end_published;
+        q->checking = q->recheck = false;
+        q->has_dependencies = q->has_dependencies || (!q->load->check_fails && !q->end_published);
         ev.error = q->load->check_fails ? &error : NULL;
         world_feed(w, &ev);
 }

@@ -44,7 +44,7 @@ static void draw_memory(Random *r, Config *c, bool prompt) {
                 c->max_memory_bytes = MAX(reserved, c->per_query_bytes); /* no pool, or next to none */
 }
 
-static Config draw_config(Random *r, bool prompt) {
+static Config draw_config(Random *r, bool prompt, bool steady) {
         Config c = { .concurrency_quota = random_between(r, 1, 8), .queue_size = random_between(r, 0, 30) };
 
         draw_memory(r, &c, prompt);
@@ -58,6 +58,12 @@ static Config draw_config(Random *r, bool prompt) {
         c.cancel_grace_usec = random_percent(r, 20) ? 0 : random_between(r, 1, 5000) * MSEC;
         c.results_keep_usec = random_percent(r, 30) ? random_between(r, 1, 60) * SEC : 3600 * SEC;
         c.warm_units = random_between(r, 0, 3);
+        if (steady) {
+                c.exhaustion_policy = EXHAUSTION_FREEZE;
+                c.freeze_timeout_usec = USEC_INFINITY;
+                /* Each maximum can come true, for one at a time. */
+                c.max_memory_bytes = MAX(c.max_memory_bytes, c.concurrency_quota * c.initial_bytes + c.per_query_bytes);
+        }
         return c;
 }
 
@@ -80,15 +86,17 @@ static void draw_spec(Random *r, const Config *c, QuerySpec *s) {
                 s->queue_timeout_usec = random_percent(r, 30) ? 0 : random_between(r, 10, 20000) * MSEC;
 }
 
-static void draw_engine(Random *r, const Config *c, LoadQuery *q) {
+static void draw_engine(Random *r, const Config *c, bool steady, LoadQuery *q) {
         uint64_t most = c->per_query_bytes + c->per_query_bytes / 8, bytes_per_msec;
 
         q->threads = random_percent(r, 60) ? 1 : (unsigned) random_between(r, 2, 16);
         q->anon_bytes = skewed(r, MIB / 2, most);
         q->shmem_bytes = random_percent(r, 20) ? skewed(r, 64 * KIB, most / 3) : 0;
         q->cache_bytes = random_percent(r, 40) ? skewed(r, MIB, 3 * most) : 0;
+        if (steady) /* who waits for reclaim, behind memory.high, grows so slowly that it is taken to rest */
+                q->cache_bytes = 0;
         /* A thread touches from 1 MB to 1 GB a second. */
-        bytes_per_msec = skewed(r, 1024, 1024 * 1024);
+        bytes_per_msec = skewed(r, steady ? 16 * 1024 : 1024, 1024 * 1024);
         q->chunk_bytes = MAX(LEAST_CHUNK, (q->anon_bytes + q->shmem_bytes + q->cache_bytes) / 512 / PAGE * PAGE);
         q->chunk_bytes = MIN(q->chunk_bytes, MAX(LEAST_CHUNK, c->initial_bytes / 64 / PAGE * PAGE));
         q->usec_per_chunk = MAX(q->chunk_bytes * 1000 / bytes_per_msec, 1u);
@@ -100,7 +108,7 @@ static void draw_engine(Random *r, const Config *c, LoadQuery *q) {
         q->exit_usec = skewed(r, 1, random_percent(r, 95) ? 50 * MSEC : 20 * SEC);
 }
 
-static void draw_query(Random *r, const Config *c, uint64_t span_usec, LoadQuery *q) {
+static void draw_query(Random *r, const Config *c, uint64_t span_usec, bool steady, LoadQuery *q) {
         q->arrives_usec = random_between(r, 0, span_usec);
         draw_spec(r, c, &q->spec);
         q->check_usec = skewed(r, 1, random_percent(r, 90) ? SEC : 20 * SEC);
@@ -110,7 +118,7 @@ static void draw_query(Random *r, const Config *c, uint64_t span_usec, LoadQuery
         q->unit_fails = random_percent(r, 2);
         q->compile_usec = skewed(r, 1, random_percent(r, 90) ? SEC : 20 * SEC);
         q->compile_status = random_percent(r, 85) ? 0 : 1;
-        draw_engine(r, c, q);
+        draw_engine(r, c, steady, q);
         q->cancel_usec = perhaps(r, 12, 20 * SEC);
         q->hold_drop_usec = perhaps(r, 8, 20 * SEC);
         q->reader_gone_usec = perhaps(r, 6, 20 * SEC);
@@ -119,7 +127,7 @@ static void draw_query(Random *r, const Config *c, uint64_t span_usec, LoadQuery
 }
 
 static void draw_acts(Random *r, Load *l, uint64_t span_usec) {
-        while (l->n_acts + 2 <= LOAD_ACTS_MAX && random_percent(r, 35)) {
+        while (!l->steady && l->n_acts + 2 <= LOAD_ACTS_MAX && random_percent(r, 35)) {
                 LoadAct *a = &l->acts[l->n_acts++];
 
                 *a = (LoadAct) { .type = random_percent(r, 40) ? LOAD_PAUSE : LOAD_RELOAD,
@@ -146,8 +154,8 @@ int load_draw(Load *l, uint64_t seed, size_t n_queries) {
         Random r = { .state = seed };
         uint64_t span_usec;
 
-        *l = (Load) { .n_queries = n_queries, .prompt = random_percent(&r, 30) };
-        l->config = draw_config(&r, l->prompt);
+        *l = (Load) { .n_queries = n_queries, .prompt = random_percent(&r, 30), .steady = random_percent(&r, 20) };
+        l->config = draw_config(&r, l->prompt, l->steady);
         l->queries = calloc(MAX(n_queries, 1u), sizeof(*l->queries));
         if (!l->queries)
                 return -ENOMEM;
@@ -156,7 +164,7 @@ int load_draw(Load *l, uint64_t seed, size_t n_queries) {
         l->wake_late_percent = l->prompt || random_percent(&r, 50) ? 0 : (unsigned) random_between(&r, 1, 50);
         span_usec = random_between(&r, 1, 60) * SEC * (1 + n_queries / 100); /* a crowd comes for longer */
         for (size_t i = 0; i < n_queries; i++)
-                draw_query(&r, &l->config, span_usec, &l->queries[i]);
+                draw_query(&r, &l->config, span_usec, l->steady, &l->queries[i]);
         draw_acts(&r, l, span_usec);
         return 0;
 }

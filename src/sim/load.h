@@ -58,6 +58,9 @@ typedef struct Load {
         size_t n_acts;
         uint64_t wake_usec, wake_late_usec; /* what the controller takes to wake up, mostly and at times */
         unsigned wake_late_percent;
+        /* Who grows grows without a rest, nothing is reloaded and nobody loses his patience: then nobody need end for
+         * others. */
+        bool steady;
         bool prompt; /* a controller in time and quotas of a size that headroom is made for: then no kill is excused */
 } Load;
 

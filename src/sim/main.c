@@ -6,19 +6,19 @@
 #include <string.h>
 
 #include "sim/replay.h"
-#include "sim/world.h"
+#include "sim/shrink.h"
 
 #define QUERIES_DEFAULT 40u
 #define QUERIES_MAX 1000u /* the engine's ring of tombstones must still know them all */
 #define TRACE_LINES 60u
 
 static int usage(FILE *f, int status) {
-        fputs("penstock-sim run [--seed N] [--count N] [--queries N] [--trace] [--record FILE]\n"
+        fputs("penstock-sim run [--seed N] [--count N] [--queries N] [--only N,N…] [--trace] [--record FILE]\n"
               "penstock-sim replay FILE\n"
               "\n"
               "Plays COUNT stories (default 1), the first from SEED (default 1), of QUERIES queries (default 40) each,\n"
               "and checks Penstock's promises after every step. Ends with 0 when all were kept, with 1 and the seed,\n"
-              "the promise and the last events when one was broken.\n"
+              "the promise, the last events and the story in words, as short as it breaks it, when one was broken.\n"
               "\n"
               "replay takes what Trace= of penstockd or --record (of one story) wrote through the same engine again. Ends with\n"
               "0 when it asks for the same in the same order and the limits in force never passed the budget.\n",
@@ -38,60 +38,75 @@ static const char *tail(const char *text, size_t len) {
         return text + len;
 }
 
-/* Fewer queries tell the same story shorter: the least number that still breaks a promise. */
-static size_t shrink(uint64_t seed, size_t n_queries) {
-        char failure[WORLD_FAILURE_MAX];
-        Tally ignored = {};
-
-        for (size_t n = 1; n < n_queries; n++)
-                if (world_play(seed, n, NULL, NULL, &ignored, failure) == -EPROTO)
-                        return n;
-        return n_queries;
-}
-
 static void report_failure(uint64_t seed, size_t n_queries, const char *failure) {
+        Story story = { .seed = seed, .n_queries = n_queries, .without = calloc(n_queries + 1, sizeof(bool)) };
         char shorter[WORLD_FAILURE_MAX];
         char *text = NULL;
-        size_t len = 0, least = shrink(seed, n_queries);
-        FILE *f = open_memstream(&text, &len);
+        size_t len = 0, left;
         Tally ignored = {};
+        FILE *f;
 
         fprintf(stderr, "sim: seed %" PRIu64 " with %zu queries: %s\n", seed, n_queries, failure);
-        if (!f)
+        if (!story.without)
                 return;
-        (void) world_play(seed, least, f, NULL, &ignored, shorter);
-        fclose(f);
-        fprintf(stderr, "%ssim: seed %" PRIu64 " with %zu queries: %s\n", tail(text, len), seed, least, shorter);
-        fprintf(stderr, "sim: again with: penstock-sim run --seed %" PRIu64 " --queries %zu --trace\n", seed, least);
-        free(text);
+        left = shrink_story(&story);
+        f = open_memstream(&text, &len);
+        if (f) {
+                (void) world_play(&story, f, NULL, &ignored, shorter);
+                fclose(f);
+                fprintf(stderr, "%ssim: %zu of its queries do it, and %s\n", tail(text, len), left, shorter);
+                (void) shrink_tell(&story, stderr);
+                free(text);
+        }
+        free(story.without);
 }
 
-static int run(uint64_t seed, uint64_t count, size_t n_queries, bool trace, FILE *record) {
+static int run(Story story, uint64_t count, bool trace, FILE *record) {
+        uint64_t first = story.seed;
         char failure[WORLD_FAILURE_MAX];
         Tally t = {};
 
         for (uint64_t i = 0; i < count; i++) {
-                int r = world_play(seed + i, n_queries, trace ? stdout : NULL, record, &t, failure);
+                int r;
 
+                story.seed = first + i;
+                r = world_play(&story, trace ? stdout : NULL, record, &t, failure);
                 if (r == -EPROTO && !trace)
-                        report_failure(seed + i, n_queries, failure);
+                        report_failure(story.seed, story.n_queries, failure);
                 if (r < 0) {
-                        fprintf(stderr, "sim: seed %" PRIu64 " failed: %s\n", seed + i,
+                        fprintf(stderr, "sim: seed %" PRIu64 " failed: %s\n", story.seed,
                                 r == -EPROTO ? failure : strerror(-r));
                         return EXIT_FAILURE;
                 }
         }
         printf("sim: %" PRIu64 " seeds from %" PRIu64 ", every promise kept\n"
                "  %" PRIu64 " submitted: %" PRIu64 " refused, %" PRIu64 " finished, %" PRIu64 " errored, %" PRIu64 " canceled\n"
-               "  %" PRIu64 " raises, %" PRIu64 " denials, %" PRIu64 " freezes, %" PRIu64 " victims\n"
+               "  %" PRIu64 " raises, %" PRIu64 " denials, %" PRIu64 " freezes, %" PRIu64 " lowered, %" PRIu64 " victims\n"
                "  %" PRIu64 " killed by the kernel, %" PRIu64 " of them below a maximum that the pool could have paid\n"
-               "  %" PRIu64 " engine steps, %" PRIu64 " events\n",
-               count, seed, t.submitted, t.refused, t.finished, t.errored, t.canceled, t.raises, t.denials, t.freezes,
-               t.victims, t.kernel_kills, t.kills_payable, t.steps, t.items);
+               "  %" PRIu64 " engine steps, %" PRIu64 " events, %" PRIu64 " restarts of the service\n",
+               count, first, t.submitted, t.refused, t.finished, t.errored, t.canceled, t.raises, t.denials, t.freezes, t.lowered,
+               t.victims, t.kernel_kills, t.kills_payable, t.steps, t.items, t.restarts);
         return EXIT_SUCCESS;
 }
 
-static int run_recorded(uint64_t seed, uint64_t count, size_t n_queries, bool trace, const char *path) {
+/* "3,9,12": all but these are left out. */
+static int parse_only(Story *s, char *list) {
+        char *save = NULL;
+        uint64_t n;
+
+        s->without = malloc((s->n_queries + 1) * sizeof(bool));
+        if (!s->without)
+                return -ENOMEM;
+        memset(s->without, true, s->n_queries + 1);
+        for (char *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+                if (u64_parse(word, &n) < 0 || n < 1 || n > s->n_queries)
+                        return -EINVAL;
+                s->without[n - 1] = false;
+        }
+        return 0;
+}
+
+static int run_recorded(const Story *story, uint64_t count, bool trace, const char *path) {
         FILE *f = NULL;
         int r;
 
@@ -99,7 +114,7 @@ static int run_recorded(uint64_t seed, uint64_t count, size_t n_queries, bool tr
                 fprintf(stderr, "sim: %s: %s\n", path, strerror(errno));
                 return EXIT_FAILURE;
         }
-        r = run(seed, count, n_queries, trace, f);
+        r = run(*story, count, trace, f);
         if (f && fclose(f) != 0) {
                 fprintf(stderr, "sim: %s: %s\n", path, strerror(errno));
                 r = EXIT_FAILURE;
@@ -131,32 +146,41 @@ static int replay(const char *path) {
 }
 
 int main(int argc, char **argv) {
-        enum { OPT_SEED = 256, OPT_COUNT, OPT_QUERIES, OPT_TRACE, OPT_RECORD };
+        enum { OPT_SEED = 256, OPT_COUNT, OPT_QUERIES, OPT_TRACE, OPT_RECORD, OPT_ONLY };
         static const struct option options[] = {
                 { "seed", required_argument, NULL, OPT_SEED },       { "count", required_argument, NULL, OPT_COUNT },
                 { "queries", required_argument, NULL, OPT_QUERIES }, { "trace", no_argument, NULL, OPT_TRACE },
-                { "record", required_argument, NULL, OPT_RECORD },   { "help", no_argument, NULL, 'h' },
+                { "record", required_argument, NULL, OPT_RECORD },   { "only", required_argument, NULL, OPT_ONLY },
+                { "help", no_argument, NULL, 'h' },
                 {},
         };
-        uint64_t seed = 1, count = 1, queries = QUERIES_DEFAULT;
+        uint64_t count = 1, queries = QUERIES_DEFAULT;
+        Story story = { .seed = 1 };
         const char *record = NULL;
+        char *only = NULL;
         bool trace = false;
         int c, r = 0;
 
         while (r == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 switch (c) {
-                case OPT_SEED: r = u64_parse(optarg, &seed); break;
+                case OPT_SEED: r = u64_parse(optarg, &story.seed); break;
                 case OPT_COUNT: r = u64_parse(optarg, &count); break;
                 case OPT_QUERIES: r = u64_parse(optarg, &queries); break;
                 case OPT_TRACE: trace = true; break;
                 case OPT_RECORD: record = optarg; break;
+                case OPT_ONLY: only = optarg; break;
                 case 'h': return usage(stdout, EXIT_SUCCESS);
                 default: return usage(stderr, 2);
                 }
         if (r == 0 && optind == argc - 2 && strcmp(argv[optind], "replay") == 0)
                 return replay(argv[optind + 1]);
+        story.n_queries = (size_t) queries;
+        if (r == 0 && only && queries <= QUERIES_MAX)
+                r = parse_only(&story, only);
         if (r < 0 || queries > QUERIES_MAX || optind != argc - 1 || strcmp(argv[optind], "run") != 0 ||
             (record && count != 1))
                 return usage(stderr, 2);
-        return run_recorded(seed, count, (size_t) queries, trace, record);
+        r = run_recorded(&story, count, trace, record);
+        free(story.without);
+        return r;
 }

@@ -82,10 +82,14 @@ static int take_back(Player *p, uint64_t query_id) {
 static int book(Player *p, const Event *ev) {
         int r = 0;
 
-        if (ev->type == EVENT_LIMITS && ev->limits.max_bytes > 0)
+        if ((ev->type == EVENT_LIMITS || ev->type == EVENT_LOWERED) && ev->limits.max_bytes > 0)
                 r = promise(p, ev->query_id, ev->limits.max_bytes);
+        else if (ev->type == EVENT_ADOPT && ev->adopt.snapshot->limit_bytes > 0)
+                r = promise(p, ev->query_id, ev->adopt.snapshot->limit_bytes);
         else if (ev->type == EVENT_ENDED || ev->type == EVENT_UNIT_GONE)
                 r = take_back(p, ev->query_id);
+        if (ev->type == EVENT_ADOPT) /* what was held above a smaller budget is, still */
+                p->budget_bytes = MAX(p->budget_bytes, p->promised_bytes);
         if (ev->type == EVENT_CONFIG) { /* what is held above a smaller budget, or about to be written, comes back bit by bit */
                 p->budget_bytes = MAX(p->config.max_memory_bytes, p->promised_bytes);
                 p->budget_bytes = MAX(p->budget_bytes, budget_leased_bytes(engine_budget(p->engine)));
@@ -109,9 +113,13 @@ static int expect_all_seen(Player *p) {
                    trace_action_line(&p->actions.v[p->n_seen], line));
 }
 
+/* Another start is another life of the service, which is told anew what the one before left. */
 static int on_start(Player *p, const TraceRecord *record) {
-        if (!p->has_header || p->engine)
+        if (!p->has_header)
                 return say(p, -EBADMSG, "a start in the wrong place");
+        p->engine = engine_free(p->engine);
+        p->actions.n = p->n_seen = p->n_promises = 0;
+        p->promised_bytes = 0;
         p->r->n_starts++;
         p->budget_bytes = p->r->budget_bytes = p->config.max_memory_bytes;
         return engine_new(&p->config, record->first_id, &p->engine);
@@ -153,7 +161,7 @@ static int on_line(Player *p, const char *line) {
                 return say(p, -EBADMSG, "not a line of a trace: %.80s", line);
         switch (record.line) {
         case TRACE_LINE_HEADER:
-                if (p->has_header)
+                if (p->has_header && !p->engine)
                         return say(p, -EBADMSG, "a second header");
                 p->has_header = true;
                 return 0;

@@ -15,6 +15,7 @@ static const char *const item_names[_ITEM_MAX] = {
         [ITEM_OBEY] = "obey",                [ITEM_EMPTY] = "empty",
         [ITEM_ENDED] = "ended",              [ITEM_NOTIFY] = "memory-event",
         [ITEM_SAMPLED] = "sampled",          [ITEM_LIMITS] = "limits",
+        [ITEM_LOWERED] = "lowered",
         [ITEM_CANCEL] = "cancel",            [ITEM_HOLD_DROPPED] = "hold-dropped",
         [ITEM_READER_GONE] = "reader-gone",  [ITEM_DONE] = "done",
 };
@@ -87,6 +88,23 @@ static Item pop(World *w) {
         return first;
 }
 
+void world_keep_items(World *w, bool (*keep)(const World *w, const Item *item)) {
+        size_t n = w->n_heap;
+        Item *old = w->heap;
+
+        w->heap = NULL;
+        w->n_heap = w->heap_allocated = 0;
+        for (size_t i = 0; i < n; i++)
+                if (keep(w, &old[i])) {
+                        uint64_t number = w->next_number;
+
+                        w->next_number = old[i].number; /* of two at one time the earlier stays so */
+                        world_push_item(w, old[i]);
+                        w->next_number = number;
+                }
+        free(old);
+}
+
 SimQuery *world_by_id(World *w, uint64_t id, size_t *ret_index) {
         for (size_t i = 0; id && i < w->load.n_queries; i++)
                 if (w->queries[i].id == id) {
@@ -110,6 +128,9 @@ void world_feed(World *w, Event *ev) {
         }
         world_record_actions(w);
         host_take_actions(w);
+        world_save(w, ev);
+        if (w->adopting)
+                return;
         check_engine(w, ev);
         check_kernel(w);
         deadline = engine_deadline(w->engine);
@@ -205,6 +226,7 @@ static void happen(World *w, const Item *item) {
         case ITEM_NOTIFY: on_notify(w, i); break;
         case ITEM_SAMPLED: host_notify(w, i); break;
         case ITEM_LIMITS: on_limits(w, item); break;
+        case ITEM_LOWERED: host_lowered(w, item); break;
         case ITEM_CANCEL: on_client(w, i, EVENT_CANCEL); break;
         case ITEM_HOLD_DROPPED: on_client(w, i, EVENT_HOLD_DROPPED); break;
         case ITEM_READER_GONE: on_client(w, i, EVENT_READER_GONE); break;
@@ -224,6 +246,8 @@ static void run(World *w) {
                                                                   ? 0
                                                                   : w->queries[item.query].id));
                 happen(w, &item);
+                if (world_is_to_crash(w))
+                        world_restart(w);
                 if (++w->tally.items > WORLD_EVENTS_MAX || w->now_usec > WORLD_USEC_MAX)
                         world_fail(w, "it does not come to an end");
         }
@@ -231,12 +255,15 @@ static void run(World *w) {
                 check_end(w);
 }
 
-static int prepare(World *w, uint64_t seed, size_t n_queries) {
-        int r = load_draw(&w->load, seed, n_queries);
+static int prepare(World *w, const Story *story) {
+        size_t n_queries = story->n_queries;
+        int r = load_draw(&w->load, story->seed, n_queries);
 
         if (r < 0)
                 return r;
-        w->random.state = ~seed;
+        w->random.state = ~story->seed;
+        w->crash.state = story->seed ^ UINT64_C(0x9e3779b97f4a7c15);
+        w->crashes = random_percent(&w->crash, 25);
         w->tick_usec = USEC_INFINITY;
         w->queries = calloc(MAX(n_queries, 1u), sizeof(*w->queries));
         if (!w->queries)
@@ -248,7 +275,8 @@ static int prepare(World *w, uint64_t seed, size_t n_queries) {
         for (size_t i = 0; i < n_queries; i++) {
                 w->queries[i].load = &w->load.queries[i];
                 kernel_group_init(&w->queries[i].group);
-                world_push(w, w->load.queries[i].arrives_usec, ITEM_ARRIVAL, i);
+                if (!story->without || !story->without[i])
+                        world_push(w, w->load.queries[i].arrives_usec, ITEM_ARRIVAL, i);
         }
         for (size_t i = 0; i < w->load.n_acts; i++)
                 world_push(w, w->load.acts[i].at_usec, ITEM_ACT, i);
@@ -263,10 +291,10 @@ static void tally_add(Tally *to, const Tally *from) {
                 t[i] += f[i];
 }
 
-int world_play(uint64_t seed, size_t n_queries, FILE *trace, FILE *record, Tally *tally,
+int world_play(const Story *story, FILE *trace, FILE *record, Tally *tally,
                char failure[static WORLD_FAILURE_MAX]) {
         World w = { .trace = trace, .record = record };
-        int r = prepare(&w, seed, n_queries);
+        int r = prepare(&w, story);
 
         if (r == 0)
                 run(&w);
@@ -277,6 +305,8 @@ int world_play(uint64_t seed, size_t n_queries, FILE *trace, FILE *record, Tally
         engine_free(w.engine);
         actions_done(&w.actions);
         free(w.heap);
+        for (size_t i = 0; w.queries && i < story->n_queries; i++)
+                free(w.queries[i].saved);
         free(w.queries);
         load_done(&w.load);
         return r;

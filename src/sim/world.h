@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "sim/invariants.h"
 #include "sim/kernel.h"
 #include "sim/load.h"
 
@@ -32,6 +33,7 @@ typedef enum ItemType {
         ITEM_NOTIFY,   /* memory.events woke the controller */
         ITEM_SAMPLED,
         ITEM_LIMITS,
+        ITEM_LOWERED,  /* the helper that lowers a limit is done */
         ITEM_CANCEL,
         ITEM_HOLD_DROPPED,
         ITEM_READER_GONE,
@@ -44,7 +46,7 @@ typedef struct Item {
         ItemType type;
         size_t query;
         ActionType action;
-        uint64_t max_bytes, high_bytes; /* of ITEM_PERFORM; of ITEM_LIMITS max_bytes is what was read back */
+        uint64_t max_bytes, high_bytes; /* of ITEM_PERFORM and ITEM_LOWERED; of ITEM_LIMITS max_bytes is what was read back */
         int r;
 } Item;
 
@@ -69,19 +71,23 @@ typedef struct SimQuery {
         unsigned actions_pending; /* asked for, and not yet performed */
         uint64_t notify_last_usec;
         bool end_published, forgotten;
-        bool checking, has_dependencies, dependencies_told;
+        bool checking, has_dependencies, recheck, dependencies_told;
+        bool lowering; /* frozen for it */
+        char *saved;   /* what the service wrote of it: a line of a trace */
 } SimQuery;
 
 /* What came of it all; summed up over seeds. */
 typedef struct Tally {
         uint64_t submitted, refused, finished, errored, canceled;
-        uint64_t raises, denials, freezes, victims, kernel_kills, kills_payable;
-        uint64_t steps, items;
+        uint64_t raises, denials, freezes, victims, lowered, kernel_kills, kills_payable;
+        uint64_t steps, items, restarts;
 } Tally;
 
 typedef struct World {
         Load load;
         Random random; /* for what is not part of the story: wake-ups */
+        Random crash;  /* and when the service is killed */
+        bool crashes, adopting;
         Engine *engine;
         ActionList actions;
         uint64_t now_usec;
@@ -93,7 +99,8 @@ typedef struct World {
         bool shut_down, shutdown_done;
 
         /* check.c: a reload may leave more than the figures allow; then it must only shrink. */
-        uint64_t last_leased_bytes, last_executing, last_compiling, units_promised;
+        Invariants invariants;
+        uint64_t last_held_bytes, last_compiling, units_promised;
         bool reloaded;
 
         Tally tally;
@@ -102,15 +109,28 @@ typedef struct World {
         char failure[WORLD_FAILURE_MAX];
 } World;
 
+/* restart.c */
+void world_save_query(World *w, uint64_t id, const ActionList *unperformed);
+void world_save(World *w, const Event *ev); /* after a step: what the service writes before it performs what was decided */
+bool world_is_to_crash(World *w);
+void world_restart(World *w); /* the service is killed between two moments, and another takes over */
+
 /* record.c: each does nothing when there is no record */
 void world_record_start(World *w);
 void world_record_event(World *w, const Event *ev);
 void world_record_actions(World *w);
 
+/* What is played: the seed tells all of it, and some of its queries may be left out. */
+typedef struct Story {
+        uint64_t seed;
+        size_t n_queries;
+        bool *without; /* NULL: none is left out */
+} Story;
+
 /* Play one story. Returns 0, -ENOMEM, or -EPROTO when a promise was broken: @failure says which and when.
  * @trace (may be NULL) gets a line an event and an action for people, @record (too) the same for replay_run(). @tally is
  * added to. */
-int world_play(uint64_t seed, size_t n_queries, FILE *trace, FILE *record, Tally *tally,
+int world_play(const Story *story, FILE *trace, FILE *record, Tally *tally,
                char failure[static WORLD_FAILURE_MAX]);
 
 /* Within sim/ */
@@ -122,6 +142,7 @@ void world_trace(World *w, const char *format, ...) PRINTF_LIKE(2, 3);
 void world_push(World *w, uint64_t after_usec, ItemType type, size_t query);
 void world_push_item(World *w, Item item);
 void world_feed(World *w, Event *ev);
+void world_keep_items(World *w, bool (*keep)(const World *w, const Item *item)); /* drop all others */
 SimQuery *world_by_id(World *w, uint64_t id, size_t *ret_index);
 static inline uint64_t world_wake(World *w) {
         return load_wake_usec(&w->load, &w->random);
@@ -137,6 +158,7 @@ void host_unit_lost(World *w, size_t i);
 void host_compile_end(World *w, size_t i);
 void host_ended(World *w, size_t i);
 void host_notify(World *w, size_t i);
+void host_lowered(World *w, const Item *item);
 
 /* process.c: what an engine does */
 void process_start(World *w, size_t i);

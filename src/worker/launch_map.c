@@ -45,19 +45,22 @@ static Arrays arrays_at(const RecordHeader *h, void *memory) {
 }
 
 static bool decode_fixed(const RecordHeader *h, const char *data, Arrays *a) {
-        const char *p = data + sizeof(*h) + align8((size_t) h->n_gids * sizeof(uint32_t));
+        const char *p = data + sizeof(*h) + h->n_gids * sizeof(uint32_t);
 
+        for (; p < data + sizeof(*h) + align8((size_t) h->n_gids * sizeof(uint32_t)); p++)
+                if (*p != 0)
+                        return false;
         for (size_t i = 0; i < h->n_limits; i++, p += sizeof(RecordLimit)) {
                 const RecordLimit *x = (const RecordLimit *) p;
 
-                if (x->resource >= (uint32_t) RLIM_NLIMITS)
+                if (x->resource >= (uint32_t) RLIM_NLIMITS || x->reserved != 0)
                         return false;
                 a->limits[i] = (RequestLimit) { .resource = (int) x->resource, .soft = x->soft, .hard = x->hard };
         }
         for (size_t i = 0; i < h->n_checks; i++, p += sizeof(RecordCheck)) {
                 const RecordCheck *x = (const RecordCheck *) p;
 
-                if (x->kind >= _LAUNCH_CHECK_MAX)
+                if (x->kind >= _LAUNCH_CHECK_MAX || x->reserved != 0)
                         return false;
                 a->checks[i] = (LaunchCheck) { .kind = (LaunchCheckKind) x->kind, .dev = x->dev, .ino = x->ino };
         }

@@ -95,15 +95,13 @@ int link_receive(int fd, uint64_t id, WorkerMessage *ret, int ret_fds[static WOR
         while (n < 0 && errno == EINTR);
         if (n < 0)
                 return -errno;
-        if (n == 0)
-                return -ECONNRESET;
-        n_fds = take_fds(&msg, ret_fds);
-        if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || (size_t) n < sizeof(WorkerHeader) ||
+        n_fds = take_fds(&msg, ret_fds); /* an empty message can have some too */
+        if (n == 0 || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || (size_t) n < sizeof(WorkerHeader) ||
             ret->header.magic != WORKER_MAGIC || ret->header.version != WORKER_VERSION || ret->header.id != id ||
             worker_message_size(ret->header.type) != (size_t) n || fds_of(ret) != (int) n_fds) {
                 while (n_fds > 0)
                         close(ret_fds[--n_fds]);
-                return -EBADMSG;
+                return n == 0 ? -ECONNRESET : -EBADMSG;
         }
         *ret_n_fds = n_fds;
         return 0;

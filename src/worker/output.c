@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define PIPE_BYTES_MAX (1024 * 1024) /* fs.pipe-max-size as the kernel has it; ours have what is usual */
+
 static char chunk[64 * 1024]; /* one for all: the worker has one thread and no heap */
 
 static void close_fd(int *fd) {
@@ -32,23 +34,25 @@ int output_pipe(int *ret_read, int *ret_write) {
         return 0;
 }
 
-/* Returns bytes read into chunk; 0 for the end of the stream or an error; -EAGAIN when there are none now. */
+/* Returns bytes read into chunk; 0 for the end of the stream; -EAGAIN when there are none now; -errno. */
 static ssize_t read_chunk(int fd, size_t max) {
         ssize_t n;
 
         do
                 n = read(fd, chunk, max < sizeof(chunk) ? max : sizeof(chunk));
         while (n < 0 && errno == EINTR);
-        if (n < 0)
-                return errno == EAGAIN ? -EAGAIN : 0;
-        return n;
+        return n < 0 ? -errno : n;
 }
 
 /* What lies in the pipe now; a bound for the last reads, so that a writer elsewhere can't keep the worker reading. */
 static size_t bytes_in_pipe(int fd) {
         int n;
 
-        return ioctl(fd, FIONREAD, &n) < 0 || n < 0 ? 0 : (size_t) n;
+        return ioctl(fd, FIONREAD, &n) < 0 || n < 0 ? PIPE_BYTES_MAX : (size_t) n;
+}
+
+static bool is_end(ssize_t n) {
+        return n <= 0 && n != -EAGAIN;
 }
 
 static void tail_add(Tail *t, const char *p, size_t n) {
@@ -78,7 +82,7 @@ static ssize_t tail_read_some(Tail *t, size_t max) {
 }
 
 void tail_read(Tail *t) {
-        if (t->fd >= 0 && tail_read_some(t, sizeof(chunk)) == 0)
+        if (t->fd >= 0 && is_end(tail_read_some(t, sizeof(chunk))))
                 close_fd(&t->fd);
 }
 
@@ -132,6 +136,8 @@ static ssize_t mover_read_some(Mover *m, size_t max) {
         uint64_t room = m->max - m->moved;
         ssize_t n = read_chunk(m->fd, max);
 
+        if (n < 0 && n != -EAGAIN)
+                mover_stop(m, (int) -n);
         if (n <= 0)
                 return n;
         write_out(m, (uint64_t) n > room ? (size_t) room : (size_t) n);
@@ -141,7 +147,7 @@ static ssize_t mover_read_some(Mover *m, size_t max) {
 }
 
 void mover_read(Mover *m) {
-        if (m->fd >= 0 && mover_read_some(m, sizeof(chunk)) == 0)
+        if (m->fd >= 0 && is_end(mover_read_some(m, sizeof(chunk))))
                 close_fd(&m->fd);
 }
 

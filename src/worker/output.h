@@ -29,7 +29,7 @@ uint32_t tail_copy(const Tail *t, char buf[static WORKER_STDERR_TAIL_MAX]);
 typedef struct Mover {
         int fd, file_fd; /* -1: none */
         uint64_t moved, max;
-        int error;      /* errno of writing the file, positive */
+        int error;      /* errno of reading the pipe or writing the file, positive */
         bool truncated; /* there was more than @max, or an error: the reading end is closed, the engine gets EPIPE */
 } Mover;
 

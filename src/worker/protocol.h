@@ -19,7 +19,8 @@
  * the sum, or PID 1 kills the reporter. */
 #define WORKER_STOP_GRACE_MSEC 1000
 #define WORKER_STOP_ACK_MSEC 2000
-/* A worker that executes nothing ends when penstockd has been unreachable or silent for this long. */
+/* When penstockd has been unreachable or silent for this long, a worker that executes nothing ends, and one that does lets
+ * its query go on, if that was frozen for the next penstockd to come. */
 #define WORKER_GIVE_UP_MSEC 60000
 
 typedef enum WorkerType {

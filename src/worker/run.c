@@ -10,7 +10,7 @@
 #include "worker/groups.h"
 
 /* The kernel kills forks in flight as well and notifies of the last exit, so this is only a belt: for a group whose
- * processes sleep uninterruptibly, and for a notification that got lost. */
+ * processes sleep uninterruptibly, for a notification that got lost, and for a kill that failed. */
 #define KILL_AGAIN_MSEC 1000
 
 static void close_status(Run *r) {
@@ -101,8 +101,10 @@ void run_on_status(Run *r) {
                         r->failure = report;
                 else if (n == 0)
                         r->started = true;
-                else /* ECONNRESET: it was killed before it took what it was handed */
+                else { /* ECONNRESET: it was killed before it took what it was handed; else nobody knows what it does */
                         r->failure = (ChildReport) { .step = WORKER_STEP_FORK, .error = errno };
+                        run_kill(r);
+                }
         }
         close_status(r);
 }
@@ -123,25 +125,35 @@ void run_terminate(const Run *r) {
                 kill(-r->pid, SIGTERM); /* it leads a session; not reaped, so the number is still its own */
 }
 
-void run_kill(Run *r) {
+static void kill_all(const Run *r) {
         group_kill(r->kill_fd);
         /* A process that has not joined its group yet is in none of our kill files' reach. */
         if (r->pid > 0 && !r->started)
                 kill(r->pid, SIGKILL);
 }
 
+void run_kill(Run *r) {
+        r->kill_wanted = true;
+        kill_all(r);
+}
+
 void run_advance(Run *r, uint64_t now_msec) {
-        if (!r->reaped || r->over)
+        if (!run_is_dying(r))
                 return;
-        if (!group_is_populated(r->events_fd)) {
+        if (r->reaped && !group_is_populated(r->events_fd)) {
                 r->over = true;
                 return;
         }
         if (r->killed && now_msec < r->kill_again_at)
                 return;
-        r->killed = r->leftovers = true;
+        r->killed = true;
+        r->leftovers |= r->reaped;
         r->kill_again_at = now_msec + KILL_AGAIN_MSEC;
-        group_kill(r->kill_fd);
+        kill_all(r);
+}
+
+bool run_is_dying(const Run *r) {
+        return (r->reaped || r->kill_wanted) && !r->over;
 }
 
 bool run_is_draining(const Run *r) {

@@ -13,6 +13,7 @@ typedef struct Run {
         int procs_fd, kill_fd, events_fd; /* of the group; the worker's */
         bool begun;                       /* handed over, not only forked ahead */
         bool started;                     /* exec succeeded */
+        bool kill_wanted;                 /* by run_kill(): until it is over */
         bool reaped, killed, leftovers, over;
         uint64_t kill_again_at; /* monotonic, msec */
         int wait_status;
@@ -37,11 +38,14 @@ void run_on_status(Run *r);
 bool run_on_reaped(Run *r, pid_t pid, int wait_status);
 /* Ask the first process and its process group to end (SIGTERM). */
 void run_terminate(const Run *r);
-/* Kill all of it, now. */
+/* Kill all of it, now, and again until it is over. */
 void run_kill(Run *r);
-/* After each wake-up: kills what the first process left, and sets over when the group is empty. */
+/* After each wake-up: kills what the first process left, or what run_kill() did not get, and sets over when the group is
+ * empty. */
 void run_advance(Run *r, uint64_t now_msec);
 /* The wait for an empty group is on: poll events_fd for POLLPRI. */
 bool run_is_draining(const Run *r);
+/* kill_again_at counts. */
+bool run_is_dying(const Run *r);
 /* End a process that only waits. */
 void run_discard(Run *r);

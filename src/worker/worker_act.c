@@ -226,9 +226,12 @@ static void on_deadlines(Worker *w, uint64_t now) {
                 else
                         w->quit = true;
         }
-        if (now >= w->give_up_at && !busy) {
+        if (now >= w->give_up_at) {
                 w->give_up_at = MSEC_NEVER;
-                release(w);
+                if (!busy)
+                        release(w);
+                else if (w->phase == WORKER_PHASE_EXECUTING && group_shall_be_frozen(w->groups[WORKER_GROUP_ENGINE_FREEZE]))
+                        group_thaw(w->groups[WORKER_GROUP_ENGINE_FREEZE]);
         }
 }
 
@@ -254,15 +257,14 @@ void worker_advance(Worker *w) {
 
 uint64_t worker_next_deadline(const Worker *w) {
         uint64_t at = w->stop_at;
-        bool busy = w->phase == WORKER_PHASE_EXECUTING || w->phase == WORKER_PHASE_ENDED;
 
-        if (!busy && w->give_up_at < at)
+        if (w->give_up_at < at)
                 at = w->give_up_at;
         if (w->connection < 0 && !w->releasing && w->connect_at < at)
                 at = w->connect_at;
-        if (run_is_draining(&w->compile) && w->compile.kill_again_at < at)
+        if (run_is_dying(&w->compile) && w->compile.kill_again_at < at)
                 at = w->compile.kill_again_at;
-        if (run_is_draining(&w->engine) && w->engine.kill_again_at < at)
+        if (run_is_dying(&w->engine) && w->engine.kill_again_at < at)
                 at = w->engine.kill_again_at;
         return at;
 }

@@ -218,6 +218,33 @@ static void csv_that_is_not_a_table_is_refused(void **state) {
         }
 }
 
+static void what_others_wrote_cannot_command_a_terminal(void **state) {
+        static const struct {
+                const char *text, *plain, *json;
+        } rows[] = {
+                { "plain ä€\n\tx", "plain ä€\n\tx", "plain ä€\n\tx" },
+                { "\x1b[2J\a\r\x7f", "?[2J???", "\x1b[2J\a\r\\u007f" }, /* of the first three jansson has made escapes */
+                { "\xc2\x9b\x33\x31m\xc2\xa0\xc2\x80", "?31m\xc2\xa0?", "\\u009b31m\xc2\xa0\\u0080" },
+                { "\xc2", "\xc2", "\xc2" },
+                { "", "", "" },
+        };
+        char buf[64], *json = NULL;
+        size_t n;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                FILE *f = open_memstream(&json, &n);
+
+                snprintf(buf, sizeof(buf), "%s", rows[i].text);
+                assert_string_equal(text_make_plain(buf), rows[i].plain);
+                assert_non_null(f);
+                json_write_plain(rows[i].text, f);
+                fclose(f);
+                assert_string_equal(json, rows[i].json);
+                free(json);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(exit_status_tells_who_ended_it),
@@ -228,6 +255,7 @@ int main(void) {
                 cmocka_unit_test(exec_needs_no_language_behind_the_dashes),
                 cmocka_unit_test(paths_become_absolute),
                 cmocka_unit_test(numbers_read_well),
+                cmocka_unit_test(what_others_wrote_cannot_command_a_terminal),
                 cmocka_unit_test(csv_is_split_by_the_names_of_its_header),
                 cmocka_unit_test(csv_that_is_not_a_table_is_refused),
         };

@@ -29,6 +29,7 @@ typedef struct Kit {
         bool slow_units;    /* units become ready, and go, only by kit_ready() and kit_gone() */
         bool slow_checks;   /* dependencies are there only by kit_dependencies() */
         bool slow_limits;   /* limits are confirmed only by kit_limits() */
+        bool slow_lowering; /* quotas are lowered only by kit_lowered() */
         bool slow_kills;    /* ACTION_KILL does not end anything by itself */
 } Kit;
 
@@ -107,6 +108,11 @@ static inline void kit_obey(Kit *k, const Action *a) {
         case ACTION_SET_LIMITS:
                 if (!k->slow_limits)
                         kit_step(k, (Event) { .type = EVENT_LIMITS, .query_id = a->query_id,
+                                              .limits.max_bytes = a->limits.max_bytes });
+                break;
+        case ACTION_LOWER:
+                if (!k->slow_lowering)
+                        kit_step(k, (Event) { .type = EVENT_LOWERED, .query_id = a->query_id,
                                               .limits.max_bytes = a->limits.max_bytes });
                 break;
         case ACTION_KILL:
@@ -210,6 +216,8 @@ static inline void kit_gone(Kit *k, uint64_t id) {
 
 static inline void kit_sample(Kit *k, uint64_t id, Sample s) {
         k->n_log = 0;
+        if (s.max_bytes == 0) /* read now: under the limit that is in force */
+                s.max_bytes = kit_query(k, id)->quota_bytes;
         kit_step(k, (Event) { .type = EVENT_SAMPLE, .query_id = id, .sample = s });
 }
 
@@ -226,6 +234,11 @@ static inline void kit_need(Kit *k, uint64_t id, uint64_t bytes) {
 static inline void kit_limits(Kit *k, uint64_t id, int r, uint64_t max_bytes) {
         k->n_log = 0;
         kit_step(k, (Event) { .type = EVENT_LIMITS, .query_id = id, .limits = { .r = r, .max_bytes = max_bytes } });
+}
+
+static inline void kit_lowered(Kit *k, uint64_t id, int r, uint64_t max_bytes) {
+        k->n_log = 0;
+        kit_step(k, (Event) { .type = EVENT_LOWERED, .query_id = id, .limits = { .r = r, .max_bytes = max_bytes } });
 }
 
 static inline void kit_report(Kit *k, uint64_t id, EndedReport r, const Error *error) {
@@ -310,13 +323,18 @@ static inline Config kit_pool_config(uint64_t quota, uint64_t total_bytes) {
         return c;
 }
 
+/* It begins with all it may ever have. */
+static inline uint64_t kit_content(Kit *k, uint64_t bytes) {
+        return kit_submit(k, (QuerySpec) { .initial_bytes = bytes, .max_bytes = bytes });
+}
+
 /* 1 has the whole pool of 384M on top, runs and is content; 2 has its slot. */
 static inline void kit_one_has_the_pool(ExhaustionPolicy policy) {
         Config c = kit_pool_config(2, 512 * MIB);
 
         c.exhaustion_policy = policy;
         kit_reopen(&c);
-        kit_submit(&kit, (QuerySpec) { .initial_bytes = 448 * MIB });
+        kit_content(&kit, 448 * MIB);
         kit_plain(&kit);
         assert_int_equal(kit_unused(), 0);
 }

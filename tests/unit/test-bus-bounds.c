@@ -2,7 +2,9 @@
 /* The bounds of a request, each at its edge. */
 #include "test-bus-bench.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define INVALID "org.penstock1.Error.InvalidArgument"
 
@@ -181,9 +183,75 @@ static void a_refusal_is_noted_with_its_caller_and_without_its_values(void **sta
         assert_int_equal(b->manager.n_refusals, 3);
 }
 
+/* A client that asks and does not read, or a bus that does not keep up. */
+static void answers_that_the_bus_does_not_take_are_bounded(void **state) {
+        Backlog b = {};
+        Error e = {};
+        char sender[64];
+
+        (void) state;
+        for (unsigned i = 0; i < 10 * BACKLOG_MAX; i++)
+                assert_int_equal(backlog_check(&b, 0, ":1.7", &e), 0); /* as long as it keeps up */
+        b = (Backlog) {};
+        for (unsigned i = 0; i < BACKLOG_PER_SENDER_MAX; i++)
+                assert_int_equal(backlog_check(&b, 1, ":1.7", &e), 0);
+        assert_true(backlog_check(&b, 1, ":1.7", &e) < 0);
+        assert_int_equal(e.code, ERROR_QUEUE_LENGTH_EXCEEDED);
+        assert_int_equal(backlog_check(&b, 1, ":1.8", &e), 0); /* another is served */
+        assert_int_equal(backlog_check(&b, 0, ":1.7", &e), 0); /* taken: all is forgotten */
+        b = (Backlog) {};
+        for (unsigned i = 0; i < BACKLOG_MAX; i++) {
+                snprintf(sender, sizeof(sender), ":1.%u-%040u", i, i);
+                assert_int_equal(backlog_check(&b, 1, sender, &e), 0);
+        }
+        assert_true(backlog_check(&b, 1, ":1.9999", &e) < 0);
+}
+
+#define CALLS_AT_ONCE 100u /* the socket takes no more of such small ones */
+
+/* The same with real messages: a client that sends and does not read. */
+static void a_client_that_does_not_read_gets_few_lists(void **state) {
+        Bench *b = *state;
+        unsigned n_lists = 0, n_refused = 0;
+        uint64_t cookie; /* asked for, or sd-bus says that no answer is wanted */
+        int r, size = 64 * 1024; /* sd-bus makes it 8 MiB */
+        sd_bus_message *m;
+
+        assert_return_code(setsockopt(sd_bus_get_fd(b->server_bus), SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), errno);
+        for (unsigned i = 0; i < 60; i++)
+                (void) bench_submit(b);
+        assert_return_code(sd_bus_detach_event(b->client), 0);
+        for (unsigned i = 0; i < CALLS_AT_ONCE; i++) {
+                m = bench_message(b, CONTROLLER_PATH, CONTROLLER_INTERFACE, "ListQueries");
+                assert_return_code(sd_bus_send(b->client, m, &cookie), 0);
+                sd_bus_message_unref(m);
+        }
+        while ((r = sd_bus_process(b->server_bus, NULL)) > 0)
+                ;
+        assert_return_code(r, 0);
+        while (n_lists + n_refused < CALLS_AT_ONCE) {
+                while (sd_bus_process(b->server_bus, NULL) > 0)
+                        ;
+                m = NULL;
+                r = sd_bus_process(b->client, &m);
+                assert_return_code(r, 0);
+                if (m && sd_bus_message_is_method_error(m, NULL))
+                        n_refused++;
+                else if (m && sd_bus_message_has_signature(m, "aa{sv}"))
+                        n_lists++;
+                sd_bus_message_unref(m);
+        }
+        print_message("%u lists, %u refusals\n", n_lists, n_refused);
+        /* What the socket took, and what may wait for it. */
+        assert_true(n_lists >= BACKLOG_PER_SENDER_MAX && n_lists < CALLS_AT_ONCE / 2);
+        assert_return_code(sd_bus_attach_event(b->client, b->event, 0), 0);
+}
+
 int main(void) {
 #define BENCH_TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(answers_that_the_bus_does_not_take_are_bounded),
+                BENCH_TEST(a_client_that_does_not_read_gets_few_lists),
                 BENCH_TEST(a_query_of_4_mib_is_taken_and_a_byte_more_is_not),
                 BENCH_TEST(many_small_values_are_as_bad_as_large_ones),
                 BENCH_TEST(the_largest_request_is_taken),

@@ -86,9 +86,9 @@ static void new_threads_get_more_headroom(void **state) {
 
         (void) state;
         kit_plain(&kit);
-        s.pids = 32;
+        s.pids = 48;
         kit_sample(&kit, 1, s);
-        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 1)->limits.high_bytes, 48 * MIB);
+        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 1)->limits.high_bytes, 40 * MIB);
         assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 1)->limits.max_bytes, 64 * MIB);
         kit_sample(&kit, 1, s);
         assert_int_equal(kit_saw(&kit, ACTION_SET_LIMITS, 1), 0);
@@ -155,6 +155,7 @@ static void raises_are_counted_beyond_those_kept(void **state) {
         /* A neighbour gives its memory back drop by drop, and it takes each drop. */
         c.per_query_bytes = 1000 * MIB;
         c.initial_bytes = MIB;
+        c.exhaustion_policy = EXHAUSTION_FAIL;
         kit_reopen(&c);
         kit_plain(&kit);
         for (unsigned i = 0; i < 400; i++) {
@@ -189,17 +190,17 @@ static void near_its_limit_is_not_there_yet(void **state) {
 static void a_query_at_rest_near_its_limit_is_let_alone(void **state) {
         (void) state;
         kit_one_has_the_pool(EXHAUSTION_FREEZE);
-        kit_need(&kit, 2, 55 * MIB);
+        kit_need(&kit, 2, 47 * MIB);
         for (unsigned i = 0; i < 20 && engine_deadline(kit.engine) != USEC_INFINITY; i++) {
                 kit_pass(&kit, engine_deadline(kit.engine) - kit.now_usec);
                 assert_int_equal(kit_saw(&kit, ACTION_SAMPLE, 2), 1);
-                kit_need(&kit, 2, 55 * MIB);
+                kit_need(&kit, 2, 47 * MIB);
         }
         assert_int_equal(engine_deadline(kit.engine), USEC_INFINITY);
         /* But it is looked at when there is something to have. */
         kit_exit(&kit, 1, 0);
         assert_int_equal(kit_saw(&kit, ACTION_SAMPLE, 2), 1);
-        kit_need(&kit, 2, 55 * MIB);
+        kit_need(&kit, 2, 47 * MIB);
         assert_int_equal(kit_lease(2), 128 * MIB);
 }
 
@@ -225,7 +226,7 @@ static void a_query_that_was_paid_is_watched_anew_at_its_next_limit(void **state
         kit_one_has_the_pool(EXHAUSTION_FREEZE);
         for (unsigned i = 0; i < 3; i++)
                 kit_need(&kit, 2, 55 * MIB);
-        kit_submit(&kit, (QuerySpec) { .initial_bytes = 300 * MIB });
+        kit_content(&kit, 300 * MIB);
         kit_exit(&kit, 1, 0); /* 3 had waited for it and takes 236M; 148M are left */
         kit_need(&kit, 2, 55 * MIB);
         assert_int_equal(kit_lease(2), 128 * MIB);
@@ -239,7 +240,7 @@ static void a_query_that_creeps_near_its_limit_is_watched(void **state) {
         (void) state;
         kit_one_has_the_pool(EXHAUSTION_FREEZE);
         for (unsigned i = 0; i < 20; i++) {
-                kit_need(&kit, 2, 50 * MIB + i * 256 * KIB);
+                kit_need(&kit, 2, 42 * MIB + i * 256 * KIB);
                 assert_true(engine_deadline(kit.engine) <= kit.now_usec + GOVERNOR_SAMPLE_MIN_USEC);
                 kit_pass(&kit, GOVERNOR_SAMPLE_MIN_USEC);
         }

@@ -66,13 +66,19 @@ static void unwritten_pages_count_beyond_a_quarter_of_the_quota(void **state) {
 
 static void headroom_follows_the_threads_up_to_half(void **state) {
         (void) state;
-        assert_int_equal(governor_headroom(100 * MIB, 1), 12 * MIB);
-        assert_int_equal(governor_headroom(100 * MIB, 24), 12 * MIB);
-        assert_int_equal(governor_headroom(100 * MIB, 25), 25 * 512 * KIB);
-        assert_int_equal(governor_headroom(100 * MIB, 99), 99 * 512 * KIB);
+        assert_int_equal(governor_headroom(200 * MIB, 1), 24 * MIB);
+        assert_int_equal(governor_headroom(200 * MIB, 48), 24 * MIB);
+        assert_int_equal(governor_headroom(200 * MIB, 49), 49 * 512 * KIB);
+        assert_int_equal(governor_headroom(200 * MIB, 199), 199 * 512 * KIB);
+        assert_int_equal(governor_headroom(200 * MIB, 201), 100 * MIB);
+        assert_int_equal(governor_headroom(100 * MIB, 1), 16 * MIB); /* nobody knows yet how many there will be */
+        assert_int_equal(governor_headroom(100 * MIB, 32), 16 * MIB);
+        assert_int_equal(governor_headroom(100 * MIB, 33), 33 * 512 * KIB);
+        assert_int_equal(governor_headroom(40 * MIB, 1), 10 * MIB);
         assert_int_equal(governor_headroom(100 * MIB, 101), 50 * MIB);
         assert_int_equal(governor_headroom(100 * MIB, UINT64_MAX), 50 * MIB);
         assert_int_equal(governor_headroom(MIB, 1), 512 * KIB);
+        assert_int_equal(governor_headroom(4 * MIB, 0), MIB);
         assert_int_equal(governor_headroom(0, 1), 0);
 }
 
@@ -152,7 +158,7 @@ static void fast_growth_is_met_ahead(void **state) {
 
 static void shrinking_or_standing_still_is_no_growth(void **state) {
         GovernorState g = {};
-        Sample s = holding(40 * MIB);
+        Sample s = holding(39 * MIB);
 
         (void) state;
         governor_judge(&g, &s, QUOTA, MAXIMUM, 0);
@@ -203,29 +209,37 @@ static void charges_that_hit_the_limit_with_need_are_a_reason(void **state) {
 
 static void re_reading_with_stall_is_need_and_one_scan_is_not(void **state) {
         GovernorState g = {};
-        Sample s = { .file_bytes = 60 * MIB, .pids = 1, .has_psi = true, .workingset_refault_file = 1000 };
+        Sample s = { .file_bytes = 60 * MIB, .current_bytes = 60 * MIB, .max_bytes = QUOTA, .high_bytes = QUOTA, .pids = 1,
+                     .has_psi = true, .workingset_refault_file = 1000 };
         const uint64_t quarter = QUOTA / 4 / 4096;
 
         (void) state;
         governor_judge(&g, &s, QUOTA, MAXIMUM, 0);
         /* A scan: stall, but no page comes back. */
-        s.stall_some_usec = 900 * MSEC;
+        s.stall_some_usec = 400 * MSEC;
         assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 1000 * MSEC).cause, RAISE_NONE);
         s.workingset_refault_file += quarter - 1;
         assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 2000 * MSEC).cause, RAISE_NONE);
         s.workingset_refault_file++;
         assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 2000 * MSEC).cause, RAISE_REFAULT);
-        /* Counted anew from there. */
+        /* Counted anew once it was paid, and not under the host's shortage. */
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 2000 * MSEC).cause, RAISE_REFAULT);
+        s.current_bytes = 56 * MIB - 1;
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 2000 * MSEC).cause, RAISE_NONE);
+        s.current_bytes++;
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 2000 * MSEC).cause, RAISE_REFAULT);
+        governor_note_raised(&g, RAISE_REFAULT);
         assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 2001 * MSEC).cause, RAISE_NONE);
 }
 
 static void anonymous_pages_that_come_back_count_as_re_reading(void **state) {
         GovernorState g = {};
-        Sample s = { .pids = 1, .has_psi = true, .workingset_refault_file = 7, .workingset_refault_anon = 1000 };
+        Sample s = { .max_bytes = QUOTA, .high_bytes = QUOTA, .current_bytes = QUOTA, .pids = 1, .has_psi = true,
+                     .workingset_refault_file = 7, .workingset_refault_anon = 1000 };
 
         (void) state;
         governor_judge(&g, &s, QUOTA, MAXIMUM, 0);
-        s.stall_some_usec = 1000 * MSEC;
+        s.stall_some_usec = 400 * MSEC;
         s.workingset_refault_anon += QUOTA / 4 / 4096 - 1;
         assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 1000 * MSEC).cause, RAISE_NONE);
         s.workingset_refault_anon++;
@@ -239,7 +253,9 @@ static void stall_is_judged_since_the_last_raise_to_the_microsecond(void **state
         (void) state;
         governor_judge(&g, &s, QUOTA, MAXIMUM, 0);
         assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 100000 * MSEC).cause, RAISE_NEED);
-        s = (Sample) { .pids = 1, .has_psi = true, .workingset_refault_file = QUOTA / 4096 };
+        governor_note_raised(&g, RAISE_NEED);
+        s = (Sample) { .pids = 1, .has_psi = true, .workingset_refault_file = QUOTA / 4096, .current_bytes = QUOTA,
+                       .max_bytes = QUOTA, .high_bytes = QUOTA };
         s.stall_some_usec = 75 * MSEC - 1; /* 5 % of one and a half seconds */
         assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 101500 * MSEC).cause, RAISE_NONE);
         s.stall_some_usec++;
@@ -294,6 +310,211 @@ static void growth_in_the_upper_half_is_watched_closely(void **state) {
         }
 }
 
+/* Under a limit of 64M with its headroom, of which @bytes are used, by nothing that a line of memory.stat shows. */
+static Sample unseen(uint64_t bytes) {
+        return (Sample) { .current_bytes = bytes, .max_bytes = QUOTA, .high_bytes = high(), .pids = 1, .has_psi = true };
+}
+
+static void stall_right_under_the_limit_is_need_whatever_it_is_made_of(void **state) {
+        const uint64_t near = high() - high() / GOVERNOR_MARGIN_DIVISOR;
+        static const struct {
+                uint64_t usec, stalled_usec;
+                int64_t below;
+                RaiseCause cause;
+        } rows[] = {
+                { 500 * MSEC, 250 * MSEC, 0, RAISE_STALL },     { 500 * MSEC, 250 * MSEC - 1, 0, RAISE_NONE },
+                { 500 * MSEC - 1, 499 * MSEC, 0, RAISE_NONE },  { 500 * MSEC, 250 * MSEC, 4096, RAISE_NONE },
+        };
+
+        (void) state;
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                Sample s = unseen(near - (uint64_t) rows[i].below);
+                GovernorState g = {};
+
+                governor_judge(&g, &s, QUOTA, MAXIMUM, 0);
+                s.stall_some_usec = rows[i].stalled_usec;
+                assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, rows[i].usec).cause, rows[i].cause);
+                /* Without PSI nobody knows. */
+                g = (GovernorState) {};
+                s.has_psi = false;
+                s.stall_some_usec = 0;
+                governor_judge(&g, &s, QUOTA, MAXIMUM, 0);
+                s.stall_some_usec = rows[i].stalled_usec;
+                assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, rows[i].usec).cause, RAISE_NONE);
+        }
+}
+
+static void an_hour_at_rest_does_not_dilute_what_comes_back_now(void **state) {
+        Sample s = unseen(50 * MIB);
+        GovernorState g = {};
+        uint64_t now = 3600 * USEC_PER_SEC;
+        RaiseCause cause = RAISE_NONE;
+
+        (void) state;
+        governor_judge(&g, &s, QUOTA, MAXIMUM, 0);
+        s.high_bytes = s.max_bytes = SIZE_INFINITY; /* so that stall alone is no reason */
+        for (unsigned i = 0; i < 40 && cause == RAISE_NONE; i++, now += 500 * MSEC) {
+                s.workingset_refault_file += 1000;
+                s.stall_some_usec += 100 * MSEC;
+                s.current_bytes = QUOTA;
+                cause = governor_judge(&g, &s, QUOTA, MAXIMUM, now).cause;
+        }
+        assert_int_equal(cause, RAISE_REFAULT);
+        assert_true(now < 3620 * USEC_PER_SEC);
+}
+
+static void who_waits_for_pages_it_had_all_the_time_thrashes(void **state) {
+        static const struct {
+                uint64_t full_usec, pages;
+                bool thrashes;
+        } rows[] = { { 900 * MSEC, 410, true }, { 890 * MSEC, 410, false }, { 1000 * MSEC, 409, false } };
+
+        (void) state;
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                Sample s = unseen(64 * MIB);
+                GovernorState g = {};
+
+                governor_judge(&g, &s, QUOTA, QUOTA, 0);
+                for (uint64_t sec = 1; sec <= 10; sec++) {
+                        s.stall_full_usec += rows[i].full_usec;
+                        s.workingset_refault_file += rows[i].pages; /* a quarter of the quota is 4096 pages */
+                        assert_int_equal(governor_judge(&g, &s, QUOTA, QUOTA, sec * USEC_PER_SEC).thrashes,
+                                         rows[i].thrashes && sec == 10);
+                }
+        }
+}
+
+static void who_thrashes_below_the_maximum_is_raised(void **state) {
+        Sample s = unseen(60 * MIB);
+        GovernorState g = {};
+        GovernorDecision d = {};
+
+        (void) state;
+        for (uint64_t sec = 0; sec <= 20 && d.cause == RAISE_NONE; sec++) {
+                s.stall_full_usec = sec * 950 * MSEC; /* "some" would be no less, but then the other rules would see it */
+                s.workingset_refault_file += 500;
+                d = governor_judge(&g, &s, QUOTA, MAXIMUM, sec * USEC_PER_SEC);
+        }
+        assert_int_equal(d.cause, RAISE_REFAULT);
+        assert_int_equal(d.want_bytes, 2 * QUOTA);
+}
+
+static void need_at(GovernorState *g, uint64_t seconds, uint64_t need_bytes) {
+        Sample s = holding(need_bytes);
+
+        governor_judge(g, &s, QUOTA, MAXIMUM, seconds * USEC_PER_SEC);
+}
+
+static void rest_is_told_by_the_last_look(void **state) {
+        GovernorState g = {};
+
+        (void) state;
+        need_at(&g, 5, 35 * MIB);
+        assert_false(governor_is_resting(&g, USEC_PER_SEC));
+        need_at(&g, 6, 35 * MIB + 35 * MIB / GOVERNOR_NOISE_DIVISOR); /* no more than that is noise */
+        assert_true(governor_is_resting(&g, USEC_PER_SEC));
+        need_at(&g, 7, 36 * MIB);
+        assert_false(governor_is_resting(&g, USEC_PER_SEC));
+}
+
+static void small_steps_add_up_to_growth(void **state) {
+        GovernorState g = {};
+
+        (void) state;
+        need_at(&g, 1, 35 * MIB);
+        for (uint64_t second = 2; second < 20; second++) {
+                need_at(&g, second, 35 * MIB + second * 200 * KIB);
+                assert_false(governor_is_resting(&g, 3 * USEC_PER_SEC));
+        }
+}
+
+static void what_goes_up_and_down_rests_until_it_has_stayed_down(void **state) {
+        GovernorState g = {};
+        uint64_t second = 1;
+
+        (void) state;
+        need_at(&g, second++, 38 * MIB);
+        while (second < 40) /* a garbage collector */
+                need_at(&g, second, (second % 3 ? 34 : 38) * MIB), second++;
+        assert_true(governor_is_resting(&g, 20 * USEC_PER_SEC));
+        while (second < 60)
+                need_at(&g, second++, 34 * MIB);
+        need_at(&g, second++, 38 * MIB);
+        assert_false(governor_is_resting(&g, USEC_PER_SEC));
+}
+
+static void what_the_first_look_finds_may_have_grown_until_now(void **state) {
+        GovernorState g = {}, other = {};
+
+        (void) state;
+        need_at(&g, 3600, QUOTA / 8);
+        assert_false(governor_is_resting(&g, USEC_PER_SEC));
+        need_at(&g, 3602, QUOTA / 8);
+        assert_true(governor_is_resting(&g, USEC_PER_SEC));
+        governor_take_over(&other, 3600 * USEC_PER_SEC);
+        assert_false(governor_is_resting(&other, 1));
+        need_at(&other, 3602, 0);
+        assert_true(governor_is_resting(&other, USEC_PER_SEC));
+}
+
+static void who_was_short_of_cpu_does_not_rest(void **state) {
+        static const struct {
+                uint64_t cpu_usec;
+                bool rests;
+        } rows[] = { { 0, true }, { 3999, true }, { 4000, false }, { 20 * MSEC, false }, { 100 * MSEC - 1, false },
+                     { 100 * MSEC, true }, { 4000 * MSEC, true } };
+        GovernorState starved = {};
+
+        (void) state;
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                Sample s = holding(35 * MIB);
+                GovernorState g = {};
+
+                s.has_usage = true;
+                s.cpu_usec = 7000 * MSEC;
+                governor_judge(&g, &s, QUOTA, MAXIMUM, 5 * USEC_PER_SEC);
+                s.cpu_usec += rows[i].cpu_usec;
+                governor_judge(&g, &s, QUOTA, MAXIMUM, 7 * USEC_PER_SEC);
+                assert_int_equal(governor_is_resting(&g, 2 * USEC_PER_SEC), rows[i].rests);
+                starved = g;
+                starved.grew_cpu_usec = starved.cpu_usec - 20 * MSEC;
+                starved.last_usec = 15 * USEC_PER_SEC - 1; /* five times as long */
+                assert_false(governor_is_resting(&starved, 2 * USEC_PER_SEC));
+                starved.last_usec++;
+                assert_true(governor_is_resting(&starved, 2 * USEC_PER_SEC));
+        }
+}
+
+static void what_is_kept_leaves_an_eighth_to_grow_below_the_brake(void **state) {
+        (void) state;
+        for (uint64_t need = 0; need < 4 * GIB; need += need / 3 + 999 * KIB)
+                for (uint64_t pids = 1; pids < 300; pids += 99) {
+                        GovernorState g = { .cache_bytes = need / 5 };
+                        uint64_t wanted = need + need / 5, keep = governor_keep(&g, need, pids);
+
+                        assert_true(keep - governor_headroom(keep, pids) + 4096 >= wanted + wanted / 8);
+                        assert_true(keep <= 3 * wanted + 300 * MIB); /* half of it is headroom at the most */
+                }
+        assert_int_equal(governor_keep(&(GovernorState) {}, SIZE_INFINITY, 1), SIZE_INFINITY);
+}
+
+static void who_was_lowered_is_content_until_it_needs_more(void **state) {
+        Sample s = holding(threshold() + MIB);
+        GovernorState g = {};
+
+        (void) state;
+        governor_note_lowered(&g, threshold() + MIB);
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, USEC_PER_SEC).cause, RAISE_NONE);
+        s = holding(threshold() + MIB + (threshold() + MIB) / GOVERNOR_NOISE_DIVISOR);
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 60 * USEC_PER_SEC).cause, RAISE_NONE);
+        s = holding(threshold() + 2 * MIB);
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 120 * USEC_PER_SEC).cause, RAISE_NEED);
+        g = (GovernorState) {};
+        governor_note_lowered(&g, high() + MIB);
+        s = holding(high());
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, USEC_PER_SEC).cause, RAISE_NEED); /* it is slowed */
+}
+
 static void each_cause_has_a_name(void **state) {
         (void) state;
         for (unsigned a = 0; a < _RAISE_CAUSE_MAX; a++)
@@ -323,13 +544,15 @@ static void any_sample_gets_an_answer_within_bounds(void **state) {
                         s = (Sample) { .anon_bytes = v[2], .shmem_bytes = v[3], .active_anon_bytes = v[4],
                                        .inactive_anon_bytes = v[5], .unevictable_bytes = v[6], .kernel_bytes = v[7],
                                        .file_dirty_bytes = v[8], .workingset_refault_file = v[9], .events_max = v[10],
-                                       .stall_some_usec = v[11], .pids = v[12], .has_psi = v[13] & 1 };
+                                       .stall_some_usec = v[11], .stall_full_usec = v[15], .current_bytes = v[16], .max_bytes = v[17],
+                                       .high_bytes = v[18], .active_file_bytes = v[19], .pids = v[12], .has_psi = v[13] & 1 };
                         now += v[14] % (10 * USEC_PER_SEC);
                         d = governor_judge(&g, &s, quota, maximum, now);
                         assert_true(d.want_bytes <= maximum);
                         assert_true(d.want_bytes >= quota);
                         assert_int_equal(d.cause != RAISE_NONE, d.want_bytes > quota);
                         assert_true(d.sample_after_usec <= GOVERNOR_SAMPLE_MAX_USEC);
+                        assert_true(governor_keep(&g, d.need_bytes, s.pids) >= d.need_bytes);
                 }
         }
 }
@@ -354,6 +577,17 @@ int main(void) {
                 cmocka_unit_test(re_reading_without_stall_is_no_need),
                 cmocka_unit_test(a_query_at_rest_is_not_sampled),
                 cmocka_unit_test(growth_in_the_upper_half_is_watched_closely),
+                cmocka_unit_test(stall_right_under_the_limit_is_need_whatever_it_is_made_of),
+                cmocka_unit_test(an_hour_at_rest_does_not_dilute_what_comes_back_now),
+                cmocka_unit_test(who_waits_for_pages_it_had_all_the_time_thrashes),
+                cmocka_unit_test(who_thrashes_below_the_maximum_is_raised),
+                cmocka_unit_test(rest_is_told_by_the_last_look),
+                cmocka_unit_test(small_steps_add_up_to_growth),
+                cmocka_unit_test(what_goes_up_and_down_rests_until_it_has_stayed_down),
+                cmocka_unit_test(what_the_first_look_finds_may_have_grown_until_now),
+                cmocka_unit_test(who_was_short_of_cpu_does_not_rest),
+                cmocka_unit_test(what_is_kept_leaves_an_eighth_to_grow_below_the_brake),
+                cmocka_unit_test(who_was_lowered_is_content_until_it_needs_more),
                 cmocka_unit_test(each_cause_has_a_name),
                 cmocka_unit_test(any_sample_gets_an_answer_within_bounds),
         };

@@ -19,6 +19,7 @@ static void templates_are_checked_at_load(void **state) {
         BAD("needs QueryFrom=file", L("QueryFrom", "stdin"), L("Execute", "e {query_file}"));
         BAD("Compile= needs a query", L("Execute", "e"), L("Compile", "c"));
         BAD("{database} needs", L("QueryFrom", "stdin"), L("Execute", "e {database}"));
+        BAD("{database} needs", L("QueryFrom", "stdin"), L("Compile", "c {database}"), L("Execute", "e"));
         BAD("neither Execute= nor", L("QueryFrom", "stdin"), L("Execute", "e"), L("Database", "file"));
         BAD("needs DatabaseDefault=", L("QueryFrom", "stdin"), L("Execute", "e {database}"),
             L("Database", "optional-file"));

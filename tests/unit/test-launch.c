@@ -304,6 +304,17 @@ static size_t weigh(const LaunchMap *m) {
         return sum;
 }
 
+/* What is taken is exactly what launch_memfd() writes: no byte of it says nothing. */
+static void assert_written_alike(const Launch *l, const char *bytes, size_t n) {
+        char again[4096];
+        int fd = launch_memfd(l);
+
+        assert_true(fd >= 0);
+        assert_int_equal(pread(fd, again, sizeof(again), 0), n);
+        assert_memory_equal(again, bytes, n);
+        close(fd);
+}
+
 /* Any byte changed in any way is refused, or is another record within the rules; never more than its own bytes. */
 static void a_changed_record_is_refused_or_within_bounds(void **state) {
         static const unsigned char values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
@@ -313,13 +324,13 @@ static void a_changed_record_is_refused_or_within_bounds(void **state) {
         (void) state;
         for (size_t at = 0; at < n; at++)
                 for (size_t v = 0; v < sizeof(values); v++) {
-                        char kept = bytes[at];
+                        char changed[4096];
                         LaunchMap m;
                         int fd, r;
 
-                        bytes[at] = (char) values[v];
-                        fd = memfd_of(bytes, n, SEALS);
-                        bytes[at] = kept;
+                        memcpy(changed, bytes, n);
+                        changed[at] = (char) values[v];
+                        fd = memfd_of(changed, n, SEALS);
                         r = launch_map(fd, &m);
                         close(fd);
                         if (r < 0) {
@@ -330,6 +341,7 @@ static void a_changed_record_is_refused_or_within_bounds(void **state) {
                         assert_true(weigh(&m) < n + 64);
                         assert_true(m.launch.uid != UINT32_MAX && m.launch.gid != UINT32_MAX);
                         assert_true(m.launch.argv[0][0] != '\0');
+                        assert_written_alike(&m.launch, changed, n);
                         launch_map_done(&m);
                 }
         assert_true(refused > n); /* most of the header, each NUL, … */

@@ -38,6 +38,33 @@ static void request_is_the_same_to_the_engine(void **state) {
         assert_memory_equal(&r.spec, &spec, sizeof(spec));
 }
 
+static void each_number_of_a_snapshot_comes_back(void **state) {
+        static QuerySnapshot s = { .spec = { .language = "duckdb", .uid = 7, .priority = -3, .detached = true } };
+        Error said = { .code = ERROR_CANCELED }, none = {};
+        Event ev = { .type = EVENT_ADOPT, .query_id = UINT64_MAX, .adopt = { &s, &said } };
+        TraceRecord r;
+
+        (void) state;
+        memset(said.message, '\\', sizeof(said.message) - 1);
+        for (uint64_t *v = &s.created_usec; v <= &s.wanted_bytes; v++)
+                *v = UINT64_MAX - (uint64_t) (v - &s.created_usec);
+        for (uint64_t *v = (uint64_t *) &s.final; v < (uint64_t *) (&s.final + 1); v++)
+                *v = UINT64_MAX - (uint64_t) (v - (uint64_t *) &s);
+        s.state = 1, s.verdict = 2, s.dependencies = 3, s.wanted_cause = 4, s.ending_state = 5, s.ending_verdict = 6;
+        s.visited = UINT32_MAX;
+        s.exit_status = -1;
+        s.exit_signal = 9;
+        s.done = s.ending = s.denied = s.headroom_off = s.handed = s.unit_exists = s.is_frozen = s.is_lost = true;
+        s.limit_bytes = s.current_bytes = UINT64_MAX;
+        back_and_forth(&ev, &r);
+        assert_memory_equal(&r.snapshot, &s, sizeof(s));
+        assert_int_equal(r.event.adopt.error->code, ERROR_CANCELED);
+        assert_string_equal(r.event.adopt.error->message, said.message);
+        ev.adopt.error = &none;
+        back_and_forth(&ev, &r);
+        assert_int_equal(r.event.adopt.error->code, ERROR_NONE);
+}
+
 static void each_number_of_a_sample_comes_back(void **state) {
         TraceRecord r;
         Event ev = { .type = EVENT_SAMPLE, .query_id = 9 };
@@ -74,6 +101,21 @@ static void each_number_of_an_end_comes_back(void **state) {
         assert_memory_equal(&r.event.ended.report, &ev.ended.report, sizeof(ev.ended.report));
 }
 
+static void what_came_of_limits_comes_back_whole(void **state) {
+        Event ev = { .type = EVENT_LIMITS, .query_id = 9 };
+        TraceRecord r;
+
+        (void) state;
+        ev.limits.r = -5;
+        ev.limits.max_bytes = UINT64_MAX;
+        ev.limits.latency_usec = 3;
+        ev.limits.sample_usec = 2;
+        ev.limits.read_back_usec = 1;
+        back_and_forth(&ev, &r);
+        assert_int_equal(r.event.limits.r, -5);
+        assert_memory_equal(&r.event.limits.max_bytes, &ev.limits.max_bytes, 4 * sizeof(uint64_t));
+}
+
 static void the_longest_message_fits(void **state) {
         Event ev = { .type = EVENT_UNIT_FAILED, .query_id = UINT64_MAX };
         Error said = { .code = ERROR_INTERNAL };
@@ -88,6 +130,7 @@ static void the_longest_message_fits(void **state) {
 
 static void every_event_has_a_line(void **state) {
         QuerySpec spec = { .language = "exec" };
+        QuerySnapshot snapshot = {};
         Error none = {};
 
         (void) state;
@@ -97,6 +140,8 @@ static void every_event_has_a_line(void **state) {
 
                 if (t == EVENT_REQUEST)
                         ev.request.spec = &spec;
+                else if (t == EVENT_ADOPT)
+                        ev.adopt.snapshot = &snapshot, ev.adopt.error = &none;
                 else if (event_has_plain_error(ev.type))
                         ev.error = &none;
                 else if (t == EVENT_ENDED || t == EVENT_COMPILED)
@@ -175,8 +220,10 @@ static void what_is_no_line_is_refused(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(request_is_the_same_to_the_engine),
+                cmocka_unit_test(each_number_of_a_snapshot_comes_back),
                 cmocka_unit_test(each_number_of_a_sample_comes_back),
                 cmocka_unit_test(each_number_of_an_end_comes_back),
+                cmocka_unit_test(what_came_of_limits_comes_back_whole),
                 cmocka_unit_test(the_longest_message_fits),
                 cmocka_unit_test(every_event_has_a_line),
                 cmocka_unit_test(every_action_has_its_own_line),

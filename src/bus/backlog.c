@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Answers of any size that were made and not yet taken by the bus. Whoever asks faster than the bus daemon takes them would else grow
+ * us by as much as he likes: a call is a hundred bytes, a list of a thousand queries a million. Nothing is counted while the bus
+ * keeps up. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bus/server.h"
+
+static const char *const large_answers[] = {
+        "Queries", "ListQueries", "Describe", "Metrics", "ResultsOf", "Results", "ProfilerResultsOf", "ProfilerResults",
+        "Statistics", "GetAll", "GetManagedObjects", "Introspect",
+};
+
+static bool is_large(const char *member) {
+        for (size_t i = 0; i < ELEMENTSOF(large_answers); i++)
+                if (strcmp(member, large_answers[i]) == 0)
+                        return true;
+        return false;
+}
+
+/* The number of answers of @name, in a place that is free if there was none. */
+static unsigned *number_of(Backlog *b, const char *name) {
+        size_t i = 0;
+
+        while (i < ELEMENTSOF(b->senders) && b->senders[i].n > 0 &&
+               strncmp(b->senders[i].name, name, BACKLOG_NAME_MAX - 1) != 0)
+                i++;
+        if (i == ELEMENTSOF(b->senders))
+                return NULL;
+        if (b->senders[i].n == 0)
+                snprintf(b->senders[i].name, BACKLOG_NAME_MAX, "%s", name);
+        return &b->senders[i].n;
+}
+
+int backlog_check(Backlog *b, size_t n_queued, const char *sender, Error *ret_error) {
+        unsigned *n;
+
+        if (n_queued == 0)
+                *b = (Backlog) {};
+        n = number_of(b, sender);
+        if (!n)
+                return error_set(ret_error, ERROR_QUEUE_LENGTH_EXCEEDED,
+                                 "%u answers wait until the bus takes them; try again", BACKLOG_MAX);
+        if (*n >= BACKLOG_PER_SENDER_MAX || b->n >= BACKLOG_MAX)
+                return error_set(ret_error, ERROR_QUEUE_LENGTH_EXCEEDED,
+                                 "%u answers for this connection wait until the bus takes them, %u in all; read some first", *n,
+                                 b->n);
+        (*n)++;
+        b->n++;
+        return 0;
+}
+
+int filter_backlog(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        BusServer *s = userdata;
+        uint64_t n_queued = 0;
+        Error error = {};
+
+        (void) ret_error;
+        if (sd_bus_message_is_method_call(m, NULL, NULL) <= 0 || !is_large(sd_bus_message_get_member(m)))
+                return 0;
+        if (sd_bus_get_n_queued_write(s->bus, &n_queued) < 0 ||
+            backlog_check(&s->backlog, n_queued, sd_bus_message_get_sender(m) ?: "", &error) == 0)
+                return 0;
+        return reply_error(m, &error);
+}

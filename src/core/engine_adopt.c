@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A query of an earlier engine's life goes on in this one. What was handed over runs, or has ended, in its unit, with the
+ * limit that the kernel has; whatever was not handed over starts anew, since nothing of it has run. */
+#include "core/engine_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void restore(Query *q, const QuerySnapshot *s, const Error *error) {
+        q->spec = s->spec;
+        q->state = (QueryState) s->state;
+        q->verdict = (Verdict) s->verdict;
+        q->created_usec = s->created_usec;
+        q->state_since_usec = s->state_since_usec;
+        q->ended_usec = s->ended_usec;
+        q->forget_usec = s->forget_usec;
+        memcpy(q->booked_usec, s->booked_usec, sizeof(s->booked_usec));
+        for (unsigned i = 0; i < _QUERY_STATE_MAX; i++)
+                q->visited[i] = s->visited >> i & 1;
+        q->initial_bytes = s->initial_bytes;
+        q->max_bytes = s->max_bytes;
+        q->cap_bytes = SIZE_INFINITY;
+        q->timeout_usec = s->timeout_usec;
+        q->queue_timeout_usec = s->queue_timeout_usec;
+        q->n_raises = s->n_raises;
+        q->n_denied = s->n_denied;
+        q->peak_bytes = s->peak_bytes;
+        q->frozen_usec = s->frozen_usec;
+        q->wanted_bytes = s->wanted_bytes;
+        q->wanted_cause = (RaiseCause) s->wanted_cause;
+        q->final = s->final;
+        q->dependencies = (DependencyPhase) s->dependencies;
+        q->ending_state = (QueryState) s->ending_state;
+        q->ending_verdict = (Verdict) s->ending_verdict;
+        q->exit_status = s->exit_status;
+        q->exit_signal = s->exit_signal;
+        q->done = s->done;
+        q->denied = s->denied;
+        q->headroom_off = s->headroom_off;
+        *(query_state_is_end(q->state) ? &q->error : &q->ending_error) = *error;
+}
+
+/* Frozen it was, so that nothing was decided too early; by whom? */
+static void take_over_frozen(Engine *e, Query *q, const QuerySnapshot *s) {
+        if (s->frozen_since_usec == 0 || s->ending || e->config.exhaustion_policy != EXHAUSTION_FREEZE) {
+                engine_emit(e, ACTION_THAW, q); /* for a moment, to be lowered; or to be killed */
+                return;
+        }
+        q->frozen = true;
+        q->frozen_since_usec = MIN(s->frozen_since_usec, e->now_usec);
+        q->frozen_deadline_usec = add_saturating(e->now_usec, e->config.freeze_timeout_usec);
+        e->n_waiters++;
+        engine_profile(e, q, PROFILE_FREEZE, q->wanted_cause);
+}
+
+/* It runs, or its worker waits to tell of its end. The kernel's limit is what it has, whatever was decided last. */
+static void take_over_running(Engine *e, Query *q, const QuerySnapshot *s) {
+        uint64_t limit = MIN(s->limit_bytes, s->max_bytes); /* more, or none, is not of ours */
+
+        engine_set_unit(e, q, UNIT_READY);
+        q->run = RUN_HANDED;
+        q->quota_bytes = limit;
+        lease_adopt(&e->budget, &q->lease, limit);
+        engine_profile(e, q, PROFILE_START, 0);
+        profile_limits(&q->profile, limit, SIZE_INFINITY, 0);
+        q->high_bytes = SIZE_INFINITY; /* not known; what it uses must not be braked on the loop */
+        q->current_bytes = s->current_bytes;
+        if (s->is_frozen)
+                take_over_frozen(e, q, s);
+        if (!q->frozen && s->frozen_since_usec)
+                q->frozen_usec += subtract_saturating(e->now_usec, s->frozen_since_usec);
+        governor_take_over(&q->governor, run_lived_usec(e, q));
+        if (s->ending) {
+                q->ending = q->ending_killed = true;
+                engine_emit(e, ACTION_KILL, q);
+        } else if (!q->frozen) {
+                run_set_limits(e, q); /* the last raise may have been half done */
+                engine_emit(e, ACTION_SAMPLE, q);
+        }
+}
+
+/* Nothing of it has run: its unit is another one, and what its dependencies give is asked for once more. */
+static void start_anew(Engine *e, Query *q, const QuerySnapshot *s, const Error *error) {
+        if (!admit_reconfigure_query(e, q))
+                return; /* its start has become impossible */
+        if (q->state == QUERY_EXECUTING)
+                lease_adopt(&e->budget, &q->lease, q->initial_bytes);
+        if (s->is_lost) {
+                end_query(e, q, QUERY_ERRORED, VERDICT_START, false, error->code, "%s", error->message);
+                return;
+        }
+        q->recheck = q->dependencies == DEPENDENCIES_HELD;
+        if (q->dependencies == DEPENDENCIES_CHECKING)
+                engine_emit(e, ACTION_CHECK_DEPENDENCIES, q);
+        else
+                admit_restart_unit(e, q);
+}
+
+int adopt_query(Engine *e, uint64_t id, const QuerySnapshot *s, const Error *error) {
+        Query *q;
+
+        if (engine_make_room(e) < 0 || !(q = calloc(1, sizeof(*q))))
+                return -ENOMEM;
+        restore(q, s, error);
+        q->id = id;
+        e->next_id = MAX(e->next_id, id + 1);
+        e->active[e->n_active++] = q;
+        q->has_slot = q->state == QUERY_EXECUTING;
+        e->n_executing += q->has_slot;
+        q->has_compile_slot = q->state == QUERY_COMPILING;
+        e->n_compile_slots += q->has_compile_slot;
+
+        if (query_is_live(q) && s->handed)
+                take_over_running(e, q, s);
+        else if (query_is_live(q))
+                start_anew(e, q, s, error);
+        else {
+                if (s->unit_exists) { /* it was told to end, or was about to be */
+                        engine_set_unit(e, q, UNIT_LEAVING);
+                        end_book_leftover(e, q, q->final.residual_bytes);
+                        engine_emit(e, ACTION_RELEASE_UNIT, q);
+                }
+                end_release_dependencies(e, q);
+                if (q->done)
+                        end_forget(e, q);
+        }
+        return 0;
+}
+
+ActionRecord action_record(ActionType type) {
+        switch (type) {
+        case ACTION_ADMITTED:
+        case ACTION_EXECUTE:
+        case ACTION_TERMINATE:
+        case ACTION_KILL:
+        case ACTION_STATE:
+        case ACTION_FORGET:
+                return ACTION_RECORDED_FIRST;
+        case ACTION_SET_LIMITS:
+        case ACTION_FREEZE:
+        case ACTION_THAW:
+        case ACTION_RELEASE_DEPENDENCIES:
+                return ACTION_RECORDED_WHEN_DONE;
+        default:
+                return ACTION_NOT_RECORDED;
+        }
+}
+
+/* Dependencies are told at least once: they have not been before it is done. */
+void engine_snapshot(const Query *q, const ActionList *unperformed, QuerySnapshot *ret, Error *ret_error) {
+        query_snapshot(q, ret, ret_error);
+        for (size_t i = 0; unperformed && i < unperformed->n; i++)
+                if (unperformed->v[i].type == ACTION_RELEASE_DEPENDENCIES && unperformed->v[i].query_id == q->id)
+                        ret->dependencies = DEPENDENCIES_HELD;
+}

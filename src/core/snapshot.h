@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* core/snapshot: what of a query outlives its controller, as a plain value: written when it changes (core/trace has its
+ * text), and handed to the next controller's engine as EVENT_ADOPT. libc only. */
+#pragma once
+
+#include "core/query.h"
+
+typedef struct QuerySnapshot {
+        QuerySpec spec;
+        /* as in Query; times are CLOCK_MONOTONIC, which goes on while the host is up */
+        uint64_t created_usec, state_since_usec, ended_usec, forget_usec;
+        uint64_t booked_usec[QUERY_ERRORED]; /* of each live state */
+        uint64_t initial_bytes, max_bytes, timeout_usec, queue_timeout_usec;
+        uint64_t n_raises, n_denied, peak_bytes;
+        uint64_t frozen_usec, frozen_since_usec, wanted_bytes; /* frozen_since_usec 0: it was not frozen */
+        FinalNumbers final;
+        uint32_t state, verdict, dependencies, wanted_cause, ending_state, ending_verdict;
+        uint32_t visited; /* a bit a state */
+        int32_t exit_status, exit_signal;
+        bool done, ending, denied, headroom_off;
+        bool handed; /* its engine was handed over: it may run, or has run */
+
+        /* What the new controller finds; not part of what was written. */
+        uint64_t limit_bytes; /* memory.max of engine/ in force */
+        uint64_t current_bytes;
+        bool unit_exists, is_frozen;
+        bool is_lost; /* it was not handed over, and what its start needs is not there any more: then the error says so */
+} QuerySnapshot;
+
+/* @ret_error: why it ended, or why it is being ended. */
+void query_snapshot(const Query *q, QuerySnapshot *ret, Error *ret_error);
+
+/* True if it is what query_snapshot() could have made: every enum is one, and the parts fit together. */
+bool query_snapshot_is_valid(const QuerySnapshot *s);

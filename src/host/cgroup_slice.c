@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What concerns all queries of a slice together. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/cgroup_private.h"
+
+/* Two readings of files that change meanwhile; the smaller is nearer to what stays. */
+#define LEFTOVER_LOOKS 2
+
+/* Memory that no reclaim gives back without swap, of a group and all below it. Kernel memory of groups that are gone is
+ * left out: it comes and goes with them, and the slice's slack is there for it. */
+static int read_held(int dir_fd, uint64_t *ret) {
+        Sample s = {};
+        int r = cgroup_read_stat_at(dir_fd, &s);
+
+        if (r == 0)
+                *ret = s.anon_bytes + s.shmem_bytes;
+        return r;
+}
+
+/* @each is called for each group right below @slice_fd; one that vanishes is none. */
+static int for_each_group(int slice_fd, void (*each)(int dir_fd, const char *name, void *userdata), void *userdata) {
+        int fd = openat(slice_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+        if (!d) {
+                int r = -errno;
+
+                if (fd >= 0)
+                        close(fd);
+                return r;
+        }
+        for (const struct dirent *e; (e = readdir(d));)
+                if (e->d_type == DT_DIR && e->d_name[0] != '.') {
+                        int dir = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+                        if (dir >= 0) {
+                                each(dir, e->d_name, userdata);
+                                close(dir);
+                        }
+                }
+        closedir(d);
+        return 0;
+}
+
+static void add_held(int dir_fd, const char *name, void *userdata) {
+        uint64_t held, *sum = userdata;
+
+        (void) name;
+        if (read_held(dir_fd, &held) == 0)
+                *sum += held;
+}
+
+int cgroup_slice_leftovers(const char *slice, uint64_t *ret_bytes) {
+        int fd = cgroup_open_dir(slice), r = fd < 0 ? fd : 0;
+        uint64_t least = SIZE_INFINITY;
+
+        for (unsigned i = 0; i < LEFTOVER_LOOKS && r == 0; i++) {
+                uint64_t all, units = 0;
+
+                r = read_held(fd, &all);
+                if (r == 0 && all > 0)
+                        r = for_each_group(fd, add_held, &units);
+                if (r == 0)
+                        least = MIN(least, all > units ? all - units : 0);
+        }
+        if (fd >= 0)
+                close(fd);
+        if (r == 0)
+                *ret_bytes = least;
+        return r;
+}
+
+typedef struct Freeze {
+        bool frozen;
+        unsigned n;
+} Freeze;
+
+static void freeze_group(int dir_fd, const char *name, void *userdata) {
+        Freeze *f = userdata;
+        uint64_t frozen = 0;
+        int fd;
+
+        if (strncmp(name, "penstock-q", strlen("penstock-q")) != 0)
+                return;
+        fd = openat(dir_fd, GROUP_ENGINE "/cgroup.freeze", O_RDWR | O_CLOEXEC);
+        if (fd < 0)
+                return;
+        if (cgroup_read_value_fd(fd, &frozen) == 0 && (frozen != 0) != f->frozen &&
+            cgroup_write_text(fd, f->frozen ? "1" : "0") == 0)
+                f->n++;
+        close(fd);
+}
+
+int cgroup_slice_freeze(const char *slice, bool frozen, unsigned *ret_n) {
+        int fd = cgroup_open_dir(slice), r = fd;
+        Freeze f = { .frozen = frozen };
+
+        *ret_n = 0;
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        r = for_each_group(fd, freeze_group, &f);
+        close(fd);
+        *ret_n = f.n;
+        return r;
+}

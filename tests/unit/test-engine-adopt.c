@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A query goes on under another engine: with what was written of it, and what is found. */
+#include "engine-kit.h"
+
+/* What the host finds of query @id: as if all that was asked for had been done. */
+static QuerySnapshot found(uint64_t id, Error *error) {
+        const Query *q = kit_query(&kit, id);
+        QuerySnapshot s;
+
+        engine_snapshot(q, NULL, &s, error);
+        strcpy(s.spec.language, "exec");
+        assert_true(query_snapshot_is_valid(&s));
+        s.unit_exists = s.handed;
+        s.limit_bytes = s.handed && q->state == QUERY_EXECUTING ? q->quota_bytes : 0;
+        s.is_frozen = q->frozen;
+        return s;
+}
+
+static void tell(const QuerySnapshot *s, uint64_t id, const Error *error) {
+        kit_step(&kit, (Event) { .type = EVENT_ADOPT, .query_id = id, .adopt = { s, error } });
+}
+
+/* Another engine takes over queries 1 to @n. */
+static void take_over(uint64_t n) {
+        QuerySnapshot snapshots[8];
+        Error errors[8];
+
+        for (uint64_t id = 1; id <= n; id++)
+                snapshots[id - 1] = found(id, &errors[id - 1]);
+        engine_free(kit.engine);
+        assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
+        kit.n_log = 0;
+        for (uint64_t id = 1; id <= n; id++)
+                tell(&snapshots[id - 1], id, &errors[id - 1]);
+        kit_step(&kit, (Event) { .type = EVENT_TICK });
+}
+
+static void who_runs_keeps_its_limit_and_grows_on(void **state) {
+        uint64_t id = kit_plain(&kit);
+        uint64_t executing;
+
+        (void) state;
+        kit_need(&kit, id, 60 * MIB);
+        assert_int_equal(kit_query(&kit, id)->quota_bytes, 128 * MIB);
+        kit.now_usec += 7;
+        executing = query_time_in(kit_query(&kit, id), QUERY_EXECUTING, kit.now_usec);
+        take_over(1);
+        assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, 0) + kit_saw(&kit, ACTION_EXECUTE, 0), 0);
+        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, id)->limits.max_bytes, 128 * MIB);
+        assert_int_equal(kit_saw(&kit, ACTION_SAMPLE, id), 1);
+        assert_int_equal(kit_query(&kit, id)->n_raises, 1);
+        assert_int_equal(query_time_in(kit_query(&kit, id), QUERY_EXECUTING, kit.now_usec), executing);
+        kit_need(&kit, id, 120 * MIB);
+        assert_int_equal(kit_query(&kit, id)->quota_bytes, 256 * MIB);
+        kit_exit(&kit, id, 0);
+        assert_int_equal(kit_state(&kit, id), QUERY_FINISHED);
+        assert_int_equal(kit_plain(&kit), id + 1);
+}
+
+static void who_is_new_gets_nothing_before_all_are_known(void **state) {
+        QuerySnapshot s;
+        Error error;
+        uint64_t id = kit_plain(&kit);
+
+        (void) state;
+        kit_need(&kit, id, 60 * MIB);
+        s = found(id, &error);
+        engine_free(kit.engine);
+        assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
+        s.state = QUERY_QUEUEING;
+        s.handed = false;
+        s.limit_bytes = 0;
+        kit.n_log = 0;
+        tell(&s, id, &error);
+        assert_int_equal(kit.n_log, 0);
+        kit_step(&kit, (Event) { .type = EVENT_TICK });
+        assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, id), 1);
+}
+
+static void what_was_not_handed_over_starts_anew(void **state) {
+        uint64_t compiling, waiting;
+
+        (void) state;
+        kit.slow_units = true;
+        for (int i = 0; i < 4; i++)
+                kit_plain(&kit);
+        compiling = kit_submit(&kit, (QuerySpec) { .uid = 1000, .has_compile = true });
+        waiting = kit_plain(&kit);
+        assert_int_equal(kit_state(&kit, compiling), QUERY_COMPILING);
+        for (uint64_t id = 1; id <= 4; id++) /* their units were asked for, and there is no worker yet */
+                assert_int_equal(kit_query(&kit, id)->unit, UNIT_STARTING);
+        /* run is RUN_NONE, so the snapshot says that it was not handed over */
+        take_over(waiting);
+        assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, 0), 5);
+        assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, waiting), 0);
+        for (uint64_t id = 1; id <= compiling; id++)
+                kit_ready(&kit, id);
+        assert_int_equal(engine_count(kit.engine, QUERY_EXECUTING), 4);
+        assert_int_equal(kit_saw(&kit, ACTION_COMPILE, compiling), 1);
+}
+
+static void its_dependencies_are_asked_for_once_more(void **state) {
+        Error gone = { ERROR_DEPENDENCY_FAILED, "it is not there" };
+        uint64_t id;
+
+        (void) state;
+        kit.slow_units = true;
+        id = kit_submit(&kit, (QuerySpec) { .uid = 1000, .has_dependencies = true });
+        assert_int_equal(kit_query(&kit, id)->unit, UNIT_STARTING);
+        kit.slow_checks = true;
+        take_over(1);
+        assert_int_equal(kit_saw(&kit, ACTION_CHECK_DEPENDENCIES, id), 1);
+        assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, id), 0);
+        kit_dependencies(&kit, id, NULL);
+        assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, id), 1);
+        take_over(1);
+        kit_dependencies(&kit, id, &gone);
+        assert_int_equal(kit_state(&kit, id), QUERY_ERRORED);
+        assert_int_equal(kit_saw(&kit, ACTION_RELEASE_DEPENDENCIES, id), 1); /* it had had them */
+}
+
+static void who_cannot_be_started_any_more_is_told_why(void **state) {
+        Error error, lost = { ERROR_INTERNAL, "its stdin is gone" };
+        QuerySnapshot s;
+        uint64_t id;
+
+        (void) state;
+        kit.slow_units = true;
+        id = kit_submit(&kit, (QuerySpec) { .uid = 1000, .has_compile = true });
+        assert_int_equal(kit_state(&kit, id), QUERY_COMPILING);
+        s = found(id, &error);
+        s.is_lost = true;
+        engine_free(kit.engine);
+        assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
+        kit.n_log = 0;
+        tell(&s, id, &lost);
+        assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, id), 0);
+        assert_int_equal(kit_state(&kit, id), QUERY_ERRORED);
+        assert_string_equal(kit_query(&kit, id)->error.message, "its stdin is gone");
+        for (int i = 0; i < 2; i++) /* its compile slot is free */
+                assert_int_equal(kit_state(&kit, kit_submit(&kit, (QuerySpec) { .uid = 1000, .has_compile = true })), QUERY_COMPILING);
+}
+
+static void who_waits_frozen_waits_on_and_others_are_thawed(void **state) {
+        Error error;
+        QuerySnapshot s;
+        uint64_t first, second;
+
+        (void) state;
+        kit_reopen(&(Config) { .concurrency_quota = 2, .initial_bytes = 64 * MIB, .per_query_bytes = 256 * MIB,
+                               .max_memory_bytes = 256 * MIB, .queue_size = 8, .max_queries_per_user = 8,
+                               .exhaustion_policy = EXHAUSTION_FREEZE, .freeze_timeout_usec = 60 * USEC_PER_SEC });
+        first = kit_plain(&kit);
+        second = kit_plain(&kit);
+        kit_need(&kit, first, 60 * MIB);
+        kit_need(&kit, second, 60 * MIB);
+        assert_true(kit_query(&kit, second)->frozen);
+        kit.now_usec += USEC_PER_SEC;
+        take_over(2);
+        assert_true(kit_query(&kit, second)->frozen);
+        assert_int_equal(kit_saw(&kit, ACTION_THAW, 0), 0);
+        assert_int_equal(query_frozen_usec(kit_query(&kit, second), kit.now_usec), USEC_PER_SEC);
+        s = found(first, &error);
+        engine_free(kit.engine);
+        assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
+        s.is_frozen = true; /* it was held until there is a controller again */
+        kit.n_log = 0;
+        tell(&s, first, &error);
+        assert_int_equal(kit_saw(&kit, ACTION_THAW, first), 1);
+        assert_false(kit_query(&kit, first)->frozen);
+}
+
+static void who_was_being_ended_is_ended(void **state) {
+        uint64_t id = kit_plain(&kit);
+
+        (void) state;
+        kit_event(&kit, EVENT_CANCEL, id);
+        assert_int_equal(kit_saw(&kit, ACTION_TERMINATE, id), 1);
+        take_over(1);
+        assert_int_equal(kit_saw(&kit, ACTION_KILL, id), 1);
+        assert_int_equal(kit_state(&kit, id), QUERY_CANCELED);
+        assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_CANCEL);
+        assert_string_equal(kit_query(&kit, id)->error.message, "canceled on request");
+}
+
+static void what_has_ended_stays_as_it_was(void **state) {
+        uint64_t ended = kit_plain(&kit), released = kit_plain(&kit);
+
+        (void) state;
+        kit_exit(&kit, ended, 3);
+        kit_exit(&kit, released, 0);
+        kit_event(&kit, EVENT_DONE, released);
+        kit.now_usec += USEC_PER_SEC;
+        take_over(2);
+        assert_int_equal(kit_state(&kit, ended), QUERY_ERRORED);
+        assert_int_equal(kit_query(&kit, ended)->exit_status, 3);
+        assert_false(engine_is_tombstone(kit.engine, ended));
+        assert_true(engine_is_tombstone(kit.engine, released));
+        assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, 0), 0);
+        kit.now_usec = engine_deadline(kit.engine);
+        kit_event(&kit, EVENT_TICK, 0);
+        assert_true(engine_is_tombstone(kit.engine, ended));
+}
+
+static void more_than_a_smaller_budget_has_is_kept_and_not_given_again(void **state) {
+        Config c = kit_config();
+        uint64_t id = kit_plain(&kit);
+
+        (void) state;
+        kit_need(&kit, id, 400 * MIB);
+        assert_true(kit_query(&kit, id)->quota_bytes > 256 * MIB);
+        c.max_memory_bytes = 256 * MIB;
+        kit.config = c;
+        take_over(1);
+        assert_true(kit_query(&kit, id)->quota_bytes > 256 * MIB);
+        assert_int_equal(budget_unused_bytes(engine_budget(kit.engine)), 0);
+        kit_exit(&kit, id, 0);
+        assert_int_equal(budget_total_bytes(engine_budget(kit.engine)), 256 * MIB);
+}
+
+/* Somebody wrote "max" into its memory.max. */
+static void a_limit_above_its_maximum_is_no_lease_and_is_written_again(void **state) {
+        uint64_t id = kit_submit(&kit, (QuerySpec) { .max_bytes = 200 * MIB });
+        QuerySnapshot s;
+        Error error;
+
+        (void) state;
+        s = found(id, &error);
+        s.limit_bytes = SIZE_INFINITY;
+        engine_free(kit.engine);
+        assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
+        kit.n_log = 0;
+        tell(&s, id, &error);
+        assert_int_equal(kit_lease(id), 200 * MIB);
+        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, id)->limits.max_bytes, 200 * MIB);
+}
+
+static void a_snapshot_that_cannot_be_is_not_valid(void **state) {
+        uint64_t id = kit_plain(&kit);
+        QuerySnapshot good, s;
+        Error error;
+
+        (void) state;
+        good = found(id, &error);
+        assert_true(query_snapshot_is_valid(&good));
+        s = good, s.state = _QUERY_STATE_MAX;
+        assert_false(query_snapshot_is_valid(&s));
+        s = good, s.state = QUERY_QUEUEING; /* and handed over */
+        assert_false(query_snapshot_is_valid(&s));
+        s = good, s.verdict = _VERDICT_MAX;
+        assert_false(query_snapshot_is_valid(&s));
+        s = good, s.initial_bytes = s.max_bytes + 1;
+        assert_false(query_snapshot_is_valid(&s));
+        s = good, s.ending = true, s.ending_state = QUERY_EXECUTING;
+        assert_false(query_snapshot_is_valid(&s));
+        s = good, s.spec.language[0] = 0;
+        assert_false(query_snapshot_is_valid(&s));
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                KIT_TEST(who_runs_keeps_its_limit_and_grows_on),
+                KIT_TEST(who_is_new_gets_nothing_before_all_are_known),
+                KIT_TEST(what_was_not_handed_over_starts_anew),
+                KIT_TEST(its_dependencies_are_asked_for_once_more),
+                KIT_TEST(who_cannot_be_started_any_more_is_told_why),
+                KIT_TEST(who_waits_frozen_waits_on_and_others_are_thawed),
+                KIT_TEST(who_was_being_ended_is_ended),
+                KIT_TEST(what_has_ended_stays_as_it_was),
+                KIT_TEST(more_than_a_smaller_budget_has_is_kept_and_not_given_again),
+                KIT_TEST(a_limit_above_its_maximum_is_no_lease_and_is_written_again),
+                KIT_TEST(a_snapshot_that_cannot_be_is_not_valid),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
