@@ -10,13 +10,6 @@
 
 #include "host-check.h"
 
-typedef struct Stage {
-        CheckUnit *unit;
-        QueryGroups *groups;
-        pid_t worker, engine;
-        uint64_t at_least; /* for the conditions below */
-} Stage;
-
 static uint64_t now_usec(void) {
         struct timespec t;
 
@@ -40,14 +33,14 @@ static bool engine_is_empty(Check *c, void *data) {
         return query_groups_sample(((Stage *) data)->groups, &s) == 0 && !s.populated;
 }
 
-static bool engine_is_frozen(Check *c, void *data) {
+bool engine_is_frozen(Check *c, void *data) {
         Sample s;
 
         (void) c;
         return query_groups_sample(((Stage *) data)->groups, &s) == 0 && s.frozen;
 }
 
-static bool engine_has_eaten(Check *c, void *data) {
+bool engine_has_eaten(Check *c, void *data) {
         Stage *stage = data;
         Sample s;
 
@@ -58,6 +51,12 @@ static bool engine_has_eaten(Check *c, void *data) {
 static int on_pressure(uint64_t id, uint64_t now, void *userdata) {
         (void) id, (void) now;
         ((Check *) userdata)->pressures++;
+        return 0;
+}
+
+/* Work that never ends, as messages on the bus can be. */
+static int on_flood(sd_event_source *source, void *userdata) {
+        (void) source, (void) userdata;
         return 0;
 }
 
@@ -76,7 +75,7 @@ static void sort_pids(Stage *s) {
         }
 }
 
-static void stage_new(Check *c, const char *mode, const char *argument, Stage *s) {
+void stage_new(Check *c, const char *mode, const char *argument, Stage *s) {
         char cgroup[256];
         uint64_t before;
         int r;
@@ -96,7 +95,7 @@ static void stage_new(Check *c, const char *mode, const char *argument, Stage *s
                 exit(1);
 }
 
-static void stage_enter(Check *c, Stage *s, uint64_t max_bytes, uint64_t high_bytes) {
+void stage_enter(Check *c, Stage *s, uint64_t max_bytes, uint64_t high_bytes) {
         uint64_t max, high;
         char text[24];
         int n;
@@ -110,7 +109,7 @@ static void stage_enter(Check *c, Stage *s, uint64_t max_bytes, uint64_t high_by
               "the process enters engine/");
 }
 
-static void stage_done(Check *c, Stage *s) {
+void stage_done(Check *c, Stage *s) {
         Sample sample;
         int r;
 
@@ -120,12 +119,15 @@ static void stage_done(Check *c, Stage *s) {
         s->groups = query_groups_free(s->groups);
 }
 
-static void check_cap(Check *c, Stage *s, const char *cgroup) {
-        uint64_t v;
+static void check_above(Check *c, Stage *s, const char *cgroup) {
+        uint64_t v, slice, all;
 
-        check(c, query_groups_upper_cap(s->groups, &v) == 0 && v == 512 * MIB, "the cap is the unit's own limit");
+        check(c,
+              query_groups_above(s->groups, &v, &slice) == 0 && v == 512 * MIB &&
+                              cgroup_read_value("/penstock.slice", "memory.max", &all) == 0 && slice == all,
+              "above it are the limits of its unit and of the slice");
         run_command("systemctl set-property --runtime penstock-q%" PRIu64 ".service MemoryMax=200M", s->unit->id);
-        check(c, query_groups_upper_cap(s->groups, &v) == 0 && v == 200 * MIB,
+        check(c, query_groups_above(s->groups, &v, &slice) == 0 && v == 200 * MIB,
               "… or what an administrator set it to (%" PRIu64 ")", v);
         check(c, cgroup_read_value(cgroup, "engine/memory.max", &v) == 0 && v == 32 * MIB,
               "… which leaves engine/ alone");
@@ -181,7 +183,7 @@ static void check_setup(Check *c) {
                               cgroup_read_value(cgroup, "engine/memory.max", &v) == 0 && v == 32 * MIB,
               "adopting them changes nothing");
         query_groups_free(again);
-        check_cap(c, &s, cgroup);
+        check_above(c, &s, cgroup);
         stage_done(c, &s);
         check(c,
               query_groups_new(&(QueryGroupsSetup) { .unit_cgroup = cgroup, .worker_pid = 1, .tasks_max = 1 },
@@ -190,6 +192,7 @@ static void check_setup(Check *c) {
 }
 
 static void check_growth(Check *c) {
+        sd_event_source *flood = NULL;
         EventsWatch *watch = NULL;
         bool no_psi = true;
         FinalNumbers f;
@@ -206,7 +209,12 @@ static void check_growth(Check *c) {
                 sd_event_run(c->loop, 20000);
         check(c, c->pressures == 0, "which is quiet while nothing happens");
         stage_enter(c, &s, 64 * MIB, 48 * MIB);
-        check(c, wait_for(c, was_woken, NULL), "it wakes when memory.high is reached");
+        check(c,
+              sd_event_add_defer(c->loop, &flood, on_flood, NULL) >= 0 &&
+                              sd_event_source_set_priority(flood, SD_EVENT_PRIORITY_NORMAL - 1) >= 0 &&
+                              sd_event_source_set_enabled(flood, SD_EVENT_ON) >= 0 && wait_for(c, was_woken, NULL),
+              "it wakes when memory.high is reached, also of a loop that has other work without end");
+        sd_event_source_disable_unref(flood);
         before = now_usec();
         r = query_groups_sample(s.groups, &sample);
         before = now_usec() - before;
@@ -251,6 +259,35 @@ static void check_growth(Check *c) {
                 sd_event_run(c->loop, 20000);
         check(c, c->pressures == 0, "the watch is quiet once the group is gone");
         events_watch_free(watch);
+}
+
+/* As under psi=0, for this group alone (cgroup.pressure, 6.1). */
+static void check_no_psi(Check *c) {
+        EventsWatch *watch = NULL;
+        uint64_t max, high;
+        bool no_psi = false;
+        char cgroup[256];
+        Sample sample = {};
+        Stage s;
+        int r;
+
+        stage_new(c, "eat", "100", &s);
+        unit_cgroup(s.unit, cgroup);
+        check(c, run_command("echo 0 >%s%s/engine/cgroup.pressure", cgroup_host_root(), cgroup) == 0, "PSI is switched off");
+        c->pressures = 0;
+        r = events_watch_new(c->loop, s.groups, s.unit->id, on_pressure, c, &no_psi, &watch);
+        check(c, r == 0 && no_psi, "its events are watched (%d), and that there is no PSI is told", r);
+        stage_enter(c, &s, 64 * MIB, 48 * MIB);
+        check(c, wait_for(c, was_woken, NULL), "memory.high wakes all the same");
+        r = query_groups_sample(s.groups, &sample);
+        check(c, r == 0 && !sample.has_psi && sample.anon_bytes > 0, "a sample is read without it: %d", r);
+        s.at_least = 100 * MIB;
+        check(c,
+              query_groups_set_limits(s.groups, 200 * MIB, SIZE_INFINITY, &max, &high) == 0 &&
+                              wait_for(c, engine_has_eaten, &s),
+              "and it grows");
+        events_watch_free(watch);
+        stage_done(c, &s);
 }
 
 static void check_oom(Check *c) {
@@ -312,6 +349,7 @@ static void check_ends(Check *c) {
 void check_groups(Check *c) {
         check_setup(c);
         check_growth(c);
+        check_no_psi(c);
         check_oom(c);
         check_ends(c);
 }

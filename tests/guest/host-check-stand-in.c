@@ -48,6 +48,31 @@ static void eat(size_t mib) {
         }
 }
 
+/* A quarter of it at once, and the rest when told to. */
+static void grow(size_t mib) {
+        sigset_t wanted;
+        int n;
+
+        sigemptyset(&wanted);
+        sigaddset(&wanted, SIGUSR1);
+        sigprocmask(SIG_BLOCK, &wanted, NULL);
+        eat(mib / 4);
+        sigwait(&wanted, &n);
+        eat(mib - mib / 4);
+}
+
+/* Page cache: what is read is charged, and can be given back. */
+static void read_file(const char *path) {
+        static char buf[MIB];
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                _exit(97);
+        while (read(fd, buf, sizeof buf) > 0)
+                ;
+        eat(SCATTERED_MIB);
+}
+
 /* Five children that left the session and the parent; then, as a sign that all are there, SCATTERED_MIB of memory. */
 static void scatter(void) {
         for (int i = 0; i < 5; i++)
@@ -68,10 +93,24 @@ static void engine(const char *mode, const char *argument) {
         become_nobody();
         if (strcmp(mode, "eat") == 0)
                 eat(strtoul(argument, NULL, 10));
+        else if (strcmp(mode, "grow") == 0)
+                grow(strtoul(argument, NULL, 10));
+        else if (strcmp(mode, "read") == 0)
+                read_file(argument);
         else if (strcmp(mode, "scatter") == 0)
                 scatter();
         for (;;)
                 pause();
+}
+
+/* Modes with a process in engine/. */
+static bool has_engine(const char *mode) {
+        static const char *const modes[] = { "eat", "grow", "read", "scatter", "stubborn" };
+
+        for (size_t i = 0; i < ELEMENTSOF(modes); i++)
+                if (strcmp(mode, modes[i]) == 0)
+                        return true;
+        return false;
 }
 
 int stand_in(int argc, char **argv) {
@@ -81,9 +120,8 @@ int stand_in(int argc, char **argv) {
                 signal(SIGTERM, SIG_IGN);
         if (strcmp(mode, "quit") == 0)
                 return 3;
-        if (strcmp(mode, "eat") == 0 || strcmp(mode, "scatter") == 0 || strcmp(mode, "stubborn") == 0)
-                if (fork() == 0)
-                        engine(mode, argument);
+        if (has_engine(mode) && fork() == 0)
+                engine(mode, argument);
         for (;;)
                 pause();
 }

@@ -291,9 +291,11 @@ int main(int argc, char **argv) {
         if (n < 0)
                 return 1;
         c->next_id = 900000;
+        c->tries = argc > 2 && strcmp(argv[1], "--tries") == 0 ? (unsigned) strtoul(argv[2], NULL, 10) : 3;
         if (setup(c) >= 0) {
                 check_slice(c);
                 check_groups(c);
+                check_lower(c);
                 check_units(c);
                 check_sandbox(c);
         }

@@ -36,7 +36,16 @@ typedef struct Check {
         uint64_t next_id;
         char program[4096]; /* this program, which is the stand-in worker too */
         uint64_t answer_usec; /* of the last call to PID 1 */
+        unsigned tries;       /* of what is left to chance */
 } Check;
+
+/* A unit with its groups, and a process that waits until it is put into engine/. */
+typedef struct Stage {
+        CheckUnit *unit;
+        QueryGroups *groups;
+        pid_t worker, engine;
+        uint64_t at_least; /* for conditions below */
+} Stage;
 
 /* One TAP line. Returns @good. */
 bool check(Check *c, bool good, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -57,7 +66,15 @@ void check_nothing_left(Check *c, const CheckUnit *u);
 pid_t first_pid(const CheckUnit *u, const char *group, pid_t other_than); /* 0: none */
 int run_command(const char *format, ...) PRINTF_LIKE(1, 2);               /* by sh; its exit status */
 
+/* host-check-groups.c */
+void stage_new(Check *c, const char *mode, const char *argument, Stage *s);
+void stage_enter(Check *c, Stage *s, uint64_t max_bytes, uint64_t high_bytes);
+void stage_done(Check *c, Stage *s);
+bool engine_has_eaten(Check *c, void *stage); /* for wait_for(): at_least bytes of anonymous memory */
+bool engine_is_frozen(Check *c, void *stage);
+
 int stand_in(int argc, char **argv); /* the worker's part; does not return 0 */
 void check_groups(Check *c);
+void check_lower(Check *c);
 void check_units(Check *c);
 void check_sandbox(Check *c);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The kernel's own view of queries: the files of their groups, read from outside the service."""
 
+import errno
 import glob
 import os
 import threading
@@ -13,14 +14,14 @@ INFINITY = 1 << 63  # what "max" counts as
 
 
 def read(path):
-    """The text of a file, or None when it, or its group, is gone."""
+    """The text of a file, or None when it, its group or its process is gone."""
     try:
         with open(path, encoding="ascii") as f:
             return f.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as e:
-        if e.errno == 19:  # ENODEV: the group went while the file was open
+        if e.errno in (errno.ENODEV, errno.ESRCH):  # the group, or the process, went while the file was open
             return None
         raise
 
@@ -82,7 +83,7 @@ class Observer(threading.Thread):
     def __init__(self, budget_bytes):
         super().__init__(daemon=True)
         self.budget_bytes = budget_bytes
-        self.scans = self.pairs = 0
+        self.scans = self.pairs = self.states = 0
         self.sum_max = self.count_max = 0
         self.over = []  # the first scans whose sum passed the budget
         self.failure = None
@@ -95,12 +96,14 @@ class Observer(threading.Thread):
             self.failure = e
 
     def _watch(self):
-        before = scan()
+        before, counted = scan(), None
         while not self._ending.is_set():
             now = scan()
             self.scans += 1
             if now and now == before:
                 self.pairs += 1
+                self.states += now != counted
+                counted = now
                 total = sum(now.values())
                 self.sum_max = max(self.sum_max, total)
                 self.count_max = max(self.count_max, len(now))
@@ -118,7 +121,8 @@ class Observer(threading.Thread):
 
     def __str__(self):
         return (
-            f"{self.scans} scans, {self.pairs} with an equal one before and queries running; at most {self.count_max} at once; "
+            f"{self.scans} scans, {self.pairs} with an equal one before and queries running, {self.states} states; "
+            f"at most {self.count_max} at once; "
             f"largest sum {self.sum_max / MIB:.0f}M of a budget of {self.budget_bytes / MIB:.0f}M; {len(self.over)} over it"
         )
 

@@ -41,6 +41,7 @@ class Test:
 
 _tests = []
 is_long = False
+seed = None  # of rng; for what several tests, perhaps on several machines, must draw alike
 rng = random.Random()
 
 
@@ -84,15 +85,18 @@ def _short(value):
 
 
 def wait_for(condition, what, limit=LIMIT):
-    """Poll until CONDITION returns something true, and return that."""
+    """Poll until CONDITION returns something true, and return that. To ask takes half of one CPU at most: where a look starts
+    a process it would else keep from running what is waited for."""
     end = time.monotonic() + limit
     while True:
+        begin = time.monotonic()
         value = condition()
         if value:
             return value
-        if time.monotonic() >= end:
+        now = time.monotonic()
+        if now >= end:
             raise Failure(f"{limit} s passed, and still not: {what}")
-        time.sleep(POLL)
+        time.sleep(max(POLL, now - begin))
 
 
 def note(text):
@@ -171,11 +175,11 @@ def only_part(k, n, seed):
     _tests[:] = [t for t in _tests if not t.slow or t in mine]
 
 
-def run_all(clean_up, long=False, match=None, seed=None):
+def run_all(clean_up, long=False, match=None, with_seed=None):
     """Run what was registered, in its order, each followed by CLEAN_UP. Returns the exit status."""
-    global is_long
+    global is_long, seed
     is_long = long
-    seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
+    seed = random.SystemRandom().randrange(1 << 32) if with_seed is None else with_seed
     rng.seed(seed)
     note(f"seed {seed}")
     count = {"ok": 0, "not ok": 0, "skip": 0}

@@ -1,12 +1,29 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """All that queries use, counted where its owner keeps it, so that what is left can be seen."""
 
+import collections
+import contextlib
 import glob
 import os
+import re
 
 from lib import cgroups
 from lib.harness import Failure, expect_equal, wait_for
-from lib.service import ctl_json, daemon_pid, status, system
+from lib.service import ctl, ctl_json, daemon_pid, list_queries, status, system
+
+
+def worker_of(query_id):
+    """The PID of a query's worker; 0 when there is none."""
+    return min(cgroups.pids(f"{cgroups.unit_group(query_id)}/worker"), default=0)
+
+
+def descriptors(pid):
+    """What penstockd has open, by kind: a path, or "socket", "pipe" and so on; those of queries without their number."""
+    found = collections.Counter()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            found[re.sub(r":\[\d+\]|\d+", "", os.readlink(f"/proc/{pid}/fd/{fd}"))] += 1
+    return found
 
 
 def children(pid):
@@ -37,8 +54,16 @@ def counts():
     }
 
 
+def release_all():
+    """Queries that have ended stay listed until they are Done, also across a restart."""
+    ids = [str(q["id"]) for q in list_queries()]
+    if ids:
+        ctl("done", *ids, user="root")
+
+
 def counts_at_rest():
-    """What to compare with: taken when the unit of the query before is gone, too."""
+    """What to compare with: taken when nothing is known of any query before, and its unit is gone, too."""
+    release_all()
     wait_for(lambda: counts()["units"] == 0 and not cgroups.unit_groups(), "no unit is left of the query before")
     return counts()
 

@@ -69,6 +69,8 @@ class Writer:
             self.array(4, value, self.string)
         elif signature == "a{ss}":
             self.array(8, value, lambda pair: self.align(8).string(pair[0]).string(pair[1]))
+        elif signature == "a{s(tt)}":
+            self.array(8, value, lambda e: self.align(8).string(e[0]).align(8).number("Q", e[1]).number("Q", e[2]))
         elif signature == "v":
             self.signature(value[0]).value(*value)
         else:
@@ -103,8 +105,11 @@ class Reader:
 
 
 class Reply:
-    def __init__(self, sender, error, body, fds):
+    """A message that came: an answer, or with a MEMBER a call to us or a signal."""
+
+    def __init__(self, sender, error, body, fds, member=None, serial=0):
         self.sender, self.error, self.body, self.fds = sender, error, body, fds
+        self.member, self.serial = member, serial
 
     def message(self):
         """The first argument of an error."""
@@ -143,14 +148,18 @@ class Connection:
         data, self.pending = self.pending[:size], self.pending[size:]
         return data
 
-    def call(self, member, signature="", body=b"", destination=NAME, path=PATH, interface=CONTROLLER):
+    def call(self, member, signature="", body=b"", destination=NAME, path=PATH, interface=CONTROLLER, flags=0):
         """Send one call and return its Reply; other messages that come in between are dropped."""
+        return self.answer_to(self.send(member, signature, body, destination, path, interface, flags))
+
+    def send(self, member, signature="", body=b"", destination=NAME, path=PATH, interface=CONTROLLER, flags=0):
+        """Send one call without waiting for its answer; returns its serial number."""
         self.serial += 1
         fields = [(1, "o", path), (2, "s", interface), (3, "s", member), (6, "s", destination)]
         if signature:
             fields.append((8, "g", signature))
         w = Writer()
-        w.data += struct.pack("=BBBBII", ord("l"), 1, 0, 1, len(body), self.serial)
+        w.data += struct.pack("=BBBBII", ord("l"), 1, flags, 1, len(body), self.serial)
 
         def write_field(f):
             w.align(8).number("B", f[0])
@@ -165,16 +174,39 @@ class Connection:
             self.socket.sendall(bytes(w.data) + bytes(body))
         except ConnectionError as e:
             raise Disconnected(str(e)) from e
+        return self.serial
+
+    def answer_to(self, wanted):
         while True:
             kind, serial, reply = self._message()
-            if serial == self.serial and kind in (2, 3):
+            if serial == wanted and kind in (2, 3):
                 return reply
+
+    def wait_for_call(self, *members):
+        """The next call to us of one of MEMBERS."""
+        while True:
+            kind, _serial, message = self._message()
+            if kind == 1 and message.member in members:
+                return message
+
+    def answer(self, message):
+        """Answer a call to us, with nothing."""
+        self.serial += 1
+        w = Writer()
+        w.data += struct.pack("=BBBBII", ord("l"), 2, 1, 1, 0, self.serial)
+
+        def write_field(f):
+            w.align(8).number("B", f[0]).signature(f[1])
+            w.number("I", f[2]) if f[1] == "u" else w.string(f[2])
+
+        w.array(8, [(5, "u", message.serial), (6, "s", message.sender)], write_field).align(8)
+        self.socket.sendall(bytes(w.data))
 
     def _message(self):
         head = self._take(16)
         kind, body_size, fields_size = head[1], *struct.unpack_from("=I4xI", head, 4)
         raw = self._take(fields_size + (-fields_size % 8))
-        r, serial, error, sender, n_fds = Reader(raw), None, None, None, 0
+        r, serial, error, sender, member, n_fds = Reader(raw), None, None, None, None, 0
         while r.at < fields_size:
             r.at += -r.at % 8
             code = r.number("B")
@@ -188,6 +220,8 @@ class Connection:
             value = r.string() if signature in ("s", "o") else r.number("I")
             if code == 5:
                 serial = value
+            elif code == 3:
+                member = value
             elif code == 4:
                 error = value
             elif code == 7:
@@ -196,7 +230,7 @@ class Connection:
                 n_fds = value
         body = self._take(body_size)
         fds, self.fds = self.fds[:n_fds], self.fds[n_fds:]
-        return kind, serial, Reply(sender, error, body, fds)
+        return kind, serial, Reply(sender, error, body, fds, member, struct.unpack_from("=I", head, 8)[0])
 
     def query(self, pairs):
         """Submit a{sv}; the Reply's fds are results and hold, and the ID is the body's first number."""

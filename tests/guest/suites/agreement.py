@@ -55,7 +55,8 @@ def installed():
         return described(f.read())
 
 
-@test("the service and a live query's object have each member, type, argument's name and annotation of the installed XML, no more")
+@test("the service and a live query's object have each member, type, argument's name and annotation of the installed XML, no more",
+      slow=True)
 def members():
     wanted = installed()
     q = Gated()
@@ -77,7 +78,7 @@ def values_of(path, interface):
     return reply.error, bytes(reply.body)
 
 
-@test("every property of the installed XML can be read by any user, in one call and by itself")
+@test("every property of the installed XML can be read by any user, in one call and by itself", slow=True)
 def readable():
     q = Gated()
     try:

@@ -34,7 +34,7 @@ def members(node):
     return found
 
 
-@test("busctl introspect shows every method, signal and property of the installed interface description, with names")
+@test("busctl introspect shows every method, signal and property of the installed interface description, with names", slow=True)
 def introspection():
     installed = [f for f in os.listdir(INTERFACES) if "penstock" in f]
     expect(installed, f"the interface is installed in {INTERFACES}")
@@ -53,7 +53,7 @@ def introspection():
     q.wait().expect(0)
 
 
-@test("properties of a query tell what the kernel's files say")
+@test("properties of a query tell what the kernel's files say", slow=True)
 def properties():
     q = Gated("b=bytearray(200<<20); print('got', flush=True); sys.stdin.readline()")
     q.go()
@@ -76,7 +76,7 @@ def as_any_user(*argv):
     return Running(list(argv), user="carol").wait().expect(0).text
 
 
-@test("systemctl and systemd-cgtop show a running query as a unit like any other, to any user")
+@test("systemctl and systemd-cgtop show a running query as a unit like any other, to any user", slow=True)
 def units():
     q = Gated("b=bytearray(100<<20); print('got', flush=True); sys.stdin.readline()")
     q.go()
@@ -94,7 +94,7 @@ def units():
     q.wait().expect(0)
 
 
-@test("QueryNew, PropertiesChanged and QueryRemoved are sent as a query lives")
+@test("QueryNew, PropertiesChanged and QueryRemoved are sent as a query lives", slow=True)
 def signals():
     monitor = Running(["dbus-monitor", "--system", "--profile", "sender='org.penstock1'"], user="root", cwd="/")
     wait_for(lambda: b"NameAcquired" in monitor.out() or monitor.out().count(b"\n") >= 3, "the monitor listens")
@@ -109,7 +109,7 @@ def signals():
     expect(any(path in b"\t".join(line) and line[-1] == b"PropertiesChanged" for line in lines), f"the state's change: {lines}")
 
 
-@test("counts per state are right")
+@test("counts per state are right", slow=True)
 def counts():
     q = Gated()
     seen = status()

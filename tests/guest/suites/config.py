@@ -112,7 +112,8 @@ def spellings():
             yield text, {"refused": None, "infinity": INFINITY}.get(value) if not value.isdigit() else int(value)
 
 
-@test("each spelling of a size in the docs is accepted in a file with its byte count shown, or refused with key, value and rule")
+@test("each spelling of a size in the docs is accepted in a file with its byte count shown, or refused with key, value and rule",
+      slow=True)
 def sizes_in_files():
     for text, wanted in spellings():
         with files(etc_99=f"[Controller]\nResultsMaxBytes={text}\n") as paths:
@@ -129,7 +130,7 @@ def sizes_in_files():
                 expect_in(f"{wanted} bytes\nResultsMaxBytes=", ctl("config", "show").text, f"config show of {text!r}")
 
 
-@test("the same spellings mean the same for --memory-max, or are refused with option, value and rule")
+@test("the same spellings mean the same for --memory-max, or are refused with option, value and rule", slow=True)
 def sizes_on_the_command_line():
     with configured(MaxMemoryBytes="infinity", MemoryBytesQuotaPerQuery="infinity", AllowOvercommit="yes",
                     InitialMemoryBytesQuotaPerQuery="1M"):
@@ -180,17 +181,21 @@ def smaller_budget():
         third = ctl_start("run", "--", "echo", "third")
         wait_for(lambda: status()["queueing"] == 1, "the third waits for its start")
         expect_in("MaxMemoryBytes", ctl("why", str(waiting_id())).expect(0).text, "what the third waits for")
-        expect_equal([cgroups.limit(q.group) for q in (first, second)], [held, 64 * MIB], "the limits meanwhile")
+        # The first may give back what it does not need, since others wait for it; not a byte is granted.
+        meanwhile = [cgroups.limit(q.group) for q in (first, second)]
+        expect(300 * MIB <= meanwhile[0] <= held and meanwhile[1] == 64 * MIB, f"the limits meanwhile: {meanwhile}")
         first.go()
         first.wait().expect(0)
         second.wait_for_output(b"got\n")
         expect_equal(third.wait().expect(0).text, "third\n", "the third's output")
         second.go()
         second.wait().expect(0)
-        expect_equal(int(bus_property("UsedMemoryBytes")), 4 * 64 * MIB, "used memory at the end")
+        # A page of an ended one counts until its unit is gone.
+        wait_for(lambda: int(bus_property("UsedMemoryBytes")) == 4 * 64 * MIB, "used memory is that of the slots at the end")
 
 
-@test("a smaller ConcurrencyQuota kills nobody: the next starts when fewer than that execute; a larger one starts it at once")
+@test("a smaller ConcurrencyQuota kills nobody: the next starts when fewer than that execute; a larger one starts it at once",
+      slow=True)
 def smaller_concurrency():
     running = [Gated() for _ in range(3)]
     with configured(ConcurrencyQuota="2"):
@@ -219,7 +224,7 @@ def waiting_id():
     return [q["id"] for q in ctl_json("list", user="root") if q["state"] == "queueing"][0]
 
 
-@test("a smaller MemoryBytesQuotaPerQuery leaves the maximum of queries that were admitted before, and holds for the next")
+@test("a smaller MemoryBytesQuotaPerQuery leaves the maximum of queries that were admitted before, and holds for the next", slow=True)
 def smaller_maximum():
     q = Gated(HOLD.format(300))
     with configured(MemoryBytesQuotaPerQuery="256M"):
@@ -238,7 +243,7 @@ def controller_values():
     return json.loads(text)["data"][0]
 
 
-@test("a reload with a bad value changes no value at all, also none that stands before it in the file")
+@test("a reload with a bad value changes no value at all, also none that stands before it in the file", slow=True)
 def bad_reload():
     before = controller_values()
     for bad in ("MaxMemoryBytes=64Q", "QueueSize=-1", "ExhaustionPolicy=maybe", "ExecutorDependencies=nowhere", "garbage",
@@ -270,7 +275,8 @@ def unlimited_rules():
             expect_in(word, done.text + done.errors, f"what is said of {keys}")
 
 
-@test("with ConcurrencyQuota, MaxMemoryBytes and MemoryBytesQuotaPerQuery unlimited, any number runs, each grows, none waits")
+@test("with ConcurrencyQuota, MaxMemoryBytes and MemoryBytesQuotaPerQuery unlimited, any number runs, each grows, none waits",
+      slow=True)
 def unlimited():
     with configured(ConcurrencyQuota="infinity", MaxMemoryBytes="infinity", AllowOvercommit="yes",
                     MemoryBytesQuotaPerQuery="infinity", MaxQueriesPerUser="infinity"):

@@ -6,14 +6,17 @@ import json
 import os
 import re
 import shutil
+import signal
 import tempfile
 
 from lib import cgroups
-from lib.harness import expect, expect_equal, expect_in, rng, test, wait_for
+from lib.harness import expect, expect_equal, expect_in, note, rng, test, wait_for
 from lib.service import (
+    DAEMON,
     Gated,
     ctl,
     ctl_json,
+    daemon_pid,
     language,
     reload_daemon,
     run,
@@ -114,7 +117,7 @@ def stamp():
     return f"{rng.randrange(1 << 48):012x}"
 
 
-@test("variables, files of variables and credentials reach a query, whatever its caller set, and nobody else")
+@test("variables, files of variables and credentials reach a query, whatever its caller set, and nobody else", slow=True)
 def environment_and_credentials():
     hush, file_hush = stamp(), stamp()
     with secret("token", f"{hush}\n") as token, secret("env", f"# secrets\nKEY='{file_hush}'\nA=from file\n") as env:
@@ -147,7 +150,7 @@ def environment_and_credentials():
                     expect(word not in text, f"{name} is in {where}")
 
 
-@test("a query's copy of a credential is out of another query's and another user's reach, and gone with it")
+@test("a query's copy of a credential is out of another query's and another user's reach, and gone with it", slow=True)
 def credential_is_private():
     hush = stamp()
     with secret("token", hush) as token, dependencies({"lake": f"Requestable=yes\nLoadCredential=TOKEN:{token}"}):
@@ -164,7 +167,7 @@ def credential_is_private():
         query.wait().expect(0)
 
 
-@test("a credential that is missing, too large, or not the worker's to read refuses the query by name, without a slot")
+@test("a credential that is missing, too large, or not the worker's to read refuses the query by name, without a slot", slow=True)
 def bad_credentials():
     with secret("big", "x" * ((1 << 20) + 1)) as big, secret("foreign", "x") as foreign:
         os.chown(foreign, 1, 1)
@@ -176,7 +179,7 @@ def bad_credentials():
             run("--", "true").expect(125, "DependencyFailed", ["dependency lake", "EnvironmentFile="])
 
 
-@test("paths are bound into a query read-only and read-write, also where it has a directory of its own")
+@test("paths are bound into a query read-only and read-write, also where it has a directory of its own", slow=True)
 def bind_paths():
     with place() as open_path, tempfile.TemporaryDirectory(prefix="penstock-test.", dir="/tmp") as hidden:
         os.chmod(hidden, 0o777)
@@ -218,7 +221,7 @@ def lake_unit():
         system("systemctl", "daemon-reload")
 
 
-@test("a required unit that is not active refuses the query by name, takes no slot, and is not started")
+@test("a required unit that is not active refuses the query by name, takes no slot, and is not started", slow=True)
 def requires_inactive():
     with lake_unit(), dependencies({"lake": f"Requestable=yes\nRequires={UNIT}"}, ConcurrencyQuota=1):
         running = Gated()
@@ -232,7 +235,7 @@ def requires_inactive():
         run("--dependency", "lake", "--", "true").expect(0)
 
 
-@test("when a required unit is stopped, the queries that require it end as canceled, and others do not")
+@test("when a required unit is stopped, the queries that require it end as canceled, and others do not", slow=True)
 def requires_stopped():
     with lake_unit(), dependencies({"lake": f"Requestable=yes\nRequires={UNIT}\nAfter={UNIT}"}):
         system("systemctl", "start", UNIT)
@@ -244,7 +247,7 @@ def requires_stopped():
         other.wait().expect(0)
 
 
-@test("a required unit that goes while the query waits refuses it when its turn comes, and the slot is free again")
+@test("a required unit that goes while the query waits refuses it when its turn comes, and the slot is free again", slow=True)
 def requires_race():
     with lake_unit(), dependencies({"lake": f"Requestable=yes\nRequires={UNIT}"}, ConcurrencyQuota=1, WarmUnits=0):
         system("systemctl", "start", UNIT)
@@ -294,7 +297,7 @@ def check_command_fails():
             wait_for(lambda: not tasks(), "the units of checks are gone")
 
 
-@test("a check has the dependency's variables, credentials and paths, and little else")
+@test("a check has the dependency's variables, credentials and paths, and little else", slow=True)
 def check_command_finds():
     hush = stamp()
     with place() as d, secret("token", hush) as token, secret("env", "B=file\n") as env:
@@ -310,7 +313,7 @@ def check_command_finds():
             expect(not re.search(r"^(alice|bob)$", "\n".join(seen), re.M), f"homes are hidden: {seen}")
 
 
-@test("more variables than a query can be given refuse it by name, before it takes a slot")
+@test("more variables than a query can be given refuse it by name, before it takes a slot", slow=True)
 def too_many_variables():
     with place() as d:
         for i in range(9):
@@ -363,7 +366,7 @@ def cancels_make_no_room():
         run("--", "true").expect(0)
 
 
-@test("a check that nobody waits for any more is stopped, and its queue timeout counts meanwhile")
+@test("a check that nobody waits for any more is stopped, and its queue timeout counts meanwhile", slow=True)
 def check_is_given_up():
     with place() as d:
         check = shell(f"echo x >>{d}/count; sleep 1000")
@@ -376,7 +379,7 @@ def check_is_given_up():
             )
 
 
-@test("ExecutorDependencies reach a query of every shipped language")
+@test("ExecutorDependencies reach a query of every shipped language", slow=True)
 def every_language():
     with secret("token", "x") as token:
         with dependencies({"lake": f"Environment=MARK=lake\nLoadCredential=TOKEN:{token}"}, ExecutorDependencies="lake"):
@@ -387,7 +390,7 @@ def every_language():
             expect_equal(run("--language", "sqlite", ".shell echo $MARK; cat $TOKEN").expect(0).text, "lake\nx", "sqlite")
 
 
-@test("a language's and a request's dependencies are added in their order, and the first to set a variable wins")
+@test("a language's and a request's dependencies are added in their order, and the first to set a variable wins", slow=True)
 def union():
     tell = "Environment=WHO={0} {0}=1\n"
     sections = {n: "Requestable=yes\n" + tell.format(n) for n in ("all", "lang", "asked")}
@@ -459,7 +462,7 @@ def release():
             expect_equal(sorted({t[0] for t in told()}), sorted(map(str, wanted)), "the queries that were told of")
 
 
-@test("a release that fails is counted and in the journal, and is nothing to the query; what is held is counted, too")
+@test("a release that fails is counted and in the journal, and is nothing to the query; what is held is counted, too", slow=True)
 def release_fails():
     with dependencies({"lake": f"ReleaseCommand={shell('exit 5')}"}, ExecutorDependencies="lake"):
         before = counted("penstock_dependency_release_failures_total", "lake")
@@ -474,13 +477,35 @@ def release_fails():
         expect_in("dependency lake: ReleaseCommand= ended with status 5", told, "the journal")
 
 
-@test("a stop of penstockd tells the dependencies of the queries that it ends")
+@test("a stop of penstockd tells the dependencies of the queries that it ends", slow=True)
 def release_at_stop():
     with place() as d:
         tell = shell(f'sleep 1; echo "$PENSTOCK_QUERY_ID $PENSTOCK_ERROR_NAME" >>{d}/told')
         with dependencies({"lake": f"BindPaths={d}\nReleaseCommand={tell}"}, ExecutorDependencies="lake"):
             queries = [Gated() for _ in range(3)]
-            system("systemctl", "restart", "penstockd.service")
+            system("systemctl", "stop", DAEMON)
+            try:
+                for query in queries:
+                    query.run.wait()
+                expect_equal(sorted(lines(f"{d}/told")), sorted(f"{q.id} ShuttingDown" for q in queries), "what was told by then")
+            finally:
+                system("systemctl", "start", DAEMON)
+
+
+@test("dependencies that were not told of an end yet when penstockd is killed, or restarted, are told by the next one", slow=True)
+def release_after_restart():
+    with place() as d:
+        tell = shell(f'while [ ! -e {d}/go ]; do sleep 0.2; done; echo "$PENSTOCK_QUERY_ID" >>{d}/told')
+        with dependencies({"lake": f"BindPaths={d}\nReleaseCommand={tell}"}, ExecutorDependencies="lake"):
+            queries = [submit("--", "true") for _ in range(5)]  # two are told at a time
             for query in queries:
-                query.run.wait()
-            expect_equal(sorted(lines(f"{d}/told")), sorted(f"{q.id} ShuttingDown" for q in queries), "what was told by then")
+                wait_for_state(query, "finished")
+            before = daemon_pid()
+            os.kill(before, signal.SIGKILL)
+            wait_for(lambda: daemon_pid() not in (0, before), "another penstockd runs")
+            wait_for(lambda: ctl("status").status == 0, "it answers")
+            system("systemctl", "restart", DAEMON)
+            open(f"{d}/go", "w", encoding="ascii").close()
+            wait_for(lambda: set(lines(f"{d}/told")) == set(map(str, queries)), "all were told of")
+            note(f"told: {lines(f'{d}/told')}")
+            ctl("done", *map(str, queries)).expect(0)

@@ -41,7 +41,7 @@ def expect_gone(query_id, mark):
     wait_for(lambda: not os.path.exists(cgroups.unit_group(query_id)), f"the group of query {query_id} is gone")
 
 
-@test("run and wait exit with the engine's own status")
+@test("run and wait exit with the engine's own status", slow=True)
 def own_status():
     for status in (0, 1, 3, 124, 255):
         run("--", "sh", "-c", f"exit {status}").expect(status)
@@ -50,7 +50,7 @@ def own_status():
     ctl("done", str(query_id)).expect(0)
 
 
-@test("an engine that a signal ended gives 128 plus its number, and ExecutionFailed tells SIGKILL from a memory limit")
+@test("an engine that a signal ended gives 128 plus its number, and ExecutionFailed tells SIGKILL from a memory limit", slow=True)
 def ended_by_signal():
     run("--", "sh", "-c", "kill -TERM $$").expect(143, "ExecutionFailed", ["15"])
     run("--", "sh", "-c", "kill -KILL $$").expect(137, "ExecutionFailed", ["9"])
@@ -72,7 +72,7 @@ def timeout():
     wait_for(lambda: not engine_processes(mark), "no process of it is left")
 
 
-@test("cancel ends a query with 125 and Canceled")
+@test("cancel ends a query with 125 and Canceled", slow=True)
 def cancel():
     q = Gated()
     ctl("cancel", str(q.id)).expect(0)
@@ -81,7 +81,7 @@ def cancel():
     ctl("cancel", str(q.id)).expect(0)  # idempotent
 
 
-@test("cancel gives SIGTERM first, so that an engine can clean up")
+@test("cancel gives SIGTERM first, so that an engine can clean up", slow=True)
 def cancel_is_gentle():
     q = Gated("import signal\nsignal.signal(15, lambda *a: (print('clean', flush=True), os._exit(0)))\nprint('set', flush=True)\nsignal.pause()")
     q.go()
@@ -91,7 +91,7 @@ def cancel_is_gentle():
     expect_equal(done.text, "set\nclean\n", "the output")
 
 
-@test("a query whose processes ignore SIGTERM is completely gone after cancel")
+@test("a query whose processes ignore SIGTERM is completely gone after cancel", slow=True)
 def cancel_ignores_sigterm():
     mark = marker()
     body = f"""
@@ -112,7 +112,7 @@ while True: signal.pause()
         expect_gone(q.id, mark)
 
 
-@test("children that forked twice and called setsid are completely gone after cancel")
+@test("children that forked twice and called setsid are completely gone after cancel", slow=True)
 def cancel_daemons():
     mark = marker()
     body = f"""
@@ -145,7 +145,7 @@ def background_children():
     wait_for(lambda: not engine_processes(mark), "no child is left")
 
 
-@test("a fork bomb meets its task limit, harms nobody and is gone after cancel")
+@test("a fork bomb meets its task limit, harms nobody and is gone after cancel", slow=True)
 def fork_bomb():
     mark = marker()
     with configured(TasksMaxPerQuery="64", CancelGraceSec="1s"):
@@ -164,7 +164,7 @@ def fork_bomb():
         expect_equal(neighbour.wait().expect(0).text, "unharmed\n", "the neighbour's output")
 
 
-@test("a query is gone when its penstockctl was killed: the hold is dropped")
+@test("a query is gone when its penstockctl was killed: the hold is dropped", slow=True)
 def client_killed():
     mark = marker()
     q = Gated(f"os.execvp('sh', ['sh', '-c', 'echo up; trap \"\" TERM HUP INT; while :; do sleep 100; done', '{mark}'])")
@@ -175,7 +175,7 @@ def client_killed():
     expect_equal(ctl_json("show", str(q.id))["state"], "canceled", "the state")
 
 
-@test("SIGINT to penstockctl cancels the query and waits for its release")
+@test("SIGINT to penstockctl cancels the query and waits for its release", slow=True)
 def client_interrupted():
     mark = marker()
     q = Gated(f"os.execvp('sleep', ['{mark}', '1000'])")
@@ -201,7 +201,7 @@ def reader_gone():
     wait_for(lambda: not cgroups.unit_groups(), "its unit is gone")
 
 
-@test("a slow reader holds the engine back, and gets every byte")
+@test("a slow reader holds the engine back, and gets every byte", slow=True)
 def back_pressure():
     readable, writable = os.pipe()
     size = 3 << 20
@@ -216,7 +216,7 @@ def back_pressure():
     expect(data == bytes(range(256)) * (size // 256), "the bytes are the engine's")
 
 
-@test("a compile error is CompilationFailed with 125 and the compiler's text: sh -n, SQL, py_compile")
+@test("a compile error is CompilationFailed with 125 and the compiler's text: sh -n, SQL, py_compile", slow=True)
 def compile_errors():
     done = run("--language", "shell", "echo ran; if true").expect(125, "CompilationFailed")
     expect_equal(done.out, b"", "the output, since nothing ran")
@@ -233,7 +233,7 @@ HANGS = "[Language]\nQueryFrom=argument\nCompile=sh -c 'sleep 1000; true' {query
 HOGS = "[Language]\nQueryFrom=argument\nCompile=python3 -c 'b=bytearray(1<<30)' {query}\nExecute=echo {query}\n"
 
 
-@test("a compile that hangs or takes memory without bound fails alone, and others compile meanwhile")
+@test("a compile that hangs or takes memory without bound fails alone, and others compile meanwhile", slow=True)
 def hostile_compiles():
     mark = marker()
     with language("hangs", HANGS), language("hogs", HOGS), configured(CompileTimeoutSec="6s"):
@@ -250,14 +250,14 @@ def hostile_compiles():
         expect_equal(neighbour.wait().expect(0).text, "unharmed\n", "the neighbour's output")
 
 
-@test("a source that takes the real compiler more memory than CompileMemoryBytes fails alone")
+@test("a source that takes the real compiler more memory than CompileMemoryBytes fails alone", slow=True)
 def huge_source():
     text = b"x = [" + b"a,\n" * 1_000_000 + b"]"
     done = run("--language", "python", "-", text=text).expect(125, "CompilationFailed")
     expect_in("CompileMemoryBytes", done.errors, "the message")
 
 
-@test("systemctl stop of a query's unit does not hang and gives the query a verdict")
+@test("systemctl stop of a query's unit does not hang and gives the query a verdict", slow=True)
 def unit_stopped():
     mark = marker()
     q = Gated(f"os.execvp('sh', ['sh', '-c', 'echo up; trap \"\" TERM; while :; do sleep 100; done', '{mark}'])")
@@ -272,7 +272,7 @@ def unit_stopped():
     expect_gone(q.id, mark)
 
 
-@test("a detached query outlives its client, keeps its results until Done, and can be told of after that")
+@test("a detached query outlives its client, keeps its results until Done, and can be told of after that", slow=True)
 def detached():
     query_id = submit("--language", "python", "print('kept', end='')")
     wait_for_state(query_id, "finished")
@@ -295,7 +295,7 @@ def stderr_is_own():
     expect(noise in done.err, f"stderr holds all of it: {len(done.err)} bytes")
 
 
-@test("done on a live query cancels it and returns when its group is empty")
+@test("done on a live query cancels it and returns when its group is empty", slow=True)
 def done_cancels():
     query_id = submit("--", "sleep", "1000")
     wait_for_state(query_id, "executing")
@@ -305,7 +305,7 @@ def done_cancels():
     expect_equal(ctl_json("show", str(query_id))["state"], "canceled", "the state")
 
 
-@test("an engine that closes its output and goes on is waited for")
+@test("an engine that closes its output and goes on is waited for", slow=True)
 def output_closed_early():
     q = Gated("os.close(1); os.close(2)\nsys.stdin.readline()\nos._exit(5)")
     q.go()

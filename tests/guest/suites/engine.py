@@ -47,7 +47,7 @@ def environ(*options, **more):
     return dict(entry.decode().split("=", 1) for entry in raw.split(b"\0") if entry)
 
 
-@test("an engine runs as its caller, with the caller's group and all supplementary groups, and with no other")
+@test("an engine runs as its caller, with the caller's group and all supplementary groups, and with no other", slow=True)
 def credentials():
     entry = pwd.getpwnam("alice")
     seen = probe()
@@ -65,7 +65,7 @@ def extra_groups():
     expect_in("54321", done.stdout.decode().split(), "its groups")
 
 
-@test("an engine starts in the caller's directory, also in one that only the caller may enter")
+@test("an engine starts in the caller's directory, also in one that only the caller may enter", slow=True)
 def working_directory():
     expect_equal(probe()["cwd"], home("alice"), "the directory")
     path = f"{home('alice')}/deep/er"
@@ -77,7 +77,7 @@ def working_directory():
     expect_equal(probe("--working-directory", "/usr")["cwd"], "/usr", "the directory that was asked for")
 
 
-@test("an engine finds a working directory that lies under /tmp")
+@test("an engine finds a working directory that lies under /tmp", slow=True)
 def working_directory_in_tmp():
     path = as_user("alice", lambda: tempfile.mkdtemp(dir="/tmp"))
     try:
@@ -91,7 +91,7 @@ def foreign_directory():
     run("--working-directory", home("bob"), "--", "pwd").expect(125, "InvalidArgument", ["working_directory"])
 
 
-@test("an engine has the caller's umask")
+@test("an engine has the caller's umask", slow=True)
 def umask():
     for mask in (0o077, 0o002):
         expect_equal(probe(umask=mask)["umask"], mask, "the umask")
@@ -108,7 +108,7 @@ def environment_is_exact():
     expect_equal(seen, wanted, "the environment")
 
 
-@test("TMPDIR is there, writable, private and not the host's")
+@test("TMPDIR is there, writable, private and not the host's", slow=True)
 def tmpdir():
     script = 'touch "$TMPDIR/penstock-was-here" && ls "$TMPDIR"; touch /tmp/penstock-was-here; touch /dev/shm/penstock-was-here'
     expect_equal(run("--", "sh", "-c", script).expect(0).text, "penstock-was-here\n", "files in it")
@@ -117,7 +117,7 @@ def tmpdir():
     expect_equal(run("--", "sh", "-c", 'ls "$TMPDIR"').expect(0).text, "", "files that another query sees")
 
 
-@test("signals are as after a login: none ignored, none blocked, and SIGPIPE kills")
+@test("signals are as after a login: none ignored, none blocked, and SIGPIPE kills", slow=True)
 def signals():
     text = run("--", "cat", "/proc/self/status").expect(0).text
     fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
@@ -127,7 +127,7 @@ def signals():
     expect_equal(done.text, f"y\n{128 + signal.SIGPIPE}\n", "the end of a writer without a reader")
 
 
-@test("an engine has no controlling terminal, and leads its own session")
+@test("an engine has no controlling terminal, and leads its own session", slow=True)
 def no_terminal():
     text = run("--", "cat", "/proc/self/stat").expect(0).text
     expect_equal(text.rsplit(") ", 1)[1].split()[4], "0", "tty_nr")
@@ -137,12 +137,12 @@ def no_terminal():
     expect_equal(done.out, b"", "what came of opening /dev/tty")
 
 
-@test("an engine has the descriptors 0, 1 and 2, and no other")
+@test("an engine has the descriptors 0, 1 and 2, and no other", slow=True)
 def descriptors():
     expect_equal(probe()["fds"], [0, 1, 2], "the descriptors")
 
 
-@test("standard input is the caller's for exec and with --stdin, and else /dev/null")
+@test("standard input is the caller's for exec and with --stdin, and else /dev/null", slow=True)
 def stdin():
     data = bytes(range(256)) * 1000
     expect_equal(run("--", "cat", text=data).expect(0).out, data, "what exec read")
@@ -154,7 +154,7 @@ def stdin():
 READS_QUERY = "[Language]\nQueryFrom=stdin\nExecute=cat\n"
 
 
-@test("a language that takes its query from standard input never eats the caller's")
+@test("a language that takes its query from standard input never eats the caller's", slow=True)
 def query_on_stdin():
     readable, writable = os.pipe()
     os.write(writable, b"mine\n")
@@ -166,7 +166,7 @@ def query_on_stdin():
     os.close(readable)
 
 
-@test("an engine has the caller's soft limits, no core files, and memory locking bounded by memory.max alone")
+@test("an engine has the caller's soft limits, no core files, and memory locking bounded by memory.max alone", slow=True)
 def limits():
     script = "ulimit -S -n 321; ulimit -S -s 4096; ulimit -S -t 777; exec penstockctl run -- python3 -c \"$1\""
     done = Running(["bash", "-c", script, "x", PROBE], cwd="/", env=environment("alice")).wait().expect(0)
@@ -199,7 +199,7 @@ def unknown_uid():
     expect_equal((done.returncode, done.stdout), (0, b"61234\n"), f"status and uid ({done.stderr!r})")
 
 
-@test("secrets in the environment, the text and parameters are in no unit property, journal line or other user's view")
+@test("secrets in the environment, the text and parameters are in no unit property, journal line or other user's view", slow=True)
 def secrets():
     secret = "hunter2-e31f"
     q = Gated(f"# {secret}", "--env", f"PASSWORD={secret}")

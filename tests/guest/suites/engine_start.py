@@ -14,6 +14,7 @@ import sqlite3
 import tempfile
 
 from lib import cgroups
+from lib.every_language import LANGUAGES, for_each, words
 from lib.harness import expect, expect_equal, expect_in, test, wait_for
 from lib.service import (
     Running,
@@ -27,35 +28,6 @@ from lib.service import (
     submit,
     system,
 )
-
-LANGUAGES = ("exec", "shell", "python", "sqlite")
-
-
-def words(name, command):
-    """The words of `penstockctl run` by which the engine of language NAME runs the shell command COMMAND, which has no
-    quotes: the last thing that an engine of each language can do is to start a program."""
-    return {
-        "exec": ["--", "sh", "-c", command],
-        "shell": ["--language", "shell", command],
-        "python": ["--language", "python", f"import subprocess, sys; sys.exit(subprocess.run(['sh', '-c', {command!r}]).returncode)"],
-        "sqlite": ["--language", "sqlite", f".shell {command}"],
-    }[name]
-
-
-def for_each(function):
-    """The test for every language; what failed says in which."""
-
-    @functools.wraps(function)
-    def all_of_them():
-        for name in LANGUAGES:
-            try:
-                function(name)
-            except Exception as e:
-                e.args = (f"language {name}: {e}",)
-                raise
-
-    return all_of_them
-
 
 # The engine itself leads its session. Everything is read from its own files in /proc, so that what a language's engine
 # does to its children (python and system(3) reset signals) is not in the way.
@@ -108,7 +80,7 @@ def field(name, key, part="status"):
     return re.search(rf"^{key}:\t(.*)$", report(name)[part], re.M)[1]
 
 
-@test("an engine has its caller's uid, gid and groups, those in no file too, and no other, in every language")
+@test("an engine has its caller's uid, gid and groups, those in no file too, and no other, in every language", slow=True)
 @for_each
 def start_identity(name):
     entry = pwd.getpwnam("alice")
@@ -121,7 +93,7 @@ def start_identity(name):
     expect_equal(field(name, "NoNewPrivs"), "1", "no_new_privs")
 
 
-@test("an engine starts in the caller's directory in a 0700 home, with the caller's umask, in every language")
+@test("an engine starts in the caller's directory in a 0700 home, with the caller's umask, in every language", slow=True)
 @for_each
 def start_directory(name):
     expect_equal(report(name)["cwd"].strip(), report(name)["directory"], "the directory")
@@ -210,7 +182,7 @@ def start_tmpdir(name):
     expect(not os.path.exists("/var/tmp/probe"), "it is not the host's")
 
 
-@test("the caller's standard input is read by exec, with --stdin by shell and python, and is never eaten otherwise")
+@test("the caller's standard input is read by exec, with --stdin by shell and python, and is never eaten otherwise", slow=True)
 def start_stdin():
     data = bytes(range(256)) * 400
     with tempfile.TemporaryFile() as f:
@@ -234,7 +206,7 @@ def start_stdin():
     run("--stdin", "--language", "sqlite", "select 1;", text=b"mine").expect(125, "InvalidArgument", ["sqlite", "standard input"])
 
 
-@test("results and stderr are byte for byte the engine's, in every language")
+@test("results and stderr are byte for byte the engine's, in every language", slow=True)
 def start_bytes():
     with directory(mode=0o755) as d:
         data = bytes(range(256)) * 2048 + b"\0\r\n\xff"
@@ -245,7 +217,7 @@ def start_bytes():
             expect(data[:1000] in done.err, f"{name}: the bytes on stderr")
 
 
-@test("a query's text of a megabyte reaches each engine byte for byte")
+@test("a query's text of a megabyte reaches each engine byte for byte", slow=True)
 def start_text():
     tricky = "-- ' \" ` $(id) \\ \t \x01 \x1b[31m {query} {{}} %s ä€\U0001f600\u202e" * 20000
     encoded = tricky.encode()
@@ -277,7 +249,7 @@ EATS = {
 }
 
 
-@test("an engine's exit status, a signal and its memory limit are told apart, in every language")
+@test("an engine's exit status, a signal and its memory limit are told apart, in every language", slow=True)
 @for_each
 def start_ends(name):
     run(*EXITS[name]).expect(7, "ExecutionFailed", ["7"])
@@ -292,7 +264,8 @@ STOPS = {
 }
 
 
-@test("an engine stops at the first error and exits with another status than 0: python and sqlite always, shell as its script says")
+@test("an engine stops at the first error and exits with another status than 0: python and sqlite always, shell as its script says",
+      slow=True)
 def start_first_error():
     for name, text in STOPS.items():
         done = run("--language", name, text)
@@ -324,7 +297,7 @@ def start_paths():
         expect(not os.path.exists(f"{below}/missing.db"), "a missing database is not made")
 
 
-@test("a WAL database is read and written while another process has it open")
+@test("a WAL database is read and written while another process has it open", slow=True)
 def start_wal():
     with directory() as d:
         db = f"{d}/wal.db"
@@ -346,7 +319,7 @@ BACKGROUND = {
 }
 
 
-@test("children that an engine leaves behind are killed, and its reader gets the end of the file, in every language")
+@test("children that an engine leaves behind are killed, and its reader gets the end of the file, in every language", slow=True)
 @for_each
 def start_children(name):
     expect_equal(run(*BACKGROUND[name]).expect(0).text, "first\n", "the output")
@@ -361,7 +334,7 @@ HOLDS = {
 }
 
 
-@test("a secret in the text or environment is in no command line, unit property, journal line or file, in every language")
+@test("a secret in the text or environment is in no command line, unit property, journal line or file, in every language", slow=True)
 def start_secrets():
     secret = "hunter2-5c1d"
     ids = [submit(*HOLDS[name](secret)) for name in LANGUAGES]

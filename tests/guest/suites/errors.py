@@ -74,7 +74,7 @@ def tricky_text(size):
     return text + b"x" * (size - len(text))
 
 
-@test("a query text of 1 MiB with a leading -, quotes, newlines and any UTF-8 reaches the engine byte for byte")
+@test("a query text of 1 MiB with a leading -, quotes, newlines and any UTF-8 reaches the engine byte for byte", slow=True)
 @same_daemon
 def text_is_exact():
     with language("bytes", BYTES):
@@ -83,7 +83,7 @@ def text_is_exact():
         exact_bytes(b"-")
 
 
-@test("python and shell get a text of 1 MiB as it is")
+@test("python and shell get a text of 1 MiB as it is", slow=True)
 @same_daemon
 def long_texts_in_shipped_languages():
     data = "äöü€'" * 90_000
@@ -98,14 +98,14 @@ def long_texts_in_shipped_languages():
     expect_equal(run("--language", "shell", "-", text=script.encode()).expect(0).text.split()[0], wanted, "what shell got")
 
 
-@test("a text may begin with - on the command line, too")
+@test("a text may begin with - on the command line, too", slow=True)
 @same_daemon
 def leading_dash():
     expect_equal(run("--language", "python", "--", "-1; print('dash')").expect(0).text, "dash\n", "the output")
     expect_equal(run("--language", "sqlite", "--", "-- a comment\nselect 'it''s';").expect(0).text, "it's\n", "the output")
 
 
-@test("an argument of 100 KiB with every byte but NUL that UTF-8 allows arrives as it is")
+@test("an argument of 100 KiB with every byte but NUL that UTF-8 allows arrives as it is", slow=True)
 @same_daemon
 def arguments_are_exact():
     argument = tricky_text(100 << 10).decode()
@@ -131,7 +131,7 @@ def empty_query():
     expect_raw("InvalidArgument", "query", without=["query"])
 
 
-@test("a query of 10 MiB is InvalidArgument, sent by penstockctl and sent past it")
+@test("a query of 10 MiB is InvalidArgument, sent by penstockctl and sent past it", slow=True)
 @same_daemon
 def query_too_long():
     text = b"#" * (10 * MIB)
@@ -224,7 +224,7 @@ def out_of_bounds():
     expect_raw("InvalidArgument", "priority", ("priority", "i", 2_000_000))
 
 
-@test("a user outside the group gets PermissionDenied with a hint, from penstockd itself and not from the bus")
+@test("a user outside the group gets PermissionDenied with a hint, from penstockd itself and not from the bus", slow=True)
 @same_daemon
 def outsider():
     run("--language", "shell", "echo no", user="carol").expect(125, "PermissionDenied", ["penstock", "usermod"])
@@ -232,7 +232,7 @@ def outsider():
     ctl("submit", "--language", "shell", "echo no", user="carol").expect(1, "PermissionDenied")
 
 
-@test("one user can neither cancel nor release another's query, and root can")
+@test("one user can neither cancel nor release another's query, and root can", slow=True)
 @same_daemon
 def foreign_queries():
     q = Gated("print('mine')")
@@ -248,7 +248,7 @@ def foreign_queries():
     ctl("done", str(other)).expect(0)
 
 
-@test("an ordinary user may not name another user, nor raise a priority, nor shut down, pause or reload")
+@test("an ordinary user may not name another user, nor raise a priority, nor shut down, pause or reload", slow=True)
 @same_daemon
 def privileges():
     run("--user", "bob", "--", "true").expect(125, "PermissionDenied")
@@ -263,14 +263,14 @@ def privileges():
     expect_equal(as_user("alice", call), ERROR + "PermissionDenied", "Reload by alice")
 
 
-@test("root's own queries are refused while AllowRootQueries=no, and root runs one as a user it names")
+@test("root's own queries are refused while AllowRootQueries=no, and root runs one as a user it names", slow=True)
 @same_daemon
 def root_queries():
     run("--", "id", "-un", user="root", cwd="/").expect(125, "PermissionDenied", ["AllowRootQueries"])
     expect_equal(run("--user", "bob", "--", "id", "-un", user="root", cwd="/").expect(0).text, "bob\n", "who it ran as")
 
 
-@test("the reply of Query holds the ID, results and a hold, and closing the hold cancels the query")
+@test("the reply of Query holds the ID, results and a hold, and closing the hold cancels the query", slow=True)
 @same_daemon
 def hold_of_a_raw_client():
     def call():

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What breaks, or is made to break, takes nothing else with it: penstockd, other queries, descriptors, memory."""
 
-import collections
-import contextlib
 import os
-import re
 import signal
 import tempfile
 
-from lib import cgroups
+from lib import cgroups, harness, hogs
 from lib.harness import Failure, expect, expect_equal, expect_in, fail, note, test, wait_for
+from lib.leftovers import descriptors, worker_of
 from lib.service import (
     DAEMON,
     Gated,
@@ -32,10 +30,6 @@ from lib.service import (
 QUOTA = 4  # ConcurrencyQuota as shipped
 
 
-def worker_of(query_id):
-    return min(cgroups.pids(f"{cgroups.unit_group(query_id)}/worker"), default=0)
-
-
 @test("a worker that is killed while its query waits ends that query alone, also when a slot is free at that moment")
 def lost_worker():
     pid = daemon_pid()
@@ -55,13 +49,15 @@ def lost_worker():
     expect_equal(daemon_pid(), pid, "penstockd")
 
 
-def descriptors(pid):
-    """What penstockd has open, by kind: a path, or "socket", "pipe" and so on; those of queries without their number."""
-    found = collections.Counter()
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(OSError):
-            found[re.sub(r":\[\d+\]|\d+", "", os.readlink(f"/proc/{pid}/fd/{fd}"))] += 1
-    return found
+@test("queries start while PID 1 is busy with reloads and other units: a start that waits in its queue is no failed one", slow=True)
+def starts_while_pid1_is_busy():
+    with hogs.LOADS["PID 1 busy"]():
+        queries = [submit("--", "true") for _ in range(harness.repeats(8, 40))]
+        for query_id in queries:
+            wait_for_state(query_id, "finished", "errored")
+    expect_equal({q: ctl_json("stats", str(q))["error"] for q in queries}, dict.fromkeys(queries), "errors")
+    for query_id in queries:
+        ctl("done", str(query_id)).expect(0)
 
 
 def wait_for_descriptors(pid, before):

@@ -214,6 +214,7 @@ def shut_down_with_queries():
             one_of(q, ENDED, "ShuttingDown")
     finally:
         system("systemctl", "restart", DAEMON)
+        ctl("resume", user="root", cwd="/")  # a pause outlives a restart
     return executing, python, waiting
 
 

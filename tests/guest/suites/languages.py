@@ -34,7 +34,7 @@ def make_sales(path):
     as_user("alice", make)
 
 
-@test("sqlite answers from a database in the user's home, named relative to where the user is")
+@test("sqlite answers from a database in the user's home, named relative to where the user is", slow=True)
 def sqlite_from_home():
     with files() as d:
         make_sales(f"{d}/sales.db")
@@ -53,7 +53,7 @@ def sqlite_missing_database():
         expect_equal(os.listdir(d), [], "files in the directory")
 
 
-@test("sqlite stops at the first error, exits non-zero, and ignores the user's .sqliterc")
+@test("sqlite stops at the first error, exits non-zero, and ignores the user's .sqliterc", slow=True)
 def sqlite_bail():
     with files() as d:
         make_sales(f"{d}/sales.db")
@@ -73,7 +73,7 @@ def sqlite_memory():
     expect_equal(run("--language", "sqlite", "select 6*7").expect(0).text, "42\n", "the answer")
 
 
-@test("a database directly under /tmp is found, though a query has a /tmp of its own")
+@test("a database directly under /tmp is found, though a query has a /tmp of its own", slow=True)
 def sqlite_in_tmp():
     with files(below="/tmp") as d:
         make_sales(f"{d}/sales.db")
@@ -90,7 +90,7 @@ def sqlite_foreign_database():
         expect_equal(done.out, b"", "what bob saw")
 
 
-@test("python runs a text with arguments, from the query, from standard input and from a file")
+@test("python runs a text with arguments, from the query, from standard input and from a file", slow=True)
 def python_sources():
     text = "import sys; print(sum(range(10)), sys.argv[1:])"
     expect_equal(run("--language", "python", text, "a", "b c").expect(0).text, "45 ['a', 'b c']\n", "from the query")

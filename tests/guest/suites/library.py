@@ -71,7 +71,7 @@ def run_example(program):
     return Running([program], user="alice").wait()
 
 
-@test("the blocking example of docs/client.md compiles with pkg-config alone, runs a query and prints its result and peak")
+@test("the blocking example of docs/client.md compiles with pkg-config alone, runs a query and prints its result and peak", slow=True)
 def blocking():
     with orders(7), compiled(0) as program:
         before = queries_of_alice()
@@ -82,7 +82,7 @@ def blocking():
         expect_equal(queries_of_alice(), before, "queries that are there afterwards")
 
 
-@test("the event loop example of docs/client.md compiles with pkg-config alone, sees each state and the final statistics")
+@test("the event loop example of docs/client.md compiles with pkg-config alone, sees each state and the final statistics", slow=True)
 def with_loop():
     with orders(9), compiled(1) as program:
         before = queries_of_alice()
@@ -94,7 +94,7 @@ def with_loop():
         expect_equal(queries_of_alice(), before, "queries that are there afterwards")
 
 
-@test("both examples tell a failed query by its name and sentence, and end with a status that is not 0")
+@test("both examples tell a failed query by its name and sentence, and end with a status that is not 0", slow=True)
 def failure():
     for number in range(2):
         with compiled(number) as program:  # there is no database
@@ -107,7 +107,7 @@ def failure():
         expect_in("PermissionDenied: ", done.errors, "the refusal")
 
 
-@test("what is installed of libpenstock is a header, a versioned shared library and its pkg-config file, and they agree")
+@test("what is installed of libpenstock is a header, a versioned shared library and its pkg-config file, and they agree", slow=True)
 def installed():
     for name, wanted in (("--libs", "-lpenstock"), ("--variable=includedir", "/usr/include")):
         text = system("pkg-config", name, "libpenstock").text.strip()
@@ -184,7 +184,8 @@ int main(int argc, char *argv[]) {
 """
 
 
-@test("pause, resume, reload, memory, list and metrics in C do and say what the D-Bus calls do; others than root are refused")
+@test("pause, resume, reload, memory, list and metrics in C do and say what the D-Bus calls do; others than root are refused",
+      slow=True)
 def administration():
     with program_of(ADMINISTRATOR, ["libpenstock"]) as program:
         def call(*words, user="root"):

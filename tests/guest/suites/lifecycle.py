@@ -231,7 +231,7 @@ def resident_bytes(pid):
     return next((int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("VmRSS:")), 0)
 
 
-@test("an engine that writes 1 GiB to a reader who does not read waits, no memory grows, and cancel works")
+@test("an engine that writes 1 GiB to a reader who does not read waits, no memory grows, and cancel works", slow=True)
 def back_pressure():
     before = resident_bytes(daemon_pid())
     try:
@@ -256,7 +256,7 @@ def back_pressure():
         attached.close_all()
 
 
-@test("detached results are a file on disk for its owner alone, are bounded by ResultsMaxBytes, and go with Done")
+@test("detached results are a file on disk for its owner alone, are bounded by ResultsMaxBytes, and go with Done", slow=True)
 def detached_results():
     query_id = submit("--", "echo", "kept")
     wait_for_state(query_id, "finished")
@@ -289,7 +289,7 @@ def detached_results():
         ctl("done", str(query_id)).expect(0)
 
 
-@test("detached results and unread records are kept for ResultsKeepSec and no longer")
+@test("detached results and unread records are kept for ResultsKeepSec and no longer", slow=True)
 def kept_for_a_time():
     with configured(ResultsKeepSec="2s"):
         query_id = submit("--", "echo", "short")
@@ -323,7 +323,7 @@ class Both(threading.Thread):
         return self
 
 
-@test("a slot is free when the group is empty, not when the kill was sent: SIGTERM ignored, forked twice, own sessions")
+@test("a slot is free when the group is empty, not when the kill was sent: SIGTERM ignored, forked twice, own sessions", slow=True)
 def slot_until_empty():
     body = """
 import signal
@@ -337,7 +337,7 @@ for i in range(2):
 signal.signal(15, signal.SIG_IGN)
 while True: signal.pause()
 """
-    with configured(ConcurrencyQuota=1, CancelGraceSec="2s"):
+    with configured(ConcurrencyQuota=1, CancelGraceSec="10s"):
         q = Gated(body)
         q.go()
         q.wait_for_output(b"child\nchild\n")

@@ -95,7 +95,7 @@ def expect_nothing_active():
     wait_for(lambda: not active(metrics()), f"every gauge of what is active is zero ({active(metrics())})")
 
 
-@test("success, compile error, runtime error and queue error each end in the right counter and duration histogram")
+@test("success, compile error, runtime error and queue error each end in the right counter and duration histogram", slow=True)
 def results():
     change = Change()
     run("--language", "shell", "true").expect(0)
@@ -112,7 +112,7 @@ def results():
     expect_nothing_active()
 
 
-@test("a full queue and a queue timeout are queue errors; a query that was never let in has no duration")
+@test("a full queue and a queue timeout are queue errors; a query that was never let in has no duration", slow=True)
 def queue_errors():
     with configured(ConcurrencyQuota=1, QueueSize=1, MaxMemoryBytes="512M"):
         q = Gated()
@@ -133,7 +133,7 @@ def queue_errors():
     expect_nothing_active()
 
 
-@test("a canceled query counts by the state that it left, and each death by its verdict")
+@test("a canceled query counts by the state that it left, and each death by its verdict", slow=True)
 def deaths():
     change, before = Change(), metrics()
     q = Gated()
@@ -147,7 +147,7 @@ def deaths():
     expect_nothing_active()
 
 
-@test("a raise counts once with its latency, memory gauges add up to the budget, units and PID 1 are timed")
+@test("a raise counts once with its latency, memory gauges add up to the budget, units and PID 1 are timed", slow=True)
 def growth():
     before = metrics()
     q = Gated("b=bytearray(300<<20); print('got', flush=True); sys.stdin.readline()")
@@ -201,7 +201,7 @@ def refused_with_labels(count):
     return names
 
 
-@test("MetricLabelKeys label every series by the request's labels: empty when absent, capped with other, kept by a reload")
+@test("MetricLabelKeys label every series by the request's labels: empty when absent, capped with other, kept by a reload", slow=True)
 def labels():
     with label_keys("team site"):
         odd = 'a"b\\c\nd'
@@ -261,7 +261,7 @@ def ask(path="/metrics", method="GET", port=PORT):
         c.close()
 
 
-@test("penstock-exporter is started by a scrape and gives what penstockctl does; other paths and methods are refused")
+@test("penstock-exporter is started by a scrape and gives what penstockctl does; other paths and methods are refused", slow=True)
 def scrape():
     run("--", "true").expect(0)
     expect_nothing_active()
@@ -279,7 +279,7 @@ def scrape():
         expect_equal(ask(method="HEAD")[2], "", "the body of HEAD")
 
 
-@test("promtool check metrics finds nothing to say about the metrics, with and without labels")
+@test("promtool check metrics finds nothing to say about the metrics, with and without labels", slow=True)
 def promtool():
     def check():
         status, _, text = ask()
@@ -361,7 +361,7 @@ def listeners(name):
     return {row[1] for row in rows if row[3] == "0A" and int(row[1].rsplit(":", 1)[1], 16) == PORT}
 
 
-@test("the exporter is not root, has no capability and no network, and listens on loopback alone")
+@test("the exporter is not root, has no capability and no network, and listens on loopback alone", slow=True)
 def unprivileged():
     with exporter():
         expect_equal(listeners("tcp"), {f"0100007F:{PORT:04X}"}, "where it listens")
@@ -388,7 +388,7 @@ def exposure():
     expect(float(found[1]) <= 1.5, f"{found[0]}\n{text}")
 
 
-@test("without penstockd the exporter answers 503 with the reason, and does not start it")
+@test("without penstockd the exporter answers 503 with the reason, and does not start it", slow=True)
 def without_daemon():
     with exporter():
         expect_equal(ask()[0], 200, "with penstockd")

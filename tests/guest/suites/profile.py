@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a query used: its statistics, against measurements of its own, and its profile, against what is seen from outside."""
 
-import csv
 import glob
-import io
 import json
 import os
 import re
@@ -12,6 +10,7 @@ import subprocess
 from lib import cgroups, harness
 from lib.cgroups import MIB
 from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
+from lib.profiles import profile
 from lib.service import (
     Gated,
     Running,
@@ -25,24 +24,6 @@ from lib.service import (
     system,
     wait_for_state,
 )
-
-TEXT = ("event", "cause")
-
-
-def number(cell):
-    return None if cell == "" else cgroups.INFINITY if cell == "infinity" else int(cell)
-
-
-def profile(query_id, user="alice"):
-    """The rows of `profile --csv`."""
-    text = ctl("profile", "--csv", str(query_id), user=user).expect(0).text
-    names = text.splitlines()[0].split(",")
-    rows = []
-    for line in csv.reader(io.StringIO(text)):
-        expect_equal(len(line), len(names), f"the values of {line}")
-        rows.append(line)
-    return [{k: v if k in TEXT else number(v) for k, v in zip(names, row)} for row in rows[1:]]
-
 
 def check_profile(rows):
     """What holds in every profile of a query that ran and has ended."""
@@ -75,7 +56,7 @@ def check_totals(rows, stats):
     expect_equal(told, logged, "the raises of the profile, and those of the statistics")
 
 
-@test("the profile of a growing query has each raise with its cause, and the limits that an outsider saw in memory.max")
+@test("the profile of a growing query has each raise with its cause, and the limits that an outsider saw in memory.max", slow=True)
 def growing():
     q = Gated("b = bytearray(600 << 20); print(len(b))")
     sampler = cgroups.Sampler(q.group)
@@ -109,7 +90,7 @@ KINDS = {
 }
 
 
-@test("usage is told by its kind: anonymous memory, files in memory and page cache each move their own column")
+@test("usage is told by its kind: anonymous memory, files in memory and page cache each move their own column", slow=True)
 def kinds():
     path = f"{home('alice')}/kinds.bin"
     as_user("alice", lambda: write_file(path, 60 * MIB))
@@ -170,7 +151,7 @@ print(json.dumps({
 """
 
 
-@test("the statistics are what the query measures of itself: peak, CPU time of its children too, bytes read and written")
+@test("the statistics are what the query measures of itself: peak, CPU time of its children too, bytes read and written", slow=True)
 def measured():
     q = Gated(MEASURE)
     q.go()
@@ -201,7 +182,7 @@ def bus_keys(method, query_id):
     return set(json.loads(text)["data"][0])
 
 
-@test("every figure of the statistics is in Statistics, Describe, DoneQuery and stats --json")
+@test("every figure of the statistics is in Statistics, Describe, DoneQuery and stats --json", slow=True)
 def every_figure():
     query_id = submit("--language", "python", "import sys; sys.exit('a line at the end')")
     wait_for_state(query_id, "errored")
@@ -226,7 +207,7 @@ def check_durations(stats):
     expect(stats["frozen_usec"] <= stats["execute_usec"], f"frozen time is part of it: {stats}")
 
 
-@test("the durations add up: compiling, waiting for a slot and executing make the total, each where it was spent")
+@test("the durations add up: compiling, waiting for a slot and executing make the total, each where it was spent", slow=True)
 def durations():
     with configured(ConcurrencyQuota="1"):
         first = Gated("print('ready', flush=True); sys.stdin.readline()")
@@ -277,7 +258,7 @@ for _ in range(3):
         os.unlink(path)
 
 
-@test("a query that waits frozen has a row for the freeze and one for the thaw, and its frozen time lies between them")
+@test("a query that waits frozen has a row for the freeze and one for the thaw, and its frozen time lies between them", slow=True)
 def frozen():
     with configured(MaxMemoryBytes="384M", MemoryBytesQuotaPerQuery="384M"):
         body = "b=bytearray(150<<20); print('got', flush=True); sys.stdin.readline()"
@@ -306,7 +287,7 @@ def frozen():
     expect(any(r["event"] == "denied" and r["cause"] for r in rows), "why it was frozen")
 
 
-@test("an end that was asked for is told with each step and its cause; a killed one with the limit it met")
+@test("an end that was asked for is told with each step and its cause; a killed one with the limit it met", slow=True)
 def ends():
     q = Gated("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); sys.stdin.readline()")
     q.go()
@@ -326,7 +307,7 @@ def ends():
     expect_equal((rows[-1]["event"], rows[-1]["cause"], rows[-1]["limit_bytes"]), ("end", "maximum", 128 * MIB), "the last row")
 
 
-@test("a query without a single sample has a start and an end, and one that never ran has no rows")
+@test("a query without a single sample has a start and an end, and one that never ran has no rows", slow=True)
 def short():
     query_id = submit("--", "true")
     wait_for_state(query_id, "finished")
@@ -341,7 +322,7 @@ def short():
     expect_equal(profile(never), [], "the rows of one that did not compile")
 
 
-@test("the profile is for its owner and root alone, and an ID that was never issued is NoSuchQuery")
+@test("the profile is for its owner and root alone, and an ID that was never issued is NoSuchQuery", slow=True)
 def whose():
     query_id = submit("--", "true")
     wait_for_state(query_id, "finished")
@@ -393,7 +374,7 @@ def at_rest():
             ctl("cancel", str(query_id)).expect(0)
 
 
-@test("however often a query is looked at, its profile has 256 rows at most, and says how many were left out")
+@test("however often a query is looked at, its profile has 256 rows at most, and says how many were left out", slow=True)
 def bounded():
     path = f"{home('alice')}/bounded.bin"
     as_user("alice", lambda: write_file(path, 96 * MIB))

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Memory that a query leaves behind: what it can, is gone with its unit; what somebody else holds, the budget knows."""
+
+import contextlib
+import os
+import subprocess
+
+from lib import cgroups
+from lib.cgroups import MIB, SLICE
+from lib.harness import expect, expect_equal, note, test, wait_for
+from lib.service import Gated, configured, ctl, environment, home, identity, run, status
+
+# What the kernel may not have summed up yet, of two CPUs.
+NOISE = 2 * MIB
+
+
+def held_by_slice():
+    """Memory of the slice that can't be reclaimed."""
+    stat = cgroups.table(SLICE, "memory.stat")
+    return stat["anon"] + stat["shmem"]
+
+
+def leftover_metric():
+    line = next(line for line in ctl("metrics", user="root").text.splitlines() if line.startswith("penstock_memory_leftover_bytes"))
+    return int(float(line.split()[-1]))
+
+
+FILL = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+size = 16 << 20
+block = bytes(1 << 20)
+def fill(fd):
+    for _ in range(16): os.write(fd, block)
+for path in ("/dev/shm/left", "/tmp/left"):
+    fill(os.open(path, os.O_CREAT | os.O_WRONLY))
+segment = libc.shmget(0, size, 0o1600)
+assert segment >= 0, ctypes.get_errno()
+libc.shmat.restype = ctypes.c_void_p
+ctypes.memset(libc.shmat(segment, None, 0), 1, size)
+fill(os.memfd_create("left"))
+print("filled", flush=True)
+sys.stdin.readline()
+"""
+
+
+@test("a query that fills /dev/shm, /tmp, System V shared memory and a memfd leaves nothing charged once its unit is gone")
+def own_leftovers():
+    before = held_by_slice()
+    q = Gated(FILL)
+    q.go()
+    q.wait_for_output(b"filled")
+    expect(held_by_slice() >= before + 48 * MIB, "it is charged while the query runs")
+    q.go()
+    q.wait().expect(0)
+    wait_for(lambda: not cgroups.unit_groups(), "its unit is gone")
+    wait_for(lambda: held_by_slice() <= before + NOISE, "nothing of it is charged to the slice")
+    wait_for(lambda: leftover_metric() == 0, "the budget is short of nothing")
+
+
+SMALL = {
+    "MaxMemoryBytes": "320M",
+    "MemoryBytesQuotaPerQuery": "320M",
+    "InitialMemoryBytesQuotaPerQuery": "32M",
+    "ConcurrencyQuota": 2,
+    "CompileConcurrency": 1,
+    "CompileMemoryBytes": "16M",
+    "ExhaustionPolicy": "fail",
+}
+LEAK = 160 * MIB
+
+
+@contextlib.contextmanager
+def small_budget():
+    """Waits at its end, since a larger budget is in force when the slice has been raised, after the reload was answered."""
+    before = status()["unused_memory_bytes"]
+    with configured(**SMALL):
+        yield
+    wait_for(lambda: status()["unused_memory_bytes"] == before, "the budget is as before")
+
+
+def leak():
+    """The caller passes a memfd as stderr, the query fills it, and the caller keeps it. Returns the memfd."""
+    held = os.memfd_create("held")
+    body = f"import os\nfor _ in range({LEAK // MIB}): os.write(2, bytes(1 << 20))"
+    argv = ["penstockctl", "run", "--", "python3", "-c", body]
+    subprocess.run(argv, stderr=held, cwd=home("alice"), env=environment("alice"), timeout=120, check=True, **identity("alice"))
+    expect_equal(os.fstat(held).st_size, LEAK, "what the caller holds")
+    return held
+
+
+@test("memory that a caller holds after his query is taken off the budget and told; another's query is not killed for it")
+def held_from_outside():
+    with small_budget():
+        unused, events = status()["unused_memory_bytes"], cgroups.table(SLICE, "memory.events.local")
+        held = leak()
+        try:
+            wait_for(lambda: not cgroups.unit_groups(), "its unit is gone")
+            wait_for(lambda: leftover_metric() >= LEAK - NOISE, "the metric tells of it")
+            lost = unused - status()["unused_memory_bytes"]
+            note(f"{lost / MIB:.1f}M less for {LEAK / MIB:.0f}M held")
+            expect(abs(lost - LEAK) <= NOISE, f"unused memory is less by {lost}")
+            # More than is left, but not more than the budget: the slice's limit would be met, the budget's is.
+            run("--", "python3", "-c", "bytearray(300 << 20)", user="bob").expect(137, "MemoryBudgetExhausted")
+            run("--", "python3", "-c", "bytearray(100 << 20)", user="bob").expect(0)
+            expect_equal(cgroups.table(SLICE, "memory.events.local"), events, "events of the slice's own limit")
+        finally:
+            os.close(held)
+        run("--", "true").expect(0)
+        wait_for(lambda: leftover_metric() == 0, "it is back when it is let go")
+        wait_for(lambda: status()["unused_memory_bytes"] == unused, "unused memory is as before")

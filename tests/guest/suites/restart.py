@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""penstockd goes and comes back: no query is lost, and none notices."""
+
+import os
+import signal
+import time
+
+from lib import cgroups, harness, leftovers
+from lib.cgroups import MIB
+from lib.grower import Observer
+from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
+from lib.service import (
+    DAEMON, Gated, Running, configured, ctl, ctl_json, ctl_start, daemon_pid, run, status, submit, system, unit_property, wait_for_state,
+)
+
+GROWS = "b=bytearray({0}<<20); print(sum(b[i] == 0 for i in range(0, len(b), 4096)), flush=True)"
+
+
+def restart():
+    system("systemctl", "restart", DAEMON)
+
+
+def kill():
+    before = daemon_pid()
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: daemon_pid() not in (0, before), "there is another penstockd")
+
+
+def wait_until_it_serves():
+    wait_for(lambda: ctl("status", user="root").status == 0, "it serves")
+
+
+def both_ways(function):
+    for way in (restart, kill):
+        note(f"by {way.__name__}")
+        function(way)
+
+
+@test("a query that runs goes on across restart and kill -9 of penstockd, keeps its limit, grows, and its caller gets all of it", slow=True)
+def running():
+    def one(way):
+        q = Gated(GROWS.format(70) + "; sys.stdin.readline(); " + GROWS.format(300))
+        q.go()
+        q.wait_for_output(b"17920\n")
+        limit, before = cgroups.limit(q.group), ctl_json("stats", str(q.id))
+        way()
+        wait_until_it_serves()
+        shown = ctl_json("show", str(q.id))
+        expect_equal((shown["state"], shown["memory_quota_bytes"], cgroups.limit(q.group)), ("executing", limit, limit),
+                     "state, quota and limit afterwards")
+        q.run.say()
+        expect_equal(q.wait().expect(0).text, "17920\n76800\n", "what its caller read")
+        after = ctl_json("stats", str(q.id))
+        expect_equal((after["error"], after["verdict"]), (None, ""), "the error and the verdict")
+        expect(after["raises"] > before["raises"], f"raises count on: {before['raises']}, {after['raises']}")
+        expect(after["execute_usec"] > before["execute_usec"], "its time goes on")
+        expect_equal(ctl("done", str(q.id)).status, 0, "done")
+
+    both_ways(one)
+
+
+@test("queries that wait, with input, output and errors of their callers', run after a restart as if there had been none", slow=True)
+def waiting():
+    def one(way):
+        with configured(ConcurrencyQuota=1):
+            first = Gated()
+            script = "cat; echo wrong >&2; exit 3"
+            queue = [ctl_start("run", "--language", "shell", "--stdin", script, stdin=open("/etc/passwd", "rb")),
+                     ctl_start("run", "--language", "sqlite", "select 40+2"), ctl_start("run", "--", "id", "-un", user="bob")]
+            detached = submit("--label", "team=red", "--env", "WORD=word", "--", "sh", "-c", "echo $WORD")
+            wait_for(lambda: status()["queueing"] == 4, "four wait")
+            way()
+            wait_until_it_serves()
+            expect_equal((status()["queueing"], status()["executing"]), (4, 1), "how many wait and execute afterwards")
+            first.go()
+            first.wait().expect(0)
+            with open("/etc/passwd", encoding="utf-8") as f:
+                done = queue[0].wait().expect(3)
+                expect_equal(done.text, f.read(), "what it read from its caller")
+            expect_in("wrong", done.errors, "its caller's stderr")
+            expect_equal(queue[1].wait().expect(0).text, "42\n", "the sum")
+            expect_equal(queue[2].wait().expect(0).text, "bob\n", "who ran it")
+            wait_for_state(detached, "finished")
+            expect_equal(ctl("results", str(detached)).expect(0).text, "word\n", "the detached results")
+
+    both_ways(one)
+
+
+@test("results, errors and statistics of queries that have ended are there after a restart; what was Done stays done", slow=True)
+def ended():
+    def one(way):
+        unread = submit("--", "sh", "-c", "echo unread; exit 5")
+        done = submit("--", "true")
+        for query in (unread, done):
+            wait_for_state(query, "finished", "errored")
+        ctl("done", str(done)).expect(0)
+        before = [ctl_json("stats", str(query)) for query in (unread, done)]
+        way()
+        wait_until_it_serves()
+        after = [ctl_json("stats", str(query)) for query in (unread, done)]
+        expect_equal(after, before, "the statistics")
+        expect_equal([q["id"] for q in ctl_json("list", user="root") if q["id"] in (unread, done)], [unread], "who is listed")
+        expect_equal(ctl("results", str(unread)).text, "unread\n", "the results")
+        expect_equal(ctl("wait", str(unread)).status, 5, "the exit status that wait tells")
+        expect(run("--", "true").status == 0, "it serves")
+        expect(submit("--", "true") > unread, "IDs go on rising")
+        ctl("done", str(unread)).expect(0)
+
+    both_ways(one)
+
+
+@test("a query can be canceled, times out, and ends with its caller, after a restart as before it", slow=True)
+def controlled():
+    def one(way):
+        canceled, timed, held = Gated("sys.stdin.readline()"), Gated("sys.stdin.readline()", "--timeout", "5s"), Gated("sys.stdin.readline()")
+        way()
+        wait_until_it_serves()
+        ctl("cancel", str(canceled.id)).expect(0)
+        canceled.run.wait().expect(125, "Canceled")
+        held.run.signal(signal.SIGKILL)
+        wait_for(lambda: not cgroups.is_populated(held.group), "the query of a caller who died is gone")
+        timed.run.wait().expect(124, "Timeout")
+
+    both_ways(one)
+
+
+@test("who waits frozen for memory waits on after a restart, and goes on when there is some", slow=True)
+def frozen():
+    keys = {"MaxMemoryBytes": "256M", "InitialMemoryBytesQuotaPerQuery": "64M", "MemoryBytesQuotaPerQuery": "160M",
+            "ConcurrencyQuota": 2, "FreezeTimeoutSec": "10min"}
+
+    def one(way):
+        with configured(**keys):
+            first = Gated(GROWS.format(120) + "; sys.stdin.readline()")  # it has little to give
+            first.go()
+            first.wait_for_output(b"30720\n")
+            second = Gated(GROWS.format(130))
+            second.go()
+            wait_for(lambda: cgroups.table(second.group, "cgroup.events").get("frozen") == 1, "the second is frozen")
+            time.sleep(1)
+            before = ctl_json("stats", str(second.id))["frozen_usec"]
+            way()
+            wait_until_it_serves()
+            expect_equal(cgroups.table(second.group, "cgroup.events").get("frozen"), 1, "it is frozen")
+            expect_equal(cgroups.table(first.group, "cgroup.events").get("frozen"), 0, "and the other is not")
+            expect_in("memory", ctl("why", str(second.id)).text, "what it waits for")
+            first.run.say()
+            expect_equal(first.wait().expect(0).text, "30720\n", "the output of the first")
+            expect_equal(second.wait().expect(0).text, "33280\n", "the output of the second")
+            expect(ctl_json("stats", str(second.id))["frozen_usec"] > before, "its frozen time goes on")
+
+    both_ways(one)
+
+
+@test("penstockd that can't start again leaves nothing frozen, and goes on with all queries when it can", slow=True)
+def cannot_start():
+    q = Gated()
+    bad = "/etc/penstock/penstock.conf.d/99-bad.conf"
+    with open(bad, "w", encoding="ascii") as f:
+        f.write("[Controller]\nConcurrencyQuota=0\n")
+    try:
+        os.kill(daemon_pid(), signal.SIGKILL)
+        wait_for(lambda: int(unit_property(DAEMON, "NRestarts")) > 2, "it fails to start")
+        wait_for(lambda: cgroups.table(q.group, "cgroup.events").get("frozen") == 0, "the query is not frozen")
+        expect(cgroups.is_populated(q.group), "it runs")
+    finally:
+        os.unlink(bad)
+    wait_until_it_serves()
+    q.go()
+    q.wait().expect(0)
+
+
+BUDGET = 700 * MIB
+STORM = {"MaxMemoryBytes": BUDGET, "InitialMemoryBytesQuotaPerQuery": "32M", "MemoryBytesQuotaPerQuery": "400M",
+         "ConcurrencyQuota": 6, "FreezeTimeoutSec": "10min"}
+
+
+def storm_of(n):
+    """Queries of all kinds, with what each must answer."""
+    kinds = [
+        (["--", "python3", "-c", GROWS.format(150)], "38400\n"),
+        (["--language", "python", GROWS.format(60)], "15360\n"),
+        (["--language", "sqlite", "with recursive c(i) as (select 1 union all select i+1 from c where i<300000) select count(*) from c"],
+         "300000\n"),
+        (["--language", "shell", "sleep 1; seq 20000 | tail -1"], "20000\n"),
+        (["--", "sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x"], "x" * 3000000),
+    ]
+    return [(ctl_start("run", *options), wanted) for options, wanted in (kinds[i % len(kinds)] for i in range(n))]
+
+
+@test("penstockd killed at any moment: twenty queries of all kinds end as if it had not been, within the budget", slow=True)
+def killed_at_any_moment():
+    before = leftovers.counts_at_rest()
+    with configured(**STORM):
+        kills = 0
+        for _ in range(harness.repeats(1, 10)):
+            storm = storm_of(20)
+            observer = Observer(BUDGET)  # it begins when there is something to see
+            for _ in range(3):
+                time.sleep(harness.rng.uniform(0, 3))
+                pid = daemon_pid()
+                if pid:
+                    os.kill(pid, signal.SIGKILL)
+                    kills += 1
+            for query, wanted in storm:
+                done = query.wait(300).expect(0)
+                expect(done.text == wanted, f"its output: {done.text[:200]!r}, wanted {wanted[:200]!r}")
+            observer.finish()
+        note(f"{kills} kills")
+    leftovers.release_all()
+    leftovers.expect_counts(before, "what is left")
+
+
+@test("restart of the bus and reexec of PID 1 under queries: they end as if there had been neither", slow=True)
+def bus_and_pid1():
+    q, other = Gated(GROWS.format(200)), submit("--", "sh", "-c", "sleep 3; echo fine")
+    system("systemctl", "daemon-reexec")
+    q.go()
+    expect_equal(q.wait().expect(0).text, "51200\n", "the output")
+    q = Gated(GROWS.format(200))
+    system("systemctl", "restart", "dbus.service")
+    q.go()
+    expect_equal(q.wait().expect(0).text, "51200\n", "the output")
+    wait_until_it_serves()
+    wait_for_state(other, "finished")
+    expect_equal(ctl("results", str(other)).expect(0).text, "fine\n", "the detached results")
+
+
+@test("an upgrade: another binary takes over what the one before left", slow=True)
+def another_binary():
+    program = unit_property(DAEMON, "ExecStart").split("path=")[1].split(" ")[0]
+    with open(program, "rb") as f:
+        before = f.read()
+    q = Gated(GROWS.format(200))
+    waiting = submit("--", "echo", "fine")
+    try:
+        with open(f"{program}.new", "wb") as f:
+            f.write(before + b"another build")  # what is behind an ELF file's sections means nothing
+        os.chmod(f"{program}.new", 0o755)
+        os.rename(f"{program}.new", program)
+        restart()
+        with open(f"/proc/{daemon_pid()}/exe", "rb") as f:
+            expect(f.read().endswith(b"another build"), "it is the other binary that runs")
+        q.go()
+        expect_equal(q.wait().expect(0).text, "51200\n", "the output")
+        wait_for_state(waiting, "finished")
+        expect_equal(ctl("results", str(waiting)).expect(0).text, "fine\n", "the detached results")
+    finally:
+        with open(f"{program}.new", "wb") as f:
+            f.write(before)
+        os.chmod(f"{program}.new", 0o755)
+        os.rename(f"{program}.new", program)
+        restart()
+
+
+@test("while PID 1 does not answer for ten seconds queries grow and end, and those that are submitted start afterwards", slow=True)
+def pid1_stands_still():
+    generator = "/run/systemd/system-generators/penstock-test"
+    os.makedirs(os.path.dirname(generator), exist_ok=True)
+    with open(generator, "w", encoding="ascii") as f:
+        f.write("#!/bin/sh\ntouch /run/penstock-test.begun\nsleep 10\n")  # PID 1 waits for it
+    os.chmod(generator, 0o755)
+    q = Gated(GROWS.format(300))
+    try:
+        reload = Running(["systemctl", "daemon-reload"], user="root", cwd="/")
+        wait_for(lambda: os.path.exists("/run/penstock-test.begun"), "PID 1 is busy")
+        q.go()
+        later = ctl_start("run", "--", "echo", "later")
+        q.wait_for_output(b"76800\n")
+        expect(reload.is_running(), "PID 1 has not answered meanwhile")
+        expect_equal(later.wait().expect(0).text, "later\n", "who was submitted meanwhile")
+        q.wait().expect(0)
+        reload.wait().expect(0)
+    finally:
+        os.unlink(generator)
+        os.unlink("/run/penstock-test.begun")
+        system("systemctl", "daemon-reload")
