@@ -11,6 +11,7 @@ qemu_suite=trixie
 # panic=-1 with -no-reboot: a kernel that panics ends QEMU. no_timer_check: the kernel counts on ticks within a few
 # milliseconds to find its timer, and panics ("IO-APIC + timer doesn't work") when a busy host makes the emulator late.
 kernel_args="console=ttyS0 loglevel=4 panic=-1 mitigations=off no_timer_check systemd.condition-needs-update=no TERM=dumb"
+kernel_args+=${PENSTOCK_KERNEL_ARGS:+ $PENSTOCK_KERNEL_ARGS}
 probe_limit=20
 
 # Makes $cache/qemu-SUITE unless it is there.

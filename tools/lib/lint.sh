@@ -28,20 +28,21 @@ lint_find() {
                 *:'#!/bin/busybox'*) ;; # has lines that only busybox knows
                 *.sh:* | *:'#!/bin/sh'* | *:'#!/bin/bash'*) lint_shell+=("$f") ;;
                 *.py:* | *:'#!/usr/bin/env python3'* | *:'#!/usr/bin/python3'*) lint_python+=("$f") ;;
-                *.xml:*) lint_xml+=("$f") ;;
+                *.xml:* | *.policy:*) lint_xml+=("$f") ;;
                 *.conf:*'<!DOCTYPE'*) lint_xml+=("$f") ;;
                 esac
         done
 }
 
-# The project's text files, NUL-separated: what git tracks or would track; without git, all that is not built.
+# The project's text files, NUL-separated: what git tracks or would track; without git, all that is not built. What fuzzing
+# found is no text.
 project_list() {
         if git -c "safe.directory=$PWD" rev-parse --git-dir >/dev/null 2>&1; then
                 git -c "safe.directory=$PWD" ls-files -z --cached --others --exclude-standard
         else
                 find . -path './.*' -prune -o -path './build*' -prune -o -type f -printf '%P\0'
         fi | while IFS= read -r -d '' f; do
-                if [ -f "$f" ] && [ "$f" != LICENSE ]; then printf '%s\0' "$f"; fi
+                if [ -f "$f" ] && [ "$f" != LICENSE ] && [[ $f != tests/fuzz/corpus/* ]]; then printf '%s\0' "$f"; fi
         done
 }
 
