@@ -10,7 +10,9 @@
 qemu_suite=trixie
 # panic=-1 with -no-reboot: a kernel that panics ends QEMU. no_timer_check: the kernel counts on ticks within a few
 # milliseconds to find its timer, and panics ("IO-APIC + timer doesn't work") when a busy host makes the emulator late.
-kernel_args="console=ttyS0 loglevel=4 panic=-1 mitigations=off no_timer_check systemd.condition-needs-update=no TERM=dumb"
+# init_on_alloc=0: Debian's kernel clears each page that it hands out to itself, too; without it, and without the
+# byte-wise "rep stosb" (ERMS), which is slow only when emulated, a guest's memory is filled three to five times as fast.
+kernel_args="console=ttyS0 loglevel=4 panic=-1 mitigations=off no_timer_check init_on_alloc=0 systemd.condition-needs-update=no TERM=dumb"
 kernel_args+=${PENSTOCK_KERNEL_ARGS:+ $PENSTOCK_KERNEL_ARGS}
 probe_limit=20
 
@@ -39,7 +41,7 @@ qemu_command() { # ACCEL
                 -device "virtio-blk-pci,drive=root,serial=root")
         case $1 in
         kvm) qemu+=(-accel kvm -cpu host) ;;
-        tcg) qemu+=(-accel "tcg,thread=multi" -cpu max) ;;
+        tcg) qemu+=(-accel "tcg,thread=multi" -cpu max,-erms,-fsrm) ;;
         esac
 }
 
