@@ -41,7 +41,7 @@ qemu_command() { # ACCEL
                 -device "virtio-blk-pci,drive=root,serial=root")
         case $1 in
         kvm) qemu+=(-accel kvm -cpu host) ;;
-        tcg) qemu+=(-accel "tcg,thread=multi" -cpu max,-erms,-fsrm) ;;
+        tcg) qemu+=(-accel "tcg,thread=multi" -cpu "max,-erms,-fsrm") ;;
         esac
 }
 
