@@ -155,7 +155,14 @@ bool governor_is_resting(const GovernorState *g, uint64_t rest_usec) {
 
         if (elapsed < rest_usec)
                 return false;
-        return elapsed / GOVERNOR_REST_ANYHOW >= rest_usec || worked >= GOVERNOR_REST_CPU_USEC || !is_share(worked, elapsed, GOVERNOR_REST_IDLE_PPM);
+        if (g->has_cpu_wait) {
+                uint64_t read = subtract_saturating(g->cpu_read_usec, g->grew_until_usec);
+
+                /* With more tasks than processors one always waits, and the others work. */
+                return MAX(worked, subtract_saturating(read, g->cpu_wait_usec - g->grew_cpu_wait_usec)) >= rest_usec;
+        }
+        return elapsed / GOVERNOR_REST_ANYHOW >= rest_usec || worked >= GOVERNOR_REST_CPU_USEC ||
+               !is_share(worked, elapsed, GOVERNOR_REST_IDLE_PPM);
 }
 
 static uint64_t top_of(const GovernorState *g) {
@@ -179,17 +186,23 @@ static void follow_growth(GovernorState *g, uint64_t need_bytes, uint64_t lived_
         g->grew_to_bytes = need_bytes;
         g->grew_until_usec = lived_usec;
         g->grew_cpu_usec = g->cpu_usec;
+        g->grew_cpu_wait_usec = g->cpu_wait_usec;
 }
 
-/* Who sleeps between two looks is not short of CPU, whatever it used before. */
+/* Who sleeps between two looks is not short of CPU, whatever it used before; where the kernel says who waits for it, that
+ * is no guess. */
 static void note_cpu(GovernorState *g, const Sample *s, uint64_t lived_usec) {
         uint64_t elapsed = lived_usec - g->cpu_read_usec, worked = s->cpu_usec - g->cpu_usec;
 
         if (!s->has_usage || (g->has_last && elapsed < GOVERNOR_SAMPLE_MIN_USEC))
                 return;
-        if (!g->has_last || !is_share(worked, elapsed, GOVERNOR_REST_IDLE_PPM))
+        if (!g->has_last || (!s->has_cpu_wait && !is_share(worked, elapsed, GOVERNOR_REST_IDLE_PPM)))
                 g->grew_cpu_usec = s->cpu_usec;
+        if (!g->has_cpu_wait)
+                g->grew_cpu_wait_usec = s->cpu_wait_usec;
+        g->has_cpu_wait = s->has_cpu_wait;
         g->cpu_usec = s->cpu_usec;
+        g->cpu_wait_usec = s->cpu_wait_usec;
         g->cpu_read_usec = lived_usec;
 }
 

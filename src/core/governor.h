@@ -45,9 +45,10 @@
 #define GOVERNOR_NOISE_DIVISOR 128
 #define GOVERNOR_NOISE_BYTES (256 * KIB)
 #define GOVERNOR_TOP_SPAN_USEC (2 * USEC_PER_SEC)
-/* Who has not grown for so long rests: it is expected to end with what it has. But it must have slept, or worked without
- * growing: of forty on two busy processors some got 10 to 25 ms in two seconds, and would have grown with more. */
+/* Who has not grown for so long rests: it is expected to end with what it has. What it waited for a processor is left out: of
+ * forty on two busy ones some got 10 to 25 ms in two seconds, and would have grown with more. */
 #define GOVERNOR_REST_USEC (2 * USEC_PER_SEC)
+/* Where the kernel does not tell how long that was (psi=0), it must have slept, or worked without growing. */
 #define GOVERNOR_REST_CPU_USEC (100 * USEC_PER_MSEC)
 #define GOVERNOR_REST_IDLE_PPM 2000
 #define GOVERNOR_REST_ANYHOW 5 /* times as long, whatever it did */
@@ -77,13 +78,14 @@ typedef struct GovernorState {
         GovernorWindow refault, stall, thrash;
         uint64_t top_need_bytes, top_before_bytes, top_since_usec; /* of this span, and of the one before */
         uint64_t grew_to_bytes, grew_until_usec; /* what it last grew to, and when */
-        uint64_t cpu_usec, cpu_read_usec, grew_cpu_usec; /* as last read, and when; and when it grew, or slept */
+        uint64_t cpu_usec, cpu_wait_usec, cpu_read_usec; /* as last read, and when */
+        uint64_t grew_cpu_usec, grew_cpu_wait_usec;      /* … and when it grew; the first also when it slept */
         uint64_t pause_usec;
         GovernorWindow last;               /* as last read */
         uint64_t file_bytes;               /* page cache as last read */
         uint64_t cache_bytes, cache_usec;  /* the working set that a raise was for, and when that was */
         uint64_t content_bytes; /* it was lowered with so much need: near its limit, and no reason for a raise */
-        bool has_last;
+        bool has_last, has_cpu_wait;
 } GovernorState;
 
 typedef struct GovernorDecision {

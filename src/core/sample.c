@@ -145,6 +145,17 @@ int sample_parse_pressure(const char *text, Sample *s) {
         return 0;
 }
 
+int sample_parse_cpu_pressure(const char *text, Sample *s) {
+        Sample read = {};
+        int r = sample_parse_pressure(text, &read);
+
+        if (r < 0)
+                return r;
+        s->cpu_wait_usec = read.stall_some_usec;
+        s->has_cpu_wait = true;
+        return 0;
+}
+
 int sample_parse_value(const char *text, uint64_t *ret) {
         const char *end = strchr(text, '\n'), *p = text;
         uint64_t v;

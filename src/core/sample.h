@@ -20,9 +20,10 @@ typedef struct Sample {
         /* memory.pressure: rising stall time */
         uint64_t stall_some_usec, stall_full_usec;
         uint64_t pids; /* pids.current counts threads too */
-        /* cpu.stat and io.stat: rising totals, if has_usage: they decide nothing, so they are not read each time */
-        uint64_t cpu_usec, io_read_bytes, io_write_bytes;
-        bool has_psi, frozen, populated, has_usage;
+        /* cpu.stat and io.stat: rising totals, if has_usage: no raise depends on them, so they are not read each time; with
+         * them, if has_cpu_wait, "some" of cpu.pressure: for how long a task of it was ready and got no processor */
+        uint64_t cpu_usec, io_read_bytes, io_write_bytes, cpu_wait_usec;
+        bool has_psi, frozen, populated, has_usage, has_cpu_wait;
 } Sample;
 
 /* What is known when engine/ is empty for good. */
@@ -43,6 +44,8 @@ int sample_parse_memory_stat(const char *text, Sample *s);
 int sample_parse_memory_events(const char *text, Sample *s);
 /* Sets has_psi. "full" is missing for the whole host's CPU only, never here. */
 int sample_parse_pressure(const char *text, Sample *s);
+/* "some" of cpu.pressure; sets has_cpu_wait. */
+int sample_parse_cpu_pressure(const char *text, Sample *s);
 /* One number or "max"; the newline may be missing. Returns 0, -EBADMSG, or -ERANGE for more than 2^64 - 2. */
 int sample_parse_value(const char *text, uint64_t *ret);
 /* One number of "key number" lines, e.g. usage_usec of cpu.stat, max of pids.events. */

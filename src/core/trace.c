@@ -56,10 +56,12 @@ static const Field sample_fields[] = {
         F(U64, Sample, cpu_usec),
         F(U64, Sample, io_read_bytes),
         F(U64, Sample, io_write_bytes),
+        F(U64, Sample, cpu_wait_usec),
         F(BOOL, Sample, has_psi),
         F(BOOL, Sample, frozen),
         F(BOOL, Sample, populated),
         F(BOOL, Sample, has_usage),
+        F(BOOL, Sample, has_cpu_wait),
         {},
 };
 
@@ -142,7 +144,7 @@ static const Field snapshot_fields[] = {
 
 /* Whoever adds a member names it above, or a replay would not be the same. */
 _Static_assert(sizeof(QuerySpec) == 64 + 2 * 4 + 4 * 8 + 8, "QuerySpec has changed");
-_Static_assert(sizeof(Sample) == 29 * 8 + 8, "Sample has changed");
+_Static_assert(sizeof(Sample) == 30 * 8 + 8, "Sample has changed");
 _Static_assert(sizeof(QuerySnapshot) == sizeof(QuerySpec) + 18 * 8 + sizeof(FinalNumbers) + 9 * 4 + 12 + 2 * 8 + 8,
                "QuerySnapshot has changed");
 _Static_assert(sizeof(EndedReport) == 2 * 4 + 8 + 19 * 8, "EndedReport has changed");

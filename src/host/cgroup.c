@@ -311,6 +311,17 @@ int query_groups_sample(QueryGroups *g, Sample *ret) {
         return r;
 }
 
+/* Read a file of engine/ that the hot path does not need. */
+static int read_engine_file(const QueryGroups *g, const char *file, char *text, size_t size) {
+        int fd = query_groups_open(g, file, O_RDONLY), r;
+
+        if (fd < 0)
+                return fd;
+        r = cgroup_read_text(fd, text, size);
+        close(fd);
+        return r;
+}
+
 int query_groups_usage(QueryGroups *g, Sample *s) {
         uint64_t cpu_usec, reads = 0, writes = 0;
         char text[GROUP_TEXT_MAX];
@@ -330,18 +341,9 @@ int query_groups_usage(QueryGroups *g, Sample *s) {
         s->cpu_usec = cpu_usec;
         s->io_read_bytes = reads;
         s->io_write_bytes = writes;
+        if (read_engine_file(g, "cpu.pressure", text, sizeof text) == 0) /* else there is none, or psi=0 */
+                (void) sample_parse_cpu_pressure(text, s);
         return 0;
-}
-
-/* Read a file of engine/ that the hot path does not need. */
-static int read_engine_file(const QueryGroups *g, const char *file, char *text, size_t size) {
-        int fd = query_groups_open(g, file, O_RDONLY), r;
-
-        if (fd < 0)
-                return fd;
-        r = cgroup_read_text(fd, text, size);
-        close(fd);
-        return r;
 }
 
 static int read_engine_value(const QueryGroups *g, const char *file, uint64_t *ret) {

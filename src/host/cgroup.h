@@ -103,7 +103,7 @@ int query_groups_kill(QueryGroups *g, bool compile);
  * making it, so one can be missed: what must end is ended by query_groups_kill(), which has no such gap. */
 int query_groups_signal(QueryGroups *g, int signo);
 int query_groups_sample(QueryGroups *g, Sample *ret);
-/* The totals of cpu.stat and io.stat into @s. On failure it is untouched. */
+/* The totals of cpu.stat and io.stat, and of cpu.pressure where there is one, into @s. On failure it is untouched. */
 int query_groups_usage(QueryGroups *g, Sample *s);
 /* memory.current and memory.peak of engine/, for a look; query_groups_sample() and _final() read much more. */
 int query_groups_memory(QueryGroups *g, uint64_t *ret_current_bytes, uint64_t *ret_peak_bytes);

@@ -127,7 +127,9 @@ static Sample draw_sample(Play *p, Seen *q) {
         s.events_max = q->events_max;
         s.stall_some_usec = s.stall_full_usec = q->stall_usec;
         s.cpu_usec = q->cpu_usec;
+        s.cpu_wait_usec = q->cpu_usec / 2 + q->stall_usec;
         s.has_usage = flags & 16;
+        s.has_cpu_wait = s.has_usage && s.has_psi;
         s.workingset_refault_file = q->stall_usec / 16;
         if (flags & 128)
                 bytes_copy(b, &s, offsetof(Sample, has_psi)); /* any numbers */

@@ -236,8 +236,9 @@ static void check_growth(Check *c) {
         before = now_usec();
         usage = query_groups_usage(s.groups, &sample);
         before = now_usec() - before;
-        check(c, usage == 0 && sample.has_usage && sample.cpu_usec > 0, "CPU and I/O totals are read in %" PRIu64 " usec",
-              before);
+        check(c, usage == 0 && sample.has_usage && sample.cpu_usec > 0 && sample.has_cpu_wait == sample.has_psi,
+              "CPU and I/O totals are read in %" PRIu64 " usec; %" PRIu64 " usec without a processor", before,
+              sample.cpu_wait_usec);
         check(c,
               r == 0 && sample.events_oom_kill == 0 && sample.current_bytes >= sample.anon_bytes &&
                               sample.kernel_bytes > 0 &&

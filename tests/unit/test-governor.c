@@ -485,6 +485,40 @@ static void who_was_short_of_cpu_does_not_rest(void **state) {
         }
 }
 
+static void what_it_waited_for_a_processor_is_no_rest(void **state) {
+        static const struct {
+                uint64_t seconds, worked_usec, waited_usec;
+                bool rests;
+        } rows[] = {
+                { 2, 0, 0, true }, /* it slept */
+                { 2, 0, 1, false },
+                { 2, 20 * MSEC, 1900 * MSEC, false },
+                { 60, 0, 60 * USEC_PER_SEC, false }, /* however long */
+                { 60, 10 * MSEC, 58 * USEC_PER_SEC, true },
+                { 60, 10 * MSEC, 58 * USEC_PER_SEC + 1, false },
+                { 4, 2 * USEC_PER_SEC, 4 * USEC_PER_SEC, true }, /* some of its tasks worked */
+                { 1, USEC_PER_SEC, 0, false },
+        };
+
+        (void) state;
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                Sample s = holding(35 * MIB);
+                GovernorState g = {};
+
+                s.has_usage = s.has_cpu_wait = true;
+                s.cpu_usec = 7000 * MSEC;
+                s.cpu_wait_usec = 9000 * MSEC;
+                governor_judge(&g, &s, QUOTA, MAXIMUM, 5 * USEC_PER_SEC);
+                s.cpu_usec += rows[i].worked_usec / 2;
+                s.cpu_wait_usec += rows[i].waited_usec / 2;
+                governor_judge(&g, &s, QUOTA, MAXIMUM, (5 + rows[i].seconds) * USEC_PER_SEC - 100 * MSEC);
+                s.cpu_usec += (rows[i].worked_usec + 1) / 2;
+                s.cpu_wait_usec += (rows[i].waited_usec + 1) / 2;
+                governor_judge(&g, &s, QUOTA, MAXIMUM, (5 + rows[i].seconds) * USEC_PER_SEC);
+                assert_int_equal(governor_is_resting(&g, 2 * USEC_PER_SEC), rows[i].rests);
+        }
+}
+
 static void what_is_kept_leaves_an_eighth_to_grow_below_the_brake(void **state) {
         (void) state;
         for (uint64_t need = 0; need < 4 * GIB; need += need / 3 + 999 * KIB)
@@ -586,6 +620,7 @@ int main(void) {
                 cmocka_unit_test(what_goes_up_and_down_rests_until_it_has_stayed_down),
                 cmocka_unit_test(what_the_first_look_finds_may_have_grown_until_now),
                 cmocka_unit_test(who_was_short_of_cpu_does_not_rest),
+                cmocka_unit_test(what_it_waited_for_a_processor_is_no_rest),
                 cmocka_unit_test(what_is_kept_leaves_an_eighth_to_grow_below_the_brake),
                 cmocka_unit_test(who_was_lowered_is_content_until_it_needs_more),
                 cmocka_unit_test(each_cause_has_a_name),
