@@ -101,7 +101,10 @@ void manager_released(Manager *m, uint64_t id) {
 void manager_unit_gone(Manager *m, Entry *e) {
         manager_start_settled(m, e);
         entry_drop_runtime(e);
+        if (e->record.control_group)
+                cgroup_remove_unit(e->record.control_group);
         e->unit_requested = false;
+        e->word_due_usec = 0; /* nobody is there to say it */
         if (e->fallen && !is_needed(m, e))
                 remove_entry(m, e);
 }

@@ -343,6 +343,13 @@ static void tell_outcome(Manager *m, Adoption *a) {
                 manager_feed(m, &(Event) { .type = EVENT_HOLD_DROPPED, .query_id = id });
 }
 
+static bool has_unit(const char *unit, void *userdata) {
+        uint64_t id;
+        const Entry *e = systemd_unit_id(unit, &id) ? manager_entry(userdata, id) : NULL;
+
+        return e && e->unit_requested;
+}
+
 void manager_adopt_all(Manager *m) {
         m->gather_timer = sd_event_source_disable_unref(m->gather_timer);
         /* All are told before anything that is answered is heard: what one gets depends on what the others have. */
@@ -356,6 +363,7 @@ void manager_adopt_all(Manager *m) {
         m->adopted = true;
         for (size_t i = 0; i < m->n_adoptions; i++)
                 tell_outcome(m, &m->adoptions[i]);
+        cgroup_slice_sweep("/" SYSTEMD_SLICE, has_unit, m); /* an earlier life may have ended before it could see to that */
         m->n_adoptions = 0;
         if (m->n_pending > 0)
                 return; /* there was no memory for an event, which may point here: kept until the end */

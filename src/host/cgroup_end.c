@@ -45,17 +45,6 @@ void query_groups_killers(const QueryGroups *g, FinalNumbers *f) {
         f->oomd_kills = add_saturating(read_oomd_kills(g->engine_fd), read_oomd_kills(g->unit_fd));
 }
 
-/* The unit's own file counts all that is below it. */
 bool query_groups_are_empty(const QueryGroups *g) {
-        char text[256];
-        bool populated = false, frozen;
-        int fd = openat(g->unit_fd, "cgroup.events", O_RDONLY | O_CLOEXEC), r;
-
-        if (fd < 0)
-                return errno == ENOENT || errno == ENODEV;
-        r = cgroup_read_text(fd, text, sizeof text);
-        close(fd);
-        if (r == 0)
-                r = sample_parse_cgroup_events(text, &populated, &frozen);
-        return r == -ENODEV || (r == 0 && !populated);
+        return !cgroup_is_populated(g->unit_fd);
 }

@@ -218,3 +218,17 @@ int cgroup_read_value(const char *cgroup, const char *file, uint64_t *ret) {
         close(fd);
         return r;
 }
+
+bool cgroup_is_populated(int dir_fd) {
+        char text[256];
+        bool populated = false, frozen;
+        int fd = openat(dir_fd, "cgroup.events", O_RDONLY | O_CLOEXEC), r;
+
+        if (fd < 0)
+                return errno != ENOENT && errno != ENODEV;
+        r = cgroup_read_text(fd, text, sizeof text);
+        close(fd);
+        if (r == 0)
+                r = sample_parse_cgroup_events(text, &populated, &frozen);
+        return r == 0 ? populated : r != -ENODEV;
+}

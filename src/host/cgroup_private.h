@@ -45,6 +45,9 @@ int cgroup_read_stat_at(int dir_fd, Sample *s);
 /* Open @file in @dir_fd, read one value, close. */
 int cgroup_read_value_at(int dir_fd, const char *file, uint64_t *ret);
 
+/* True when a process is in the group or below it, and when that can't be said; false for one that is gone. */
+bool cgroup_is_populated(int dir_fd);
+
 /* Make worker/, engine/ and compile/ below @unit_fd, the open directory of setup->unit_cgroup; see
  * query_groups_new(). */
 int cgroup_setup_groups(int unit_fd, const QueryGroupsSetup *setup);

@@ -211,21 +211,22 @@ static bool unit_is_same(int unit_fd, const char *unit_cgroup) {
                a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-/* When the unit ends while we are at it, libcgroup makes its directory anew (it makes all parents), and systemd,
- * which has forgotten the unit, would never remove it. */
-static void remove_ghost(const char *unit_cgroup) {
+void cgroup_remove_groups(int unit_fd) {
+        (void) unlinkat(unit_fd, GROUP_ENGINE, AT_REMOVEDIR);
+        (void) unlinkat(unit_fd, GROUP_COMPILE, AT_REMOVEDIR);
+}
+
+void cgroup_remove_unit(const char *unit_cgroup) {
         int fd = cgroup_open_dir(unit_cgroup);
 
         if (fd < 0)
                 return;
-        cgroup_remove_groups(fd);
+        if (!cgroup_is_populated(fd)) {
+                cgroup_remove_groups(fd);
+                (void) unlinkat(fd, GROUP_WORKER, AT_REMOVEDIR);
+                (void) unlinkat(cgroup_host_fd(), unit_cgroup + 1, AT_REMOVEDIR);
+        }
         close(fd);
-        (void) unlinkat(cgroup_host_fd(), unit_cgroup + 1, AT_REMOVEDIR);
-}
-
-void cgroup_remove_groups(int unit_fd) {
-        (void) unlinkat(unit_fd, GROUP_ENGINE, AT_REMOVEDIR);
-        (void) unlinkat(unit_fd, GROUP_COMPILE, AT_REMOVEDIR);
 }
 
 int cgroup_setup_groups(int unit_fd, const QueryGroupsSetup *s) {
@@ -240,7 +241,8 @@ int cgroup_setup_groups(int unit_fd, const QueryGroupsSetup *s) {
         if (r == 0 && s->compile_max_bytes > 0)
                 r = make_group(unit_fd, s->unit_cgroup, GROUP_COMPILE, s->compile_max_bytes, s->tasks_max);
         if (!unit_is_same(unit_fd, s->unit_cgroup)) {
-                remove_ghost(s->unit_cgroup);
+                /* It ended meanwhile, and libcgroup made its directory anew (it makes all parents). */
+                cgroup_remove_unit(s->unit_cgroup);
                 return -ENODEV;
         }
         if (r == 0)

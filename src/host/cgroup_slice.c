@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -107,4 +108,31 @@ int cgroup_slice_freeze(const char *slice, bool frozen, unsigned *ret_n) {
         close(fd);
         *ret_n = f.n;
         return r;
+}
+
+typedef struct Sweep {
+        const char *slice;
+        bool (*keep)(const char *name, void *userdata);
+        void *userdata;
+} Sweep;
+
+static void sweep_group(int dir_fd, const char *name, void *userdata) {
+        const Sweep *s = userdata;
+        char path[512];
+
+        (void) dir_fd;
+        if (strncmp(name, "penstock-q", strlen("penstock-q")) != 0 || s->keep(name, s->userdata))
+                return;
+        if ((size_t) snprintf(path, sizeof path, "%s/%s", s->slice, name) < sizeof path)
+                cgroup_remove_unit(path);
+}
+
+void cgroup_slice_sweep(const char *slice, bool (*keep)(const char *name, void *userdata), void *userdata) {
+        Sweep s = { .slice = slice, .keep = keep, .userdata = userdata };
+        int fd = cgroup_open_dir(slice);
+
+        if (fd < 0)
+                return;
+        (void) for_each_group(fd, sweep_group, &s);
+        close(fd);
 }

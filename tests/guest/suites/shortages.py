@@ -297,6 +297,29 @@ def worker_killed():
     expect_equal(daemon_pid(), pid, "penstockd")
 
 
+@test("a worker that dies while its groups are made leaves no group, nor does one of a penstockd that is gone")
+def groups_of_the_dead():
+    run("--", "true").expect(0)
+    before = counts_at_rest()
+    for i in range(harness.repeats(6, 60)):
+        q = submit("--", "sleep", "2")
+        seen = f"{cgroups.unit_group(q)}/{('worker', 'engine', 'compile')[i % 3]}"
+        pids, end = [], time.monotonic() + harness.LIMIT
+        while not pids and time.monotonic() < end:  # at once, not by wait_for(): it is the moment that counts
+            pids = os.path.isdir(seen) and cgroups.pids(f"{cgroups.unit_group(q)}/worker")
+        expect(pids, f"{seen} is seen, and its worker")
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        ends(q)
+    expect_counts(before, "the counts after workers died early")
+    ghost = cgroups.unit_group(999_999_999)
+    os.makedirs(f"{ghost}/engine")
+    os.makedirs(f"{ghost}/worker")
+    system("systemctl", "restart", DAEMON)
+    wait_for(lambda: not os.path.exists(ghost), "a group without a unit is gone")
+
+
 @test("a worker that root stops holds its query up, others go on, cancel ends it, and continued it goes on", slow=True)
 def worker_stopped():
     run("--", "true").expect(0)
