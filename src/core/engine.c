@@ -81,10 +81,7 @@ int engine_new(const Config *config, uint64_t first_id, Engine **ret) {
 Engine *engine_free(Engine *e) {
         if (!e)
                 return NULL;
-        for (size_t i = 0; i < e->n_active; i++) {
-                lease_done(&e->active[i]->lease);
-                query_free(e->active[i]);
-        }
+        sets_free(e);
         for (size_t i = 0; i < e->n_tombstones; i++)
                 query_free(e->tombstones[i]);
         while (e->fallen) {
@@ -93,69 +90,17 @@ Engine *engine_free(Engine *e) {
                 e->fallen = q->next_fallen;
                 query_free(q);
         }
-        free(e->active);
-        free(e->claims);
         free(e);
         return NULL;
 }
 
-int engine_make_room(Engine *e) {
-        size_t n = MAX(2 * e->allocated, 16u);
-        Claim *claims;
-        Query **v;
-
-        if (e->n_active < e->allocated)
-                return 0;
-        claims = realloc(e->claims, (n + 2) * sizeof(*claims));
-        if (!claims)
-                return -ENOMEM;
-        e->claims = claims;
-        v = realloc(e->active, n * sizeof(*v));
-        if (!v)
-                return -ENOMEM;
-        e->active = v;
-        e->allocated = n;
-        return 0;
-}
-
-/* The position of @id in the active set, which is sorted by it, or where it would stand. */
-static size_t active_position(const Engine *e, uint64_t id) {
-        size_t low = 0, high = e->n_active;
-
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
-
-                if (e->active[middle]->id < id)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        return low;
-}
-
-static Query *find_active(const Engine *e, uint64_t id) {
-        size_t i = active_position(e, id);
-
-        return i < e->n_active && e->active[i]->id == id ? e->active[i] : NULL;
-}
-
 Query *engine_lookup(const Engine *e, uint64_t id) {
-        Query *q = find_active(e, id);
+        Query *q = sets_find(e, id);
 
         for (size_t i = 0; !q && i < e->n_tombstones; i++)
                 if (e->tombstones[i]->id == id)
                         q = e->tombstones[i];
         return q;
-}
-
-static bool unit_exists(UnitPhase unit) {
-        return unit == UNIT_STARTING || unit == UNIT_READY || unit == UNIT_LEAVING;
-}
-
-void engine_set_unit(Engine *e, Query *q, UnitPhase unit) {
-        e->n_units = e->n_units - unit_exists(q->unit) + unit_exists(unit);
-        e->n_units_leaving = e->n_units_leaving - (q->unit == UNIT_LEAVING) + (unit == UNIT_LEAVING);
-        q->unit = unit;
 }
 
 void engine_set_figures(Engine *e) {
@@ -253,15 +198,28 @@ static void on_query_event(Engine *e, const Event *ev) {
         }
 }
 
-int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actions) {
-        int r = actions_reserve(actions, ACTIONS_BASE + ACTIONS_PER_QUERY_MAX * (e->n_active + 1));
+/* How many queries a step can have anything to say of, at the most. */
+static size_t reach(const Engine *e, const Event *ev) {
+        uint64_t places, waiting = e->n_in_state[QUERY_CREATED] + e->n_in_state[QUERY_QUEUEING];
 
+        if (ev->type == EVENT_CONFIG || ev->type == EVENT_CAP || ev->type == EVENT_SHUTDOWN)
+                return e->n_known;
+        places = add_saturating(e->config.concurrency_quota, e->config.compile_concurrency);
+        places = add_saturating(places, e->config.warm_units);
+        /* its own, those that run, those whose time is up, and those that are let in; a request adds two */
+        return e->n_busy + sets_count_due(e) + (size_t) MIN(places, waiting + 1) + 2;
+}
+
+int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actions) {
+        int r;
+
+        e->now_usec = MAX(e->now_usec, now_usec);
+        r = actions_reserve(actions, ACTIONS_BASE + ACTIONS_PER_QUERY_MAX * reach(e, ev));
         if (r < 0)
                 return r;
         actions->n = 0;
         e->out = actions;
         e->line_changed = ev->type != EVENT_SAMPLE && ev->type != EVENT_LIMITS;
-        e->now_usec = MAX(e->now_usec, now_usec);
 
         switch (ev->type) {
         case EVENT_REQUEST:
@@ -303,21 +261,16 @@ int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actio
         if (ev->type == EVENT_ADOPT)
                 return 0; /* nothing is given away before all are known who have something */
 
-        /* Backwards, since a query that is forgotten leaves the array. */
-        for (size_t i = e->n_active; i > 0; i--)
-                end_deadlines(e, e->active[i - 1]);
+        sets_each_due(e, end_deadlines);
         wait_settle(e);
         admit_settle(e);
         end_shutdown_settle(e);
         return 0;
 }
 
-static uint64_t query_deadline(const Query *q) {
-        uint64_t d = q->forget_usec ? q->forget_usec : USEC_INFINITY;
+static uint64_t busy_deadline(const Query *q) {
+        uint64_t d = USEC_INFINITY;
 
-        if (!query_is_live(q))
-                return d;
-        d = USEC_INFINITY;
         if (q->ending)
                 return q->ending_killed ? d : q->ending_deadline_usec;
         if (q->run == RUN_COMPILING)
@@ -326,7 +279,7 @@ static uint64_t query_deadline(const Query *q) {
                 d = MIN(d, q->sample_due_usec);
         if (q->frozen)
                 d = MIN(d, q->frozen_deadline_usec);
-        return MIN(d, MIN(admit_query_timeout(q), admit_queue_timeout(q)));
+        return MIN(d, admit_query_timeout(q));
 }
 
 uint64_t engine_deadline(const Engine *e) {
@@ -334,10 +287,9 @@ uint64_t engine_deadline(const Engine *e) {
 
         if (e->look_due_usec)
                 d = MIN(d, e->look_due_usec);
-
-        for (size_t i = 0; i < e->n_active; i++)
-                d = MIN(d, query_deadline(e->active[i]));
-        return d;
+        for (size_t i = 0; i < e->n_busy; i++)
+                d = MIN(d, busy_deadline(e->busy[i]));
+        return MIN(d, sets_quiet_until(e));
 }
 
 uint64_t engine_next_id(const Engine *e) {
@@ -349,13 +301,11 @@ const Query *engine_find(const Engine *e, uint64_t id) {
 }
 
 bool engine_is_tombstone(const Engine *e, uint64_t id) {
-        return !find_active(e, id) && engine_lookup(e, id);
+        return !sets_find(e, id) && engine_lookup(e, id);
 }
 
 const Query *engine_next(const Engine *e, const Query *previous) {
-        size_t i = previous ? active_position(e, previous->id + 1) : 0;
-
-        return i < e->n_active ? e->active[i] : NULL;
+        return sets_next(e, previous);
 }
 
 const Budget *engine_budget(const Engine *e) {
@@ -363,11 +313,7 @@ const Budget *engine_budget(const Engine *e) {
 }
 
 uint64_t engine_count(const Engine *e, QueryState s) {
-        uint64_t n = 0;
-
-        for (size_t i = 0; i < e->n_active; i++)
-                n += e->active[i]->state == s;
-        return n;
+        return e->n_in_state[s];
 }
 
 bool engine_is_paused(const Engine *e) {

@@ -46,13 +46,9 @@ static bool effective_memory(const Engine *e, const QuerySpec *spec, uint64_t *r
 
 /* Is there a place? Sets @error when not. */
 static bool has_room(const Engine *e, const QuerySpec *spec, Error *error) {
-        uint64_t live = 0, of_user = 0, room = add_saturating(e->config.concurrency_quota, e->config.queue_size);
+        uint64_t live = e->n_live, of_user = sets_live_of(e, spec->uid);
+        uint64_t room = add_saturating(e->config.concurrency_quota, e->config.queue_size);
 
-        for (size_t i = 0; i < e->n_active; i++)
-                if (query_is_live(e->active[i])) {
-                        live++;
-                        of_user += e->active[i]->spec.uid == spec->uid;
-                }
         if (live >= room)
                 error_set(error, ERROR_QUEUE_LENGTH_EXCEEDED,
                           "%llu queries are known already: %llu may execute (ConcurrencyQuota) and %llu wait (QueueSize); "
@@ -68,28 +64,19 @@ static bool has_room(const Engine *e, const QuerySpec *spec, Error *error) {
 
 /* Ended queries that nobody released are bounded too, a user: the oldest goes. */
 static void bound_ended(Engine *e, uint32_t uid) {
-        Query *oldest = NULL;
-        uint64_t n = 0;
+        Query *oldest;
+        uint64_t n = sets_ended_of(e, uid, &oldest);
 
-        for (size_t i = 0; i < e->n_active; i++) {
-                Query *q = e->active[i];
-
-                if (query_is_live(q) || q->spec.uid != uid)
-                        continue;
-                n++;
-                if (!oldest)
-                        oldest = q;
-        }
         if (oldest && n >= MIN(MAX(e->config.max_queries_per_user, ENGINE_ENDED_MIN), ENGINE_ENDED_MAX))
                 end_forget(e, oldest);
 }
 
 static int add_query(Engine *e, const QuerySpec *spec, uint64_t initial, uint64_t max) {
-        Query *q;
+        Query *q = calloc(1, sizeof(*q));
 
-        if (engine_make_room(e) < 0 || !(q = calloc(1, sizeof(*q))))
+        if (!q)
                 return -ENOMEM;
-        q->id = e->next_id++;
+        q->id = e->next_id;
         q->spec = *spec;
         q->created_usec = q->state_since_usec = e->now_usec;
         q->initial_bytes = initial;
@@ -99,14 +86,18 @@ static int add_query(Engine *e, const QuerySpec *spec, uint64_t initial, uint64_
         q->queue_timeout_usec = spec->queue_timeout_usec == USEC_INFINITY ? e->config.queue_timeout_usec
                                                                           : spec->queue_timeout_usec;
         q->exit_status = -1;
-        e->active[e->n_active++] = q;
+        q->dependencies = spec->has_dependencies ? DEPENDENCIES_CHECKING : DEPENDENCIES_NONE;
+        if (sets_add(e, q) < 0) {
+                query_free(q);
+                return -ENOMEM;
+        }
+        e->next_id++;
 
         engine_emit(e, ACTION_ADMITTED, q);
-        if (spec->has_dependencies) {
-                q->dependencies = DEPENDENCIES_CHECKING;
+        if (spec->has_dependencies)
                 engine_emit(e, ACTION_CHECK_DEPENDENCIES, q);
-        } else if (!spec->has_compile)
-                query_move(q, QUERY_QUEUEING, e->now_usec);
+        else if (!spec->has_compile)
+                engine_move(e, q, QUERY_QUEUEING);
         return 0;
 }
 
@@ -117,7 +108,7 @@ void admit_dependencies(Engine *e, Query *q, const Error *error) {
                 end_query(e, q, QUERY_ERRORED, VERDICT_DEPENDENCY, false, error->code, "%s", error->message);
                 return;
         }
-        q->dependencies = DEPENDENCIES_HELD;
+        sets_checked(e, q);
         if (q->rechecking) {
                 q->rechecking = false;
                 admit_restart_unit(e, q);
@@ -125,7 +116,7 @@ void admit_dependencies(Engine *e, Query *q, const Error *error) {
         }
         if (q->spec.has_compile)
                 return; /* it waits for a compile slot, if there is none in this step */
-        query_move(q, QUERY_QUEUEING, e->now_usec);
+        engine_move(e, q, QUERY_QUEUEING);
         engine_emit(e, ACTION_STATE, q);
 }
 
@@ -160,22 +151,6 @@ uint64_t admit_queue_timeout(const Query *q) {
                 return USEC_INFINITY;
         /* Waiting only: what the compile took does not count. */
         return add_saturating(add_saturating(q->created_usec, q->queue_timeout_usec), q->booked_usec[QUERY_COMPILING]);
-}
-
-static Query *next_in(const Engine *e, QueryState state, const Query *after) {
-        Query *best = NULL;
-
-        for (size_t i = 0; i < e->n_active; i++) {
-                Query *q = e->active[i];
-
-                if (q->state == state && q->dependencies != DEPENDENCIES_CHECKING && (!after || query_is_before(after, q)) && (!best || query_is_before(q, best)))
-                        best = q;
-        }
-        return best;
-}
-
-Query *admit_next(const Engine *e, const Query *after) {
-        return next_in(e, QUERY_QUEUEING, after);
 }
 
 static bool unit_is_free(const Engine *e) {
@@ -236,39 +211,30 @@ void admit_compiled(Engine *e, Query *q, const EndedReport *r, const Error *erro
                 end_query(e, q, QUERY_ERRORED, VERDICT_COMPILE, false, ERROR_COMPILATION_FAILED,
                           "the compile check of language %s ended with status %d", q->spec.language, r->exit_status);
         else {
-                query_move(q, QUERY_QUEUEING, e->now_usec);
+                engine_move(e, q, QUERY_QUEUEING);
                 engine_emit(e, ACTION_STATE, q);
         }
-}
-
-static uint64_t waiting_units(const Engine *e) {
-        uint64_t n = 0;
-
-        for (size_t i = 0; i < e->n_active; i++)
-                n += (e->active[i]->state == QUERY_COMPILING || e->active[i]->state == QUERY_QUEUEING) &&
-                     e->active[i]->unit != UNIT_NONE;
-        return n;
 }
 
 /* Compiling ahead tells a user early of his mistakes, but each compiled query keeps its unit while it waits. The one
  * that would be the head of the queue is let through a little longer, or it would lose its turn. */
 static bool may_compile(const Engine *e, const Query *q) {
-        const Query *head = admit_next(e, NULL);
+        const Query *head = sets_next_queueing(e, NULL);
         uint64_t limit = ENGINE_UNITS_WAITING_MAX;
 
         if (!head || query_is_before(q, head))
                 limit += e->config.compile_concurrency;
-        return unit_is_free(e) && waiting_units(e) < limit;
+        return unit_is_free(e) && e->n_units_waiting < limit;
 }
 
 static void settle_compiles(Engine *e) {
         Query *q;
 
-        while (e->n_compile_slots < e->config.compile_concurrency && (q = next_in(e, QUERY_CREATED, NULL))) {
+        while (e->n_compile_slots < e->config.compile_concurrency && (q = sets_next_created(e))) {
                 if (!may_compile(e, q))
                         return;
                 start_unit(e, q);
-                query_move(q, QUERY_COMPILING, e->now_usec);
+                engine_move(e, q, QUERY_COMPILING);
                 q->has_compile_slot = true;
                 e->n_compile_slots++;
                 engine_emit(e, ACTION_STATE, q);
@@ -285,7 +251,7 @@ static bool start_head(Engine *e, Query *q) {
         if (lease_open(&e->budget, &q->lease, q->initial_bytes) < 0)
                 return false;
         start_unit(e, q);
-        query_move(q, QUERY_EXECUTING, e->now_usec);
+        engine_move(e, q, QUERY_EXECUTING);
         q->has_slot = true;
         e->n_executing++;
         engine_emit(e, ACTION_STATE, q);
@@ -297,7 +263,7 @@ static bool start_head(Engine *e, Query *q) {
 static void settle_slots(Engine *e) {
         Query *q;
 
-        while (!e->paused && e->n_executing < e->config.concurrency_quota && (q = admit_next(e, NULL)))
+        while (!e->paused && e->n_executing < e->config.concurrency_quota && (q = sets_next_queueing(e, NULL)))
                 if (!start_head(e, q))
                         return;
 }
@@ -306,7 +272,7 @@ static void settle_warm(Engine *e) {
         Query *q = NULL;
 
         for (uint64_t n = 0; n < e->config.warm_units; n++) {
-                q = admit_next(e, q);
+                q = sets_next_queueing(e, q);
                 if (!q || q->recheck || (q->unit == UNIT_NONE && !unit_is_free(e)))
                         return;
                 start_unit(e, q);
@@ -334,8 +300,8 @@ bool admit_reconfigure_query(Engine *e, Query *q) {
 }
 
 void admit_reconfigure(Engine *e) {
-        for (size_t i = e->n_active; i > 0; i--)
-                (void) admit_reconfigure_query(e, e->active[i - 1]);
+        for (size_t i = sets_all(e); i > 0; i--)
+                (void) admit_reconfigure_query(e, e->some[i - 1]);
 }
 
 void admit_settle(Engine *e) {
@@ -349,8 +315,8 @@ uint64_t engine_queue_position(const Engine *e, const Query *q) {
 
         if (q->state != QUERY_QUEUEING)
                 return 0;
-        for (size_t i = 0; i < e->n_active; i++)
-                n += e->active[i]->state == QUERY_QUEUEING && query_is_before(e->active[i], q);
+        for (const Query *other = NULL; (other = sets_next_queueing(e, other)) && query_is_before(other, q);)
+                n++;
         return n;
 }
 

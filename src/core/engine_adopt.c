@@ -97,14 +97,17 @@ static void start_anew(Engine *e, Query *q, const QuerySnapshot *s, const Error 
 }
 
 int adopt_query(Engine *e, uint64_t id, const QuerySnapshot *s, const Error *error) {
-        Query *q;
+        Query *q = calloc(1, sizeof(*q));
 
-        if (engine_make_room(e) < 0 || !(q = calloc(1, sizeof(*q))))
+        if (!q)
                 return -ENOMEM;
         restore(q, s, error);
         q->id = id;
+        if (sets_add(e, q) < 0) {
+                query_free(q);
+                return -ENOMEM;
+        }
         e->next_id = MAX(e->next_id, id + 1);
-        e->active[e->n_active++] = q;
         q->has_slot = q->state == QUERY_EXECUTING;
         e->n_executing += q->has_slot;
         q->has_compile_slot = q->state == QUERY_COMPILING;

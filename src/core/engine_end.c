@@ -44,7 +44,8 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
 
         wait_book_end(e, q);
         q->lowering = false;
-        query_move(q, state, e->now_usec);
+        q->forget_usec = e->config.results_keep_usec ? add_saturating(e->now_usec, e->config.results_keep_usec) : 0;
+        engine_move(e, q, state);
         q->verdict = verdict;
         q->error = *error;
         q->quota_bytes = q->current_bytes = 0;
@@ -71,7 +72,6 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
                 engine_set_unit(e, q, UNIT_LEAVING);
                 engine_emit(e, ACTION_RELEASE_UNIT, q);
         }
-        q->forget_usec = e->config.results_keep_usec ? add_saturating(e->now_usec, e->config.results_keep_usec) : 0;
         if (q->done)
                 end_forget(e, q);
 }
@@ -280,12 +280,7 @@ static void fall_out(Engine *e, Query *q) {
 }
 
 void end_forget(Engine *e, Query *q) {
-        size_t i = 0;
-
-        while (e->active[i] != q)
-                i++;
-        memmove(&e->active[i], &e->active[i + 1], (e->n_active - i - 1) * sizeof(*e->active));
-        e->n_active--;
+        sets_drop(e, q);
         q->done = true; /* also when its time was up, or its user had too many: a late Done finds nothing to do */
         engine_emit(e, ACTION_FORGET, q);
 
@@ -341,16 +336,9 @@ void end_deadlines(Engine *e, Query *q) {
         }
 }
 
-static bool anyone_live(const Engine *e) {
-        for (size_t i = 0; i < e->n_active; i++)
-                if (query_is_live(e->active[i]))
-                        return true;
-        return false;
-}
-
 static void cancel_for_shutdown(Engine *e, bool executing) {
-        for (size_t i = e->n_active; i > 0; i--) {
-                Query *q = e->active[i - 1];
+        for (size_t i = sets_all(e); i > 0; i--) {
+                Query *q = e->some[i - 1];
 
                 if (query_is_live(q) && (q->state == QUERY_EXECUTING) == executing)
                         end_query(e, q, QUERY_CANCELED, VERDICT_SHUTDOWN, true, ERROR_SHUTTING_DOWN,
@@ -375,13 +363,13 @@ static void name_the_live(const Engine *e, Error *error) {
         size_t len;
 
         error_set(error, ERROR_TIMEOUT, "still running at the deadline, now canceled: queries");
-        for (size_t i = 0; i < e->n_active; i++) {
+        for (const Query *q = NULL; (q = sets_next(e, q));) {
                 char number[24];
 
-                if (!query_is_live(e->active[i]))
+                if (!query_is_live(q))
                         continue;
                 len = strlen(error->message);
-                snprintf(number, sizeof(number), " %llu", ULL(e->active[i]->id));
+                snprintf(number, sizeof(number), " %llu", ULL(q->id));
                 if (left == 0 && len + strlen(number) + room < sizeof(error->message))
                         memcpy(error->message + len, number, strlen(number) + 1);
                 else
@@ -395,7 +383,7 @@ static void name_the_live(const Engine *e, Error *error) {
 void end_shutdown_settle(Engine *e) {
         if (!e->shutdown_pending)
                 return;
-        if (!anyone_live(e)) {
+        if (e->n_live == 0) {
                 e->shutdown_pending = false;
                 engine_emit(e, ACTION_SHUTDOWN_DONE, NULL);
                 return;

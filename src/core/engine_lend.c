@@ -28,8 +28,8 @@ static Claim claim_of(const Engine *e, const Query *q, bool content, uint64_t po
 }
 
 static bool is_oldest(const Engine *e, const Query *q) {
-        for (size_t i = 0; i < e->n_active; i++) {
-                const Query *other = e->active[i];
+        for (size_t i = 0; i < e->n_busy; i++) {
+                const Query *other = e->busy[i];
 
                 if (other->state == QUERY_EXECUTING && !other->ending && query_is_before(other, q))
                         return false;
@@ -49,9 +49,9 @@ static uint64_t safe_growth(const Engine *e, const Query *q) {
         /* What dead ones left goes with their units, and asks for nothing before. */
         e->claims[n++] = (Claim) { .given_bytes = e->leftover_bytes };
         pool = add_saturating(pool, e->leftover_bytes);
-        for (size_t i = 0; i < e->n_active; i++)
-                if (e->active[i]->state == QUERY_EXECUTING && e->active[i] != q)
-                        e->claims[n++] = claim_of(e, e->active[i], e->active[i]->ending || lend_rests(e, e->active[i]), pool);
+        for (size_t i = 0; i < e->n_busy; i++)
+                if (e->busy[i]->state == QUERY_EXECUTING && e->busy[i] != q)
+                        e->claims[n++] = claim_of(e, e->busy[i], e->busy[i]->ending || lend_rests(e, e->busy[i]), pool);
         index = n++;
         e->claims[index] = claim_of(e, q, false, pool); /* it asks */
         /* Somebody was thought to rest and did not, or the budget shrank: the oldest goes on first, for what it takes makes

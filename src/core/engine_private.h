@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* core/engine_private: what the engine's own files share; nobody else includes it.
- * engine.c takes the steps, engine_admit.c lets in, engine_adopt.c takes over from an earlier engine, engine_run.c grows, engine_lend.c says how much may be lent,
- * engine_wait.c shares the pool among those who wait, engine_end.c ends. */
+ * engine.c takes the steps, engine_sets.c knows where each query stands, engine_admit.c lets in, engine_adopt.c takes over
+ * from an earlier engine, engine_run.c grows, engine_lend.c says how much may be lent, engine_wait.c shares the pool among
+ * those who wait, engine_end.c ends. */
 #pragma once
 
 #include "core/claims.h"
 #include "core/engine.h"
 #include "core/request.h"
+#include "core/tree.h"
 
 #define ENGINE_PAGE_BYTES UINT64_C(4096)
 /* Queries that wait with a unit of their own, compiled or made ahead: each costs PID 1, and a worker's memory. */
@@ -19,9 +21,15 @@ struct Engine {
         Config config; /* numbers only: its lists stay with the caller */
         Budget budget;
         uint64_t next_id, now_usec;
-        Query **active; /* in the order of submission */
-        size_t n_active, allocated;
-        Claim *claims; /* room for one of each that is active, and two more */
+        Query **busy;  /* those that compile or execute, by ID; it has room for all that are known */
+        Query **some;  /* … and so has this: scratch of sets_each_due() and sets_all() */
+        size_t n_known, n_busy, allocated;
+        TreeNode *known; /* by ID: all but those with a tombstone */
+        TreeNode *created, *queueing; /* who waits for a compile slot and for a slot, in the order of the queue */
+        TreeNode *quiet;              /* who waits, or has ended, by when something is due */
+        TreeNode *users;
+        uint64_t n_in_state[_QUERY_STATE_MAX], n_live, n_units_waiting;
+        Claim *claims; /* room for one of each that is known, and two more */
         Query *tombstones[ENGINE_TOMBSTONES]; /* a ring */
         size_t n_tombstones, tombstone_next;
         Query *fallen; /* out of the ring, but their units still hold something */
@@ -54,9 +62,25 @@ static inline uint64_t page_floor(uint64_t bytes) {
         return bytes == SIZE_INFINITY ? bytes : bytes - bytes % ENGINE_PAGE_BYTES;
 }
 void engine_set_figures(Engine *e); /* the budget's, by the configuration and what caps it */
-void engine_set_unit(Engine *e, Query *q, UnitPhase unit); /* the one place where units are counted */
 
-int engine_make_room(Engine *e); /* for one more active query; 0 or -ENOMEM */
+/* engine_sets.c */
+int sets_add(Engine *e, Query *q); /* 0 or -ENOMEM: then it is in none */
+void sets_drop(Engine *e, Query *q);
+void sets_free(Engine *e);
+void engine_move(Engine *e, Query *q, QueryState to); /* forget_usec of one that ends must be set before */
+void sets_checked(Engine *e, Query *q);               /* its dependencies have answered: it stands in line */
+void engine_set_unit(Engine *e, Query *q, UnitPhase unit); /* the one place where units are counted */
+Query *sets_find(const Engine *e, uint64_t id);
+Query *sets_next(const Engine *e, const Query *previous); /* NULL gives the first */
+size_t sets_all(Engine *e); /* all that are known, by ID, in e->some until the next of these calls; returns how many */
+Query *sets_next_created(const Engine *e);
+Query *sets_next_queueing(const Engine *e, const Query *after); /* NULL gives the first */
+uint64_t sets_live_of(const Engine *e, uint32_t uid);
+uint64_t sets_ended_of(const Engine *e, uint32_t uid, Query **ret_oldest);
+uint64_t sets_quiet_until(const Engine *e);
+size_t sets_count_due(const Engine *e);
+/* Each that is busy, and each of the others for which something is due. */
+void sets_each_due(Engine *e, void (*each)(Engine *e, Query *q));
 
 /* engine_adopt.c */
 int adopt_query(Engine *e, uint64_t id, const QuerySnapshot *s, const Error *error); /* 0 or -ENOMEM */
@@ -70,7 +94,6 @@ void admit_reconfigure(Engine *e); /* the figures changed under those who wait *
 bool admit_reconfigure_query(Engine *e, Query *q); /* under this one; false: it has ended over it */
 void admit_restart_unit(Engine *e, Query *q); /* of one that is past waiting for it */
 void admit_settle(Engine *e); /* give free compile and execution slots to those who wait */
-Query *admit_next(const Engine *e, const Query *after); /* the order of the queue */
 uint64_t admit_query_timeout(const Query *q);           /* when its own timeout is due */
 uint64_t admit_queue_timeout(const Query *q);
 

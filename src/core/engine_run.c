@@ -251,8 +251,8 @@ void run_cap(Engine *e, Query *q, uint64_t bytes) {
 void run_progress(Engine *e) {
         uint64_t timeout = e->config.freeze_timeout_usec;
 
-        for (size_t i = 0; e->n_waiters > 0 && i < e->n_active; i++) {
-                Query *q = e->active[i];
+        for (size_t i = 0; e->n_waiters > 0 && i < e->n_busy; i++) {
+                Query *q = e->busy[i];
                 uint64_t last = add_saturating(q->frozen_since_usec, multiply_saturating(timeout, FREEZE_TIMEOUTS_MAX));
 
                 if (q->frozen)

@@ -20,8 +20,8 @@
 static Query *next_waiter(const Engine *e, const Query *after) {
         Query *next = NULL;
 
-        for (size_t i = 0; i < e->n_active; i++) {
-                Query *q = e->active[i];
+        for (size_t i = 0; i < e->n_busy; i++) {
+                Query *q = e->busy[i];
 
                 if (q->frozen && !q->ending && (!after || query_is_before(after, q)) && (!next || query_is_before(q, next)))
                         next = q;
@@ -124,8 +124,8 @@ static bool release_at_maximum(Engine *e, Query *q) {
 static bool somebody_can_give(const Engine *e) {
         if (e->leftover_bytes > 0) /* however little: what was lent may count on it */
                 return true;
-        for (size_t i = 0; i < e->n_active; i++) {
-                const Query *q = e->active[i];
+        for (size_t i = 0; i < e->n_busy; i++) {
+                const Query *q = e->busy[i];
 
                 if (q->state == QUERY_EXECUTING && (!q->frozen || q->ending) && lease_end_helps(&q->lease))
                         return true;
@@ -193,8 +193,8 @@ static bool ask_donors(Engine *e, bool urgent) {
         Query *donor = NULL;
         Action *a;
 
-        for (size_t i = 0; i < e->n_active; i++) {
-                Query *q = e->active[i];
+        for (size_t i = 0; i < e->n_busy; i++) {
+                Query *q = e->busy[i];
 
                 if (q->lowering && !q->ending)
                         return true;
@@ -217,8 +217,8 @@ static bool ask_donors(Engine *e, bool urgent) {
 static Query *lowest_then_youngest(const Engine *e, bool only_helpful) {
         Query *victim = NULL;
 
-        for (size_t i = 0; i < e->n_active; i++) {
-                Query *q = e->active[i];
+        for (size_t i = 0; i < e->n_busy; i++) {
+                Query *q = e->busy[i];
 
                 if (q->state != QUERY_EXECUTING || q->ending || q->run != RUN_HANDED)
                         continue;
@@ -258,17 +258,17 @@ static void choose_victim(Engine *e, bool deadlock, const char *why) {
 }
 
 static bool somebody_ends_usefully(const Engine *e) {
-        for (size_t i = 0; i < e->n_active; i++)
-                if (e->active[i]->ending && e->active[i]->state == QUERY_EXECUTING && lease_end_helps(&e->active[i]->lease))
+        for (size_t i = 0; i < e->n_busy; i++)
+                if (e->busy[i]->ending && e->busy[i]->state == QUERY_EXECUTING && lease_end_helps(&e->busy[i]->lease))
                         return true;
         return false;
 }
 
 /* Something was done for those who wait: what comes of it must come before the next deadline does. */
 static void rearm(Engine *e) {
-        for (size_t i = 0; i < e->n_active; i++)
-                if (e->active[i]->frozen)
-                        e->active[i]->frozen_deadline_usec = add_saturating(e->now_usec, e->config.freeze_timeout_usec);
+        for (size_t i = 0; i < e->n_busy; i++)
+                if (e->busy[i]->frozen)
+                        e->busy[i]->frozen_deadline_usec = add_saturating(e->now_usec, e->config.freeze_timeout_usec);
 }
 
 /* Nobody can go on, or somebody has waited for too long: the pool pays if it can, else one ends. True: the line may have
@@ -297,8 +297,8 @@ static bool settle_lack(Engine *e) {
 static void look_around(Engine *e) {
         bool due = e->look_pause_usec == 0 || e->now_usec >= e->look_due_usec, any = e->n_waiters > 0;
 
-        for (size_t i = 0; i < e->n_active; i++) {
-                Query *q = e->active[i];
+        for (size_t i = 0; i < e->n_busy; i++) {
+                Query *q = e->busy[i];
 
                 any = any || is_over_its_cap(q);
                 if (due && is_running(q) && ((e->n_waiters > 0 && lease_end_helps(&q->lease)) || is_over_its_cap(q)) &&
@@ -314,8 +314,8 @@ static void look_around(Engine *e) {
 }
 
 static void look_at_the_hungry(Engine *e) {
-        for (size_t i = 0; i < e->n_active; i++) {
-                Query *q = e->active[i];
+        for (size_t i = 0; i < e->n_busy; i++) {
+                Query *q = e->busy[i];
 
                 if (!q->hungry || !is_running(q))
                         continue;

@@ -6,6 +6,7 @@
 #include "core/budget.h"
 #include "core/error.h"
 #include "core/profile.h"
+#include "core/tree.h"
 
 typedef enum QueryState {
         QUERY_CREATED,
@@ -142,6 +143,13 @@ struct Query {
         FinalNumbers final;
         uint64_t residual_bytes; /* still charged to the slice until its unit is gone */
         Query *next_fallen;
+
+        /* of engine_sets.c */
+        struct User *user;
+        TreeNode known;
+        TreeNode place; /* in line, or among the ended ones of its user */
+        TreeNode quiet;
+        uint64_t quiet_until_usec; /* what it stands by in there */
 };
 
 Query *query_free(Query *q); /* takes NULL, returns NULL */

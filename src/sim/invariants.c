@@ -48,14 +48,19 @@ static bool query_holds(const Query *q, uint64_t now_usec, char *failure) {
 
 bool invariants_hold(Invariants *v, const Engine *e, uint64_t now_usec, char failure[static INVARIANTS_FAILURE_MAX]) {
         const Budget *b = engine_budget(e);
-        uint64_t leases = 0, executing = 0;
+        uint64_t leases = 0, executing = 0, in_state[_QUERY_STATE_MAX] = {};
 
         for (const Query *q = NULL; (q = engine_next(e, q));) {
+                in_state[q->state]++;
                 leases = add_saturating(leases, q->lease.bytes);
                 executing += q->state == QUERY_EXECUTING;
                 if (!query_holds(q, now_usec, failure))
                         return false;
         }
+        for (unsigned s = 0; s < _QUERY_STATE_MAX; s++)
+                if (in_state[s] != engine_count(e, (QueryState) s))
+                        return broken(failure, "%llu are %s, counted are %llu", ULL(in_state[s]),
+                                      query_state_name((QueryState) s), ULL(engine_count(e, (QueryState) s)));
         if (leases != budget_leased_bytes(b) || executing != b->n_leases)
                 return broken(failure, "leases are %llu of %llu, booked %llu of %llu", ULL(leases), ULL(executing),
                               ULL(budget_leased_bytes(b)), ULL(b->n_leases));
