@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "sim/plan_command.h"
 #include "sim/replay.h"
 #include "sim/shrink.h"
 
@@ -15,13 +16,18 @@
 static int usage(FILE *f, int status) {
         fputs("penstock-sim run [--seed N] [--count N] [--queries N] [--only N,N…] [--trace] [--record FILE]\n"
               "penstock-sim replay FILE\n"
+              PLAN_USAGE
               "\n"
               "Plays COUNT stories (default 1), the first from SEED (default 1), of QUERIES queries (default 40) each,\n"
               "and checks Penstock's promises after every step. Ends with 0 when all were kept, with 1 and the seed,\n"
               "the promise, the last events and the story in words, as short as it breaks it, when one was broken.\n"
               "\n"
               "replay takes what Trace= of penstockd or --record (of one story) wrote through the same engine again. Ends with\n"
-              "0 when it asks for the same in the same order and the limits in force never passed the budget.\n",
+              "0 when it asks for the same in the same order and the limits in force never passed the budget.\n"
+              "\n"
+              "plan plays a load (a CSV with the columns arrival and duration, in seconds, and peak, in bytes; \"-\" is stdin)\n"
+              "under each combination of the values given, and prints a line of CSV for each, and which was best. --memory is\n"
+              "the host's (this one's), --growth in what part of its time a query grows to its peak (50).\n",
               f);
         return status;
 }
@@ -161,6 +167,8 @@ int main(int argc, char **argv) {
         bool trace = false;
         int c, r = 0;
 
+        if (argc > 1 && strcmp(argv[1], "plan") == 0)
+                return plan_command(argc - 1, argv + 1);
         while (r == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 switch (c) {
                 case OPT_SEED: r = u64_parse(optarg, &story.seed); break;

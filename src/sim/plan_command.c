@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sim/plan_command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sim/plan.h"
+
+#define SETTINGS_MAX 8u
+#define VALUES_MAX 32u
+#define PLANS_MAX 1024u
+#define GROWTH_DEFAULT 50u
+#define ORIGIN "--set"
+
+/* One key, and the values that it has in turn. */
+typedef struct Setting {
+        char *key, *values[VALUES_MAX];
+        size_t n;
+} Setting;
+
+typedef struct Command {
+        Setting settings[SETTINGS_MAX];
+        size_t n_settings, n_plans;
+        uint64_t ram_bytes, growth_percent;
+        PlanLoad load;
+} Command;
+
+static int usage(void) {
+        fputs(PLAN_USAGE, stderr);
+        return 2;
+}
+
+/* "KEY=VALUE,VALUE" is cut up in place. */
+static int add_setting(Command *c, char *text) {
+        Setting *s = &c->settings[c->n_settings];
+        char *value = strchr(text, '=');
+
+        if (!value || value == text || c->n_settings == SETTINGS_MAX)
+                return -EINVAL;
+        *value++ = '\0';
+        s->key = text;
+        for (; value; s->n++) {
+                char *end = strchr(value, ',');
+
+                if (s->n == VALUES_MAX)
+                        return -EINVAL;
+                if (end)
+                        *end++ = '\0';
+                s->values[s->n] = value;
+                value = end;
+        }
+        c->n_settings++;
+        c->n_plans *= s->n;
+        return c->n_plans > PLANS_MAX ? -EINVAL : 0;
+}
+
+/* The value of @s in plan @i: the last key turns fastest. */
+static const char *value_in(const Command *c, size_t setting, size_t i) {
+        for (size_t k = c->n_settings; k > setting + 1; k--)
+                i /= c->settings[k - 1].n;
+        return c->settings[setting].values[i % c->settings[setting].n];
+}
+
+static int make_config(const Command *c, size_t i, Config *ret) {
+        Error error = {};
+        int r = 0;
+
+        config_init(ret, c->ram_bytes);
+        for (size_t k = 0; r == 0 && k < c->n_settings; k++) {
+                r = config_set(ret, c->ram_bytes, "Controller", c->settings[k].key, value_in(c, k, i), ORIGIN, 0, &error);
+                if (r == -ENOENT)
+                        fprintf(stderr, "sim: --set: [Controller] has no key \"%s\"\n", c->settings[k].key);
+        }
+        if (r == 0)
+                r = config_finish(ret, c->ram_bytes, &error);
+        if (r < 0 && error.code) {
+                const char *where = strncmp(error.message, ORIGIN ":0: ", strlen(ORIGIN ":0: ")) == 0 ? ORIGIN ":0: " : "";
+
+                fprintf(stderr, "sim: --set: %s\n", error.message + strlen(where)); /* it has neither file nor line */
+        }
+        if (r < 0)
+                config_done(ret);
+        return r;
+}
+
+static void print_head(const Command *c) {
+        for (size_t k = 0; k < c->n_settings; k++)
+                printf("%s,", c->settings[k].key);
+        printf("finished,at_maximum,by_budget,timed_out,refused,makespan_sec,per_minute,wait_median_sec,wait_95_sec,"
+               "wait_99_sec,wait_longest_sec,frozen_sec,raises,used_mean_bytes,held_mean_bytes,held_most_bytes\n");
+}
+
+static double seconds(uint64_t usec) {
+        return (double) usec / (double) USEC_PER_SEC;
+}
+
+static void print_plan(const Command *c, size_t i, const PlanResult *t) {
+        for (size_t k = 0; k < c->n_settings; k++)
+                printf("%s,", value_in(c, k, i));
+        printf("%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%.3f,%.3f", t->n_finished, t->n_maximum, t->n_budget,
+               t->n_timed_out, t->n_refused, seconds(t->makespan_usec),
+               t->makespan_usec ? 60 * (double) t->n_finished / seconds(t->makespan_usec) : 0);
+        for (size_t k = 0; k < 4; k++)
+                printf(",%.3f", seconds(t->wait_usec[k]));
+        printf(",%.3f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n", seconds(t->frozen_usec), t->n_raises, t->used_bytes_mean,
+               t->held_bytes_mean, t->held_bytes_most);
+}
+
+/* More that finish come first, then a shorter wait of all but the unluckiest, then an earlier end of all. */
+static bool is_better(const PlanResult *a, const PlanResult *b) {
+        if (a->n_finished != b->n_finished)
+                return a->n_finished > b->n_finished;
+        if (a->wait_usec[1] != b->wait_usec[1])
+                return a->wait_usec[1] < b->wait_usec[1];
+        return a->makespan_usec < b->makespan_usec;
+}
+
+static void print_best(const Command *c, size_t best) {
+        printf("# best:");
+        for (size_t k = 0; k < c->n_settings; k++)
+                printf(" %s=%s", c->settings[k].key, value_in(c, k, best));
+        printf("\n");
+}
+
+static int play_all(const Command *c) {
+        PlanResult best = {};
+        size_t best_index = 0;
+
+        print_head(c);
+        for (size_t i = 0; i < c->n_plans; i++) {
+                PlanResult result;
+                Config config;
+                int r = make_config(c, i, &config);
+
+                if (r < 0)
+                        return EXIT_FAILURE;
+                r = plan_play(&c->load, &config, (unsigned) c->growth_percent, &result);
+                config_done(&config);
+                if (r < 0) {
+                        fprintf(stderr, "sim: %s\n", strerror(-r));
+                        return EXIT_FAILURE;
+                }
+                print_plan(c, i, &result);
+                if (i == 0 || is_better(&result, &best)) {
+                        best = result;
+                        best_index = i;
+                }
+        }
+        if (c->n_plans > 1)
+                print_best(c, best_index);
+        return EXIT_SUCCESS;
+}
+
+static int read_load(Command *c, const char *path) {
+        FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+        char failure[PLAN_FAILURE_MAX] = "";
+        int r = f ? plan_read(f, &c->load, failure) : -errno;
+
+        if (f && f != stdin)
+                fclose(f);
+        if (r < 0)
+                fprintf(stderr, "sim: %s: %s\n", path, failure[0] ? failure : strerror(-r));
+        return r;
+}
+
+int plan_command(int argc, char **argv) {
+        static const struct option options[] = {
+                { "memory", required_argument, NULL, 'm' },
+                { "growth", required_argument, NULL, 'g' },
+                { "set", required_argument, NULL, 's' },
+                {},
+        };
+        Command c = { .n_plans = 1, .growth_percent = GROWTH_DEFAULT };
+        int o, r = 0;
+
+        c.ram_bytes = (uint64_t) sysconf(_SC_PHYS_PAGES) * (uint64_t) sysconf(_SC_PAGESIZE);
+        while (r == 0 && (o = getopt_long(argc, argv, "", options, NULL)) >= 0)
+                switch (o) {
+                case 'm': r = size_parse(optarg, 0, &c.ram_bytes); break;
+                case 'g': r = u64_parse(optarg, &c.growth_percent); break;
+                case 's': r = add_setting(&c, optarg); break;
+                default: return usage();
+                }
+        if (r < 0 || c.growth_percent > 100 || optind != argc - 1)
+                return usage();
+        r = read_load(&c, argv[optind]) < 0 ? EXIT_FAILURE : play_all(&c);
+        plan_load_done(&c.load);
+        return r;
+}

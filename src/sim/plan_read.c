@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/plan.h"
+
+enum { ARRIVAL, DURATION, PEAK, _COLUMN_MAX };
+static const char *const columns[_COLUMN_MAX] = { "arrival", "duration", "peak" };
+
+/* More than a hundred years is a slip. */
+#define SECONDS_MAX 4e9
+
+static int bad(char failure[static PLAN_FAILURE_MAX], size_t line, const char *format, ...) PRINTF_LIKE(3, 4);
+static int bad(char failure[static PLAN_FAILURE_MAX], size_t line, const char *format, ...) {
+        int n = snprintf(failure, PLAN_FAILURE_MAX, "line %zu: ", line);
+        va_list ap;
+
+        va_start(ap, format);
+        vsnprintf(failure + n, PLAN_FAILURE_MAX - (size_t) n, format, ap);
+        va_end(ap);
+        return -EBADMSG;
+}
+
+/* Plain fields, as numbers have no need of quotes; "" is an empty one. */
+static char *next_field(char **rest) {
+        char *field = *rest, *end;
+
+        if (!field)
+                return NULL;
+        end = strchr(field, ',');
+        *rest = end ? end + 1 : NULL;
+        if (end)
+                *end = '\0';
+        field += strspn(field, " \t");
+        for (end = field + strlen(field); end > field && strchr(" \t\r\n", end[-1]);)
+                *--end = '\0';
+        return field;
+}
+
+static int read_header(char *text, int ret_column[static _COLUMN_MAX], char failure[static PLAN_FAILURE_MAX]) {
+        char *field;
+
+        for (int c = 0; c < _COLUMN_MAX; c++)
+                ret_column[c] = -1;
+        for (int i = 0; (field = next_field(&text)); i++)
+                for (int c = 0; c < _COLUMN_MAX; c++)
+                        if (strcmp(field, columns[c]) == 0)
+                                ret_column[c] = i;
+        for (int c = 0; c < _COLUMN_MAX; c++)
+                if (ret_column[c] < 0)
+                        return bad(failure, 1, "no column is named \"%s\"", columns[c]);
+        return 0;
+}
+
+static int read_seconds(const char *text, uint64_t *ret_usec) {
+        char *end;
+        double s = strtod(text, &end);
+
+        if (end == text || *end != '\0' || !(s >= 0 && s <= SECONDS_MAX))
+                return -EINVAL;
+        *ret_usec = (uint64_t) (s * (double) USEC_PER_SEC + 0.5);
+        return 0;
+}
+
+static int read_query(char *text, const int column[static _COLUMN_MAX], size_t line, PlanQuery *ret,
+                      char failure[static PLAN_FAILURE_MAX]) {
+        uint64_t *const to[_COLUMN_MAX] = { &ret->arrival_usec, &ret->duration_usec, &ret->peak_bytes };
+        unsigned found = 0;
+        char *field;
+
+        for (int i = 0; (field = next_field(&text)); i++)
+                for (int c = 0; c < _COLUMN_MAX; c++) {
+                        if (column[c] != i)
+                                continue;
+                        if (c == PEAK ? size_parse(field, 0, to[c]) < 0 || *to[c] == SIZE_INFINITY
+                                      : read_seconds(field, to[c]) < 0)
+                                return bad(failure, line, "%s \"%.40s\" is no %s", columns[c], field,
+                                           c == PEAK ? "size" : "number of seconds");
+                        found++;
+                }
+        return found == _COLUMN_MAX ? 0 : bad(failure, line, "it has not as many fields as the first line names");
+}
+
+static int grow(PlanLoad *l, size_t *allocated) {
+        size_t n = *allocated ? 2 * *allocated : 1024;
+        PlanQuery *v;
+
+        if (l->n < *allocated)
+                return 0;
+        v = realloc(l->v, n * sizeof(*v));
+        if (!v)
+                return -ENOMEM;
+        l->v = v;
+        *allocated = n;
+        return 0;
+}
+
+static int by_arrival(const void *a, const void *b) {
+        const PlanQuery *x = a, *y = b;
+
+        return (x->arrival_usec > y->arrival_usec) - (x->arrival_usec < y->arrival_usec);
+}
+
+int plan_read(FILE *f, PlanLoad *ret, char failure[static PLAN_FAILURE_MAX]) {
+        int column[_COLUMN_MAX], r = 0;
+        size_t allocated = 0, size = 0, line = 0;
+        char *text = NULL;
+
+        *ret = (PlanLoad) {};
+        failure[0] = '\0';
+        errno = 0;
+        while (r == 0 && getline(&text, &size, f) >= 0) {
+                line++;
+                if (line == 1)
+                        r = read_header(text, column, failure);
+                else if (text[strspn(text, " \t\r\n")] != '\0') {
+                        r = grow(ret, &allocated);
+                        if (r == 0)
+                                r = read_query(text, column, line, &ret->v[ret->n], failure);
+                        ret->n += r == 0;
+                }
+        }
+        if (r == 0 && ferror(f))
+                r = errno ? -errno : -EIO;
+        free(text);
+        if (r == 0 && ret->n == 0)
+                r = bad(failure, line, "there is no query");
+        if (r < 0)
+                return r;
+        qsort(ret->v, ret->n, sizeof(*ret->v), by_arrival);
+        for (size_t i = ret->n; i > 0; i--)
+                ret->v[i - 1].arrival_usec -= ret->v[0].arrival_usec;
+        return 0;
+}
+
+void plan_load_done(PlanLoad *l) {
+        free(l->v);
+        *l = (PlanLoad) {};
+}
