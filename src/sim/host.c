@@ -155,6 +155,7 @@ static void begin_lowering(World *w, SimQuery *q, const Item *item) {
 
         if (q->group.frozen)
                 world_fail(w, "q%llu is lowered while it waits frozen", (unsigned long long) q->id);
+        process_count_wait(w, q);
         q->lowering = q->group.frozen = q->group.populated;
         q->actions_pending++; /* until it is told */
         done.type = ITEM_LOWERED;
@@ -206,7 +207,10 @@ void host_perform(World *w, const Item *item) {
         case ACTION_SET_LIMITS: set_limits(w, q, item->query, item); break;
         case ACTION_LOWER: begin_lowering(w, q, item); break;
         case ACTION_SAMPLE: world_push(w, 0, ITEM_SAMPLED, item->query); break;
-        case ACTION_FREEZE: q->group.frozen = q->group.populated; break;
+        case ACTION_FREEZE:
+                process_count_wait(w, q);
+                q->group.frozen = q->group.populated;
+                break;
         case ACTION_THAW:
                 q->group.frozen = false;
                 process_thaw(w, item->query);
@@ -318,5 +322,9 @@ void host_notify(World *w, size_t i) {
         if (!q->group.populated)
                 return;
         kernel_group_sample(&q->group, &ev.sample);
+        process_count_wait(w, q);
+        ev.sample.cpu_usec = q->cpu_usec;
+        ev.sample.cpu_wait_usec = q->cpu_wait_usec;
+        ev.sample.has_usage = ev.sample.has_cpu_wait = true;
         world_feed(w, &ev);
 }

@@ -106,6 +106,10 @@ static void draw_engine(Random *r, const Config *c, bool steady, LoadQuery *q) {
         q->obeys_term = random_percent(r, 80);
         q->term_usec = skewed(r, 1, 2 * SEC);
         q->exit_usec = skewed(r, 1, random_percent(r, 95) ? 50 * MSEC : 20 * SEC);
+        if (steady && random_percent(r, 30)) {
+                q->starve_at_bytes = random_between(r, 1, q->anon_bytes + q->shmem_bytes);
+                q->starve_usec = skewed(r, 1, 40 * SEC);
+        }
 }
 
 static void draw_query(Random *r, const Config *c, uint64_t span_usec, bool steady, LoadQuery *q) {

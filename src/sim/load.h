@@ -28,6 +28,7 @@ typedef struct LoadQuery {
         unsigned threads;
         uint64_t anon_bytes, shmem_bytes, cache_bytes; /* what it will have touched in the end, all threads together */
         uint64_t usec_per_chunk, chunk_bytes;          /* of each thread */
+        uint64_t starve_at_bytes, starve_usec;         /* when it has touched so much it gets no processor for so long; 0: never */
         uint64_t rest_usec;                            /* afterwards */
         int exit_status;
         uint64_t unit_lost_usec; /* since it began to run; LOAD_NEVER */
@@ -58,8 +59,8 @@ typedef struct Load {
         size_t n_acts;
         uint64_t wake_usec, wake_late_usec; /* what the controller takes to wake up, mostly and at times */
         unsigned wake_late_percent;
-        /* Who grows grows without a rest, nothing is reloaded and nobody loses his patience: then nobody need end for
-         * others. */
+        /* Who grows grows without a rest, though some get no processor for a while; nothing is reloaded and nobody loses his
+         * patience: then nobody need end for others. */
         bool steady;
         bool prompt; /* a controller in time and quotas of a size that headroom is made for: then no kill is excused */
 } Load;

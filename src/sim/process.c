@@ -84,11 +84,31 @@ static bool next_chunk(World *w, SimQuery *q, KernelPages *ret_kind, uint64_t *r
         return false;
 }
 
+void process_count_wait(World *w, SimQuery *q) {
+        if (!q->group.frozen)
+                q->cpu_wait_usec += subtract_saturating(MIN(w->now_usec, q->starved_until_usec), q->wait_seen_usec);
+        q->wait_seen_usec = w->now_usec;
+}
+
+/* Others have all processors: none of its threads goes on before that is over. */
+static bool starves(World *w, SimQuery *q, size_t i) {
+        uint64_t touched = q->load->anon_bytes + q->load->shmem_bytes - q->anon_left - q->shmem_left;
+
+        if (q->load->starve_usec > 0 && q->starved_until_usec == 0 && touched >= q->load->starve_at_bytes) {
+                q->starved_until_usec = w->now_usec + q->load->starve_usec;
+                q->wait_seen_usec = w->now_usec;
+        }
+        if (w->now_usec >= q->starved_until_usec)
+                return false;
+        world_push(w, q->starved_until_usec - w->now_usec, ITEM_TOUCH, i);
+        return true;
+}
+
 void process_touch(World *w, size_t i) {
         SimQuery *q = &w->queries[i];
         KernelCharge c;
         KernelPages kind;
-        uint64_t bytes;
+        uint64_t bytes, worked;
 
         if (q->dying)
                 return;
@@ -96,6 +116,8 @@ void process_touch(World *w, size_t i) {
                 q->threads_parked++;
                 return;
         }
+        if (starves(w, q, i))
+                return;
         if (!next_chunk(w, q, &kind, &bytes)) {
                 q->threads_running--;
                 if (q->threads_running == 0)
@@ -110,7 +132,9 @@ void process_touch(World *w, size_t i) {
                 process_die(w, i, -1, SIGKILL);
                 return;
         }
-        world_push(w, MAX(q->load->usec_per_chunk * bytes / q->load->chunk_bytes, 1u) + c.sleep_usec, ITEM_TOUCH, i);
+        worked = MAX(q->load->usec_per_chunk * bytes / q->load->chunk_bytes, 1u);
+        q->cpu_usec += worked;
+        world_push(w, worked + c.sleep_usec, ITEM_TOUCH, i);
 }
 
 void process_rest_end(World *w, size_t i) {
@@ -158,6 +182,7 @@ void process_empty(World *w, size_t i) {
 void process_thaw(World *w, size_t i) {
         SimQuery *q = &w->queries[i];
 
+        q->wait_seen_usec = w->now_usec;
         for (; q->threads_parked > 0; q->threads_parked--)
                 world_push(w, random_between(&w->random, 1, q->load->usec_per_chunk), ITEM_TOUCH, i);
         if (q->rest_parked)

@@ -66,6 +66,9 @@ static void tell_query(size_t number, const LoadQuery *q, FILE *f) {
         fprintf(f, "%u threads take %s of their own, %s shared, read %s", q->threads, size_format(q->anon_bytes, a),
                 size_format(q->shmem_bytes, b), size_format(q->cache_bytes, c));
         fprintf(f, " (%s in %.3f ms each)", size_format(q->chunk_bytes, d), (double) q->usec_per_chunk / USEC_PER_MSEC);
+        if (q->starve_usec > 0)
+                fprintf(f, ", at %s without a processor for %.3f s", size_format(q->starve_at_bytes, a),
+                        (double) q->starve_usec / USEC_PER_SEC);
         tell_time("exits", q->rest_usec, f);
         tell_time("canceled", q->cancel_usec, f);
         tell_time("its hold dropped", q->hold_drop_usec, f);

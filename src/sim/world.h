@@ -63,6 +63,8 @@ typedef struct SimQuery {
         KernelGroup group;
         uint64_t anon_left, shmem_left, cache_left;
         unsigned threads_running, threads_parked;
+        uint64_t starved_until_usec, wait_seen_usec; /* 0: it has not starved; until when it is counted */
+        uint64_t cpu_usec, cpu_wait_usec;
         bool executed, rest_parked, obey_parked, dying, start_fails;
         int exit_status, exit_signal;
         uint64_t residual_bytes; /* dead, and still charged until the unit is gone */
@@ -168,6 +170,8 @@ void process_obey(World *w, size_t i);
 void process_die(World *w, size_t i, int status, int signal);
 void process_empty(World *w, size_t i);
 void process_thaw(World *w, size_t i);
+/* Count what it waited for a processor until now: before it is looked at, and before it is frozen. */
+void process_count_wait(World *w, SimQuery *q);
 
 /* check.c */
 void check_kernel(World *w); /* at every write and every birth of a group */
