@@ -61,7 +61,7 @@ static int unknown_key(Error *e, const char *name) {
                 for (n = KEY_SHOWN_MAX; n > 0 && ((unsigned char) name[n] & 0xc0) == 0x80;)
                         n--;
         for (size_t i = 0; i < n; i++)
-                shown[i] = (unsigned char) name[i] < ' ' || name[i] == 0x7f ? '?' : name[i];
+                shown[i] = (char) ((unsigned char) name[i] < ' ' || name[i] == 0x7f ? '?' : name[i]);
         shown[n] = '\0';
         return error_set(e, ERROR_INVALID_ARGUMENT, "\"%s%s\" is no key of a request", shown, is_cut ? "…" : "");
 }

@@ -70,7 +70,7 @@ char *info_key_from_name(const char *name) {
                 if (is_upper(name[i]) && i > 0 && !usec_tail && (is_lower(name[i - 1]) || is_lower(name[i + 1])))
                         if (name[i - 1] != '_')
                                 key[n++] = '_';
-                key[n++] = is_upper(name[i]) ? (char) (name[i] - 'A' + 'a') : name[i];
+                key[n++] = (char) (is_upper(name[i]) ? name[i] - 'A' + 'a' : name[i]);
         }
         key[n] = '\0';
         return key;

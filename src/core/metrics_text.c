@@ -25,7 +25,7 @@ static char *append_escaped(char *p, const char *s) {
 
                 if (c == '\\' || c == '"' || c == '\n') {
                         *p++ = '\\';
-                        *p++ = c == '\n' ? 'n' : (char) c;
+                        *p++ = (char) (c == '\n' ? 'n' : c);
                 } else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8))
                         *p++ = '?';
                 else if (c == 0xc2 && (unsigned char) s[1] < 0xa0) {

@@ -98,7 +98,7 @@ static void freeze_group(int dir_fd, const char *name, void *userdata) {
 }
 
 int cgroup_slice_freeze(const char *slice, bool frozen, unsigned *ret_n) {
-        int fd = cgroup_open_dir(slice), r = fd;
+        int fd = cgroup_open_dir(slice), r;
         Freeze f = { .frozen = frozen };
 
         *ret_n = 0;

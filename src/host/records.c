@@ -186,7 +186,7 @@ static const struct {
 };
 /* Whoever adds a member names it above. limits and gids are lists of numbers, below. */
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "query_len is written as 64 bits");
-_Static_assert(sizeof(RequestRecord) == sizeof(Request) + 3 * 8, "RequestRecord has changed");
+_Static_assert(sizeof(RequestRecord) == sizeof(Request) + 3 * sizeof(uint64_t), "RequestRecord has changed");
 _Static_assert(sizeof(Request) == 224 + REQUEST_LIMITS_MAX * sizeof(RequestLimit), "Request has changed");
 
 /* Takes both over. NULL when one is, or for want of memory: a list must never come out shorter. */

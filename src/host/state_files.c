@@ -66,7 +66,7 @@ int state_reserve_id(uint64_t id) {
 
         if (id < reserved_until)
                 return 0;
-        len = snprintf(text, sizeof(text), "%llu\n", (unsigned long long) (id + STATE_ID_BLOCK));
+        len = snprintf(text, sizeof(text), "%llu\n", (unsigned long long) id + STATE_ID_BLOCK);
         r = state_replace_file(NEXT_ID_FILE, NEXT_ID_FILE ".new", text, (size_t) len);
         if (r == 0)
                 reserved_until = id + STATE_ID_BLOCK;

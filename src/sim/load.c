@@ -96,7 +96,7 @@ static void draw_engine(Random *r, const Config *c, bool steady, LoadQuery *q) {
         if (steady) /* who waits for reclaim, behind memory.high, grows so slowly that it is taken to rest */
                 q->cache_bytes = 0;
         /* A thread touches from 1 MB to 1 GB a second. */
-        bytes_per_msec = skewed(r, steady ? 16 * 1024 : 1024, 1024 * 1024);
+        bytes_per_msec = skewed(r, steady ? 16 * KIB : KIB, MIB);
         q->chunk_bytes = MAX(LEAST_CHUNK, (q->anon_bytes + q->shmem_bytes + q->cache_bytes) / 512 / PAGE * PAGE);
         q->chunk_bytes = MIN(q->chunk_bytes, MAX(LEAST_CHUNK, c->initial_bytes / 64 / PAGE * PAGE));
         q->usec_per_chunk = MAX(q->chunk_bytes * 1000 / bytes_per_msec, 1u);

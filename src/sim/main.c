@@ -187,8 +187,9 @@ int main(int argc, char **argv) {
                 r = parse_only(&story, only);
         if (r < 0 || queries > QUERIES_MAX || optind != argc - 1 || strcmp(argv[optind], "run") != 0 ||
             (record && count != 1))
-                return usage(stderr, 2);
-        r = run_recorded(&story, count, trace, record);
+                r = usage(stderr, 2);
+        else
+                r = run_recorded(&story, count, trace, record);
         free(story.without);
         return r;
 }

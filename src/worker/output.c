@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PIPE_BYTES_MAX (1024 * 1024) /* fs.pipe-max-size as the kernel has it; ours have what is usual */
+#define PIPE_BYTES_MAX ((size_t) 1 << 20) /* fs.pipe-max-size as the kernel has it; ours have what is usual */
 
 static char chunk[64 * 1024]; /* one for all: the worker has one thread and no heap */
 
