@@ -285,7 +285,8 @@ void sets_each_due(Engine *e, void (*each)(Engine *e, Query *q)) {
 
         for (Query *q = NULL; (q = next_due(e, q));)
                 e->some[n++] = q;
-        qsort(e->some, n, sizeof(*e->some), youngest_first);
+        if (n > 1)
+                qsort(e->some, n, sizeof(*e->some), youngest_first);
         while (i > 0 || k < n) {
                 /* One that ends leaves the busy behind the place that is looked at. */
                 if (k == n || (i > 0 && e->busy[i - 1]->id > e->some[k]->id))
