@@ -202,7 +202,8 @@ def victim():
 def cancel_frozen():
     # At once: not after the grace that one that runs would have.
     with configured(MaxMemoryBytes="512M", ConcurrencyQuota=2, CancelGraceSec="1h"):
-        holder = Gated("b=bytearray(230<<20); print('got', flush=True); sys.stdin.readline()")
+        # It needs what it has, and so gives nothing back however long it rests.
+        holder = Gated("b=bytearray(360<<20); print('got', flush=True); sys.stdin.readline()")
         holder.go()
         holder.wait_for_output(b"got\n")
         q = Gated("import signal; signal.signal(15, signal.SIG_IGN); b=bytearray(300<<20)")
