@@ -133,7 +133,7 @@ int results_open(uint64_t id, bool for_writing) {
         int fd;
 
         results_path(id, path, sizeof(path));
-        fd = open(path, (for_writing ? O_WRONLY | O_TRUNC : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+        fd = open(path, (for_writing ? O_WRONLY : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
         return fd < 0 ? -errno : fd;
 }
 

@@ -30,7 +30,7 @@ void state_set(StateFlag flag, bool is);
  * Returns 0 or -errno. */
 int results_create(uint64_t id, uid_t uid, int *ret_write, int *ret_read);
 void results_remove(uint64_t id);
-/* Open it once more: for writing, and emptied, or for reading. Returns the descriptor, CLOEXEC, or -errno. */
+/* Open it once more, for writing or for reading, and leave what is in it. Returns the descriptor, CLOEXEC, or -errno. */
 int results_open(uint64_t id, bool for_writing);
 /* Remove those of queries that @is_known does not know. */
 void results_remove_others(bool (*is_known)(uint64_t id, void *userdata), void *userdata);

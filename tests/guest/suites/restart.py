@@ -226,6 +226,25 @@ def bus_and_pid1():
     expect_equal(ctl("results", str(other)).expect(0).text, "fine\n", "the detached results")
 
 
+@test("what a detached query had written before penstockd was restarted or killed is in its results, and what came later behind it")
+def detached_results():
+    def one(way):
+        q = submit("--", "sh", "-c", "echo before; sleep 3; echo after")
+        wait_for(lambda: results_so_far(q) == b"before\n", "its first line is in its results")
+        way()
+        wait_until_it_serves()
+        wait_for_state(q, "finished")
+        expect_equal(ctl("results", str(q)).expect(0).text, "before\nafter\n", "its results")
+        ctl("done", str(q)).expect(0)
+
+    both_ways(one)
+
+
+def results_so_far(query_id):
+    with open(f"/var/lib/penstock/results/{query_id}", "rb") as f:
+        return f.read()
+
+
 @test("an upgrade: another binary takes over what the one before left", slow=True)
 def another_binary():
     program = unit_property(DAEMON, "ExecStart").split("path=")[1].split(" ")[0]
