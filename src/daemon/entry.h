@@ -279,6 +279,8 @@ void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_byt
 void manager_set_limits(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_bytes);
 void manager_sample(Manager *m, Entry *e);
 int manager_on_pressure(uint64_t query_id, uint64_t now_usec, void *userdata);
+/* It gets what it waited for, by somebody else's event: the wait is no delay of ours. */
+void manager_woken_by_others(Manager *m, uint64_t query_id, uint64_t now_usec);
 void manager_hand_over_lost(Manager *m, Entry *e);
 void manager_worker_lost(Manager *m, Entry *e); /* nobody will report its end: tell it by what the kernel's files say */
 void manager_on_started(WorkerConn *c, const WorkerStarted *msg, void *userdata);

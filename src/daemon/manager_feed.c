@@ -93,8 +93,12 @@ static int step(Manager *m, struct PendingEvent *p) {
         manager_trace_event(m, &p->event, now);
         manager_record_decided(m, &p->event);
         for (size_t i = 0; i < m->actions.n; i++) {
-                manager_trace_action(m, &m->actions.v[i]);
-                manager_perform(m, &m->actions.v[i]);
+                const Action *a = &m->actions.v[i];
+
+                manager_trace_action(m, a);
+                if (a->type == ACTION_SET_LIMITS && a->query_id != p->event.query_id)
+                        manager_woken_by_others(m, a->query_id, now);
+                manager_perform(m, a);
         }
         manager_record_performed(m);
         return 0;

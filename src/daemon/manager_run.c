@@ -321,6 +321,13 @@ void manager_sample(Manager *m, Entry *e) {
         manager_feed(m, &ev);
 }
 
+void manager_woken_by_others(Manager *m, uint64_t query_id, uint64_t now_usec) {
+        Entry *e = manager_entry(m, query_id);
+
+        if (e)
+                e->woken_usec = e->sampled_usec = now_usec;
+}
+
 int manager_on_pressure(uint64_t query_id, uint64_t now_usec, void *userdata) {
         Manager *m = userdata;
         Entry *e = manager_entry(m, query_id);
