@@ -46,7 +46,7 @@ static bool effective_memory(const Engine *e, const QuerySpec *spec, uint64_t *r
 
 /* Is there a place? Sets @error when not. */
 static bool has_room(const Engine *e, const QuerySpec *spec, Error *error) {
-        uint64_t live = e->n_live, of_user = sets_live_of(e, spec->uid);
+        uint64_t live = sets_live(e), of_user = sets_live_of(e, spec->uid);
         uint64_t room = add_saturating(e->config.concurrency_quota, e->config.queue_size);
 
         if (live >= room)
@@ -253,7 +253,6 @@ static bool start_head(Engine *e, Query *q) {
         start_unit(e, q);
         engine_move(e, q, QUERY_EXECUTING);
         q->has_slot = true;
-        e->n_executing++;
         engine_emit(e, ACTION_STATE, q);
         if (q->unit == UNIT_READY)
                 run_hand_over(e, q);
@@ -263,7 +262,8 @@ static bool start_head(Engine *e, Query *q) {
 static void settle_slots(Engine *e) {
         Query *q;
 
-        while (!e->paused && e->n_executing < e->config.concurrency_quota && (q = sets_next_queueing(e, NULL)))
+        while (!e->paused && e->n_in_state[QUERY_EXECUTING] < e->config.concurrency_quota &&
+               (q = sets_next_queueing(e, NULL)))
                 if (!start_head(e, q))
                         return;
 }
@@ -331,7 +331,7 @@ const char *engine_wait_reason(const Engine *e, const Query *q, char *buf, size_
                          (unsigned long long) e->config.compile_concurrency);
         else if (q->state == QUERY_QUEUEING && e->paused)
                 snprintf(buf, len, "admission is paused (penstockctl resume)");
-        else if (q->state == QUERY_QUEUEING && e->n_executing >= e->config.concurrency_quota)
+        else if (q->state == QUERY_QUEUEING && e->n_in_state[QUERY_EXECUTING] >= e->config.concurrency_quota)
                 snprintf(buf, len, "a free slot (ConcurrencyQuota=%llu, %llu ahead of it)",
                          (unsigned long long) e->config.concurrency_quota,
                          (unsigned long long) engine_queue_position(e, q) - 1);

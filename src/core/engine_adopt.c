@@ -109,7 +109,6 @@ int adopt_query(Engine *e, uint64_t id, const QuerySnapshot *s, const Error *err
         }
         e->next_id = MAX(e->next_id, id + 1);
         q->has_slot = q->state == QUERY_EXECUTING;
-        e->n_executing += q->has_slot;
         q->has_compile_slot = q->state == QUERY_COMPILING;
         e->n_compile_slots += q->has_compile_slot;
 

@@ -58,7 +58,6 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
         if (q->has_slot) {
                 e->memory_came_back = true;
                 q->has_slot = false;
-                e->n_executing--;
         }
         if (executed)
                 run_progress(e);
@@ -383,7 +382,7 @@ static void name_the_live(const Engine *e, Error *error) {
 void end_shutdown_settle(Engine *e) {
         if (!e->shutdown_pending)
                 return;
-        if (e->n_live == 0) {
+        if (sets_live(e) == 0) {
                 e->shutdown_pending = false;
                 engine_emit(e, ACTION_SHUTDOWN_DONE, NULL);
                 return;

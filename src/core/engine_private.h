@@ -28,12 +28,12 @@ struct Engine {
         TreeNode *created, *queueing; /* who waits for a compile slot and for a slot, in the order of the queue */
         TreeNode *quiet;              /* who waits, or has ended, by when something is due */
         TreeNode *users;
-        uint64_t n_in_state[_QUERY_STATE_MAX], n_live, n_units_waiting;
+        uint64_t n_in_state[_QUERY_STATE_MAX], n_units_waiting;
         Claim *claims; /* room for one of each that is known, and two more */
         Query *tombstones[ENGINE_TOMBSTONES]; /* a ring */
         size_t n_tombstones, tombstone_next;
         Query *fallen; /* out of the ring, but their units still hold something */
-        uint64_t n_executing, n_compile_slots, n_waiters, n_units, n_units_leaving, leftover_bytes;
+        uint64_t n_compile_slots, n_waiters, n_units, n_units_leaving, leftover_bytes;
         uint64_t slice_leftover_bytes; /* beyond what units that still exist account for */
         uint64_t cap_bytes;            /* an administrator lets the budget have no more than this */
         bool paused, shut_down, shutdown_pending;
@@ -75,6 +75,7 @@ Query *sets_next(const Engine *e, const Query *previous); /* NULL gives the firs
 size_t sets_all(Engine *e); /* all that are known, by ID, in e->some until the next of these calls; returns how many */
 Query *sets_next_created(const Engine *e);
 Query *sets_next_queueing(const Engine *e, const Query *after); /* NULL gives the first */
+uint64_t sets_live(const Engine *e);
 uint64_t sets_live_of(const Engine *e, uint32_t uid);
 uint64_t sets_ended_of(const Engine *e, uint32_t uid, Query **ret_oldest);
 uint64_t sets_quiet_until(const Engine *e);

@@ -84,7 +84,6 @@ static void enter(Engine *e, Query *q) {
 
         e->n_in_state[q->state]++;
         e->n_units_waiting += waits_with_unit(q);
-        e->n_live += query_is_live(q);
         q->user->n_live += query_is_live(q);
         if (is_busy(q)) {
                 busy_add(e, q);
@@ -104,7 +103,6 @@ static void leave(Engine *e, Query *q) {
 
         e->n_in_state[q->state]--;
         e->n_units_waiting -= waits_with_unit(q);
-        e->n_live -= query_is_live(q);
         q->user->n_live -= query_is_live(q);
         if (is_busy(q)) {
                 busy_drop(e, q);
@@ -236,6 +234,14 @@ Query *sets_next_created(const Engine *e) {
 
 Query *sets_next_queueing(const Engine *e, const Query *after) {
         return query_at(after ? tree_after(e->queueing, &after->place, is_before_in_queue) : tree_first(e->queueing));
+}
+
+uint64_t sets_live(const Engine *e) {
+        uint64_t n = 0;
+
+        for (unsigned s = 0; !query_state_is_end((QueryState) s); s++)
+                n += e->n_in_state[s];
+        return n;
 }
 
 uint64_t sets_live_of(const Engine *e, uint32_t uid) {
