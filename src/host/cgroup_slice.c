@@ -76,6 +76,10 @@ int cgroup_slice_leftovers(const char *slice, uint64_t *ret_bytes) {
         return r;
 }
 
+static bool is_of_query(const char *name) {
+        return strncmp(name, "penstock-q", strlen("penstock-q")) == 0;
+}
+
 typedef struct Freeze {
         bool frozen;
         unsigned n;
@@ -86,7 +90,7 @@ static void freeze_group(int dir_fd, const char *name, void *userdata) {
         uint64_t frozen = 0;
         int fd;
 
-        if (strncmp(name, "penstock-q", strlen("penstock-q")) != 0)
+        if (!is_of_query(name))
                 return;
         fd = openat(dir_fd, GROUP_ENGINE "/cgroup.freeze", O_RDWR | O_CLOEXEC);
         if (fd < 0)
@@ -121,7 +125,7 @@ static void sweep_group(int dir_fd, const char *name, void *userdata) {
         char path[512];
 
         (void) dir_fd;
-        if (strncmp(name, "penstock-q", strlen("penstock-q")) != 0 || s->keep(name, s->userdata))
+        if (!is_of_query(name) || s->keep(name, s->userdata))
                 return;
         if ((size_t) snprintf(path, sizeof path, "%s/%s", s->slice, name) < sizeof path)
                 cgroup_remove_unit(path);
