@@ -124,6 +124,10 @@ static Query *find_fallen(const Engine *e, uint64_t id) {
         return q;
 }
 
+bool engine_id_is_free(const Engine *e, uint64_t id) {
+        return id > 0 && id < UINT64_MAX / 2 && !engine_lookup(e, id) && !find_fallen(e, id);
+}
+
 /* Its record fell out of the ring before its unit was gone: nothing but that end still matters. */
 static void on_fallen_event(Engine *e, const Event *ev) {
         Query *q = find_fallen(e, ev->query_id), **link = &e->fallen;
@@ -223,7 +227,7 @@ int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actio
 
         switch (ev->type) {
         case EVENT_REQUEST:
-                r = admit_request(e, ev->request.spec);
+                r = admit_request(e, ev->query_id, ev->request.spec);
                 break;
         case EVENT_ADOPT:
                 r = adopt_query(e, ev->query_id, ev->adopt.snapshot, ev->adopt.error);
@@ -294,6 +298,10 @@ uint64_t engine_deadline(const Engine *e) {
 
 uint64_t engine_next_id(const Engine *e) {
         return e->next_id;
+}
+
+uint64_t engine_reserve_id(Engine *e) {
+        return e->next_id++;
 }
 
 const Query *engine_find(const Engine *e, uint64_t id) {

@@ -14,7 +14,7 @@
 #define ENGINE_TOMBSTONES 1024u
 
 typedef enum EventType {
-        EVENT_REQUEST,      /* .request; answered by ACTION_ADMITTED or ACTION_REFUSED */
+        EVENT_REQUEST,      /* .request; query_id: a reserved one, 0: the next; answered by ACTION_ADMITTED or ACTION_REFUSED */
         EVENT_ADOPT,        /* .adopt: a query of an earlier engine's; before any request, in the order of IDs, and followed by a tick */
         EVENT_DEPENDENCIES, /* the outcome of ACTION_CHECK_DEPENDENCIES; .error: why not, NULL or ERROR_NONE: it has them */
         EVENT_UNIT_READY,   /* its worker is there and has the groups */
@@ -149,8 +149,11 @@ static inline bool event_is_recorded(EventType type) {
 /* As query_snapshot(), while @unperformed (NULL: nothing) is still to be done. */
 void engine_snapshot(const Query *q, const ActionList *unperformed, QuerySnapshot *ret, Error *ret_error);
 
-/* The ID that the next admitted query gets. */
+/* The ID that the next admitted query gets, if its request names none. */
 uint64_t engine_next_id(const Engine *e);
+/* An ID that no query gets but one whose request names it. IDs rise in the order of these calls and of requests without
+ * one; queries are ordered by their submission. */
+uint64_t engine_reserve_id(Engine *e);
 
 /* When EVENT_TICK is next due; USEC_INFINITY: never. */
 uint64_t engine_deadline(const Engine *e);

@@ -71,12 +71,12 @@ static void bound_ended(Engine *e, uint32_t uid) {
                 end_forget(e, oldest);
 }
 
-static int add_query(Engine *e, const QuerySpec *spec, uint64_t initial, uint64_t max) {
+static int add_query(Engine *e, uint64_t id, const QuerySpec *spec, uint64_t initial, uint64_t max) {
         Query *q = calloc(1, sizeof(*q));
 
         if (!q)
                 return -ENOMEM;
-        q->id = e->next_id;
+        q->id = id;
         q->spec = *spec;
         q->created_usec = q->state_since_usec = e->now_usec;
         q->initial_bytes = initial;
@@ -91,7 +91,7 @@ static int add_query(Engine *e, const QuerySpec *spec, uint64_t initial, uint64_
                 query_free(q);
                 return -ENOMEM;
         }
-        e->next_id++;
+        e->next_id = MAX(e->next_id, id + 1);
 
         engine_emit(e, ACTION_ADMITTED, q);
         if (spec->has_dependencies)
@@ -120,7 +120,7 @@ void admit_dependencies(Engine *e, Query *q, const Error *error) {
         engine_emit(e, ACTION_STATE, q);
 }
 
-int admit_request(Engine *e, const QuerySpec *spec) {
+int admit_request(Engine *e, uint64_t id, const QuerySpec *spec) {
         Error error = {};
         uint64_t initial, max;
 
@@ -131,7 +131,7 @@ int admit_request(Engine *e, const QuerySpec *spec) {
                 error_set(&error, ERROR_PERMISSION_DENIED,
                           "priority %d: only root may ask for a priority above 0", spec->priority);
         else if (effective_memory(e, spec, &initial, &max, &error) && has_room(e, spec, &error)) {
-                int r = add_query(e, spec, initial, max);
+                int r = add_query(e, engine_id_is_free(e, id) ? id : e->next_id, spec, initial, max);
 
                 if (r == 0)
                         bound_ended(e, spec->uid);

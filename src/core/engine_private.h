@@ -20,11 +20,11 @@
 struct Engine {
         Config config; /* numbers only: its lists stay with the caller */
         Budget budget;
-        uint64_t next_id, now_usec;
-        Query **busy;  /* those that compile or execute, by ID; it has room for all that are known */
+        uint64_t next_id, n_added, now_usec;
+        Query **busy;  /* those that compile or execute, the oldest first; it has room for all that are known */
         Query **some;  /* … and so has this: scratch of sets_each_due() and sets_all() */
         size_t n_known, n_busy, allocated;
-        TreeNode *known; /* by ID: all but those with a tombstone */
+        TreeNode *known, *submitted; /* all but those with a tombstone, by ID and by age */
         TreeNode *created, *queueing; /* who waits for a compile slot and for a slot, in the order of the queue */
         TreeNode *quiet;              /* who waits, or has ended, by when something is due */
         TreeNode *users;
@@ -51,12 +51,17 @@ void engine_note(Engine *e, const Query *q, NoteType note, const char *format, .
 /* A row of its profile, now. */
 void engine_profile(Engine *e, Query *q, ProfileEvent event, unsigned cause);
 Query *engine_lookup(const Engine *e, uint64_t id);
+bool engine_id_is_free(const Engine *e, uint64_t id); /* was reserved, and nobody has it */
 static inline bool query_is_live(const Query *q) {
         return !query_state_is_end(q->state);
 }
+/* Was submitted before; IDs rise by the creation of units, which may have been made ahead. */
+static inline bool query_is_older(const Query *a, const Query *b) {
+        return a->created_usec != b->created_usec ? a->created_usec < b->created_usec : a->number < b->number;
+}
 /* The order of the queue, and of the line of those who wait frozen; backwards that of the victims. */
 static inline bool query_is_before(const Query *a, const Query *b) {
-        return a->spec.priority != b->spec.priority ? a->spec.priority > b->spec.priority : a->id < b->id;
+        return a->spec.priority != b->spec.priority ? a->spec.priority > b->spec.priority : query_is_older(a, b);
 }
 static inline uint64_t page_floor(uint64_t bytes) {
         return bytes == SIZE_INFINITY ? bytes : bytes - bytes % ENGINE_PAGE_BYTES;
@@ -72,7 +77,7 @@ void sets_checked(Engine *e, Query *q);               /* its dependencies have a
 void engine_set_unit(Engine *e, Query *q, UnitPhase unit); /* the one place where units are counted */
 Query *sets_find(const Engine *e, uint64_t id);
 Query *sets_next(const Engine *e, const Query *previous); /* NULL gives the first */
-size_t sets_all(Engine *e); /* all that are known, by ID, in e->some until the next of these calls; returns how many */
+size_t sets_all(Engine *e); /* all that are known, the oldest first, in e->some until the next of these calls; returns how many */
 Query *sets_next_created(const Engine *e);
 Query *sets_next_queueing(const Engine *e, const Query *after); /* NULL gives the first */
 uint64_t sets_live(const Engine *e);
@@ -87,7 +92,7 @@ void sets_each_due(Engine *e, void (*each)(Engine *e, Query *q));
 int adopt_query(Engine *e, uint64_t id, const QuerySnapshot *s, const Error *error); /* 0 or -ENOMEM */
 
 /* engine_admit.c */
-int admit_request(Engine *e, const QuerySpec *spec);
+int admit_request(Engine *e, uint64_t id, const QuerySpec *spec); /* @id 0: the next one */
 void admit_dependencies(Engine *e, Query *q, const Error *error);
 void admit_unit_ready(Engine *e, Query *q);
 void admit_compiled(Engine *e, Query *q, const EndedReport *r, const Error *error);

@@ -23,17 +23,21 @@ static bool is_before_in_queue(const TreeNode *a, const TreeNode *b) {
 }
 
 static bool is_before_in_time(const TreeNode *a, const TreeNode *b) {
-        return TREE_ENTRY(a, const Query, place)->id < TREE_ENTRY(b, const Query, place)->id;
+        return query_is_older(TREE_ENTRY(a, const Query, place), TREE_ENTRY(b, const Query, place));
 }
 
 static bool is_known_before(const TreeNode *a, const TreeNode *b) {
         return TREE_ENTRY(a, const Query, known)->id < TREE_ENTRY(b, const Query, known)->id;
 }
 
+static bool is_submitted_before(const TreeNode *a, const TreeNode *b) {
+        return query_is_older(TREE_ENTRY(a, const Query, submitted), TREE_ENTRY(b, const Query, submitted));
+}
+
 static bool is_due_before(const TreeNode *a, const TreeNode *b) {
         const Query *x = TREE_ENTRY(a, const Query, quiet), *y = TREE_ENTRY(b, const Query, quiet);
 
-        return x->quiet_until_usec != y->quiet_until_usec ? x->quiet_until_usec < y->quiet_until_usec : x->id < y->id;
+        return x->quiet_until_usec != y->quiet_until_usec ? x->quiet_until_usec < y->quiet_until_usec : query_is_older(x, y);
 }
 
 static bool is_busy(const Query *q) {
@@ -51,14 +55,14 @@ static bool waits_with_unit(const Query *q) {
         return (q->state == QUERY_COMPILING || q->state == QUERY_QUEUEING) && q->unit != UNIT_NONE;
 }
 
-/* Where @id stands among the busy, or would. */
-static size_t busy_position(const Engine *e, uint64_t id) {
+/* Where @q stands among the busy, or would. */
+static size_t busy_position(const Engine *e, const Query *q) {
         size_t low = 0, high = e->n_busy;
 
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
 
-                if (e->busy[middle]->id < id)
+                if (query_is_older(e->busy[middle], q))
                         low = middle + 1;
                 else
                         high = middle;
@@ -67,14 +71,14 @@ static size_t busy_position(const Engine *e, uint64_t id) {
 }
 
 static void busy_add(Engine *e, Query *q) {
-        size_t i = busy_position(e, q->id);
+        size_t i = busy_position(e, q);
 
         memmove(&e->busy[i + 1], &e->busy[i], (e->n_busy++ - i) * sizeof(*e->busy));
         e->busy[i] = q;
 }
 
 static void busy_drop(Engine *e, const Query *q) {
-        size_t i = busy_position(e, q->id);
+        size_t i = busy_position(e, q);
 
         memmove(&e->busy[i], &e->busy[i + 1], (--e->n_busy - i) * sizeof(*e->busy));
 }
@@ -161,7 +165,9 @@ int sets_add(Engine *e, Query *q) {
                 tree_insert(&e->users, &q->user->node, user_is_before);
         }
         q->user->n_known++;
+        q->number = e->n_added++;
         tree_insert(&e->known, &q->known, is_known_before);
+        tree_insert(&e->submitted, &q->submitted, is_submitted_before);
         e->n_known++;
         enter(e, q);
         return 0;
@@ -170,6 +176,7 @@ int sets_add(Engine *e, Query *q) {
 void sets_drop(Engine *e, Query *q) {
         leave(e, q);
         tree_remove(&e->known, &q->known, is_known_before);
+        tree_remove(&e->submitted, &q->submitted, is_submitted_before);
         e->n_known--;
         if (--q->user->n_known == 0) {
                 tree_remove(&e->users, &q->user->node, user_is_before);
@@ -211,9 +218,10 @@ Query *sets_find(const Engine *e, uint64_t id) {
 }
 
 Query *sets_next(const Engine *e, const Query *previous) {
-        TreeNode *n = previous ? tree_after(e->known, &previous->known, is_known_before) : tree_first(e->known);
+        TreeNode *n = previous ? tree_after(e->submitted, &previous->submitted, is_submitted_before)
+                               : tree_first(e->submitted);
 
-        return n ? TREE_ENTRY(n, Query, known) : NULL;
+        return n ? TREE_ENTRY(n, Query, submitted) : NULL;
 }
 
 size_t sets_all(Engine *e) {
@@ -282,7 +290,7 @@ size_t sets_count_due(const Engine *e) {
 static int youngest_first(const void *a, const void *b) {
         const Query *x = *(Query *const *) a, *y = *(Query *const *) b;
 
-        return (x->id < y->id) - (x->id > y->id);
+        return query_is_older(x, y) - query_is_older(y, x);
 }
 
 /* The youngest first, as they may leave over it. */
@@ -295,7 +303,7 @@ void sets_each_due(Engine *e, void (*each)(Engine *e, Query *q)) {
                 qsort(e->some, n, sizeof(*e->some), youngest_first);
         while (i > 0 || k < n) {
                 /* One that ends leaves the busy behind the place that is looked at. */
-                if (k == n || (i > 0 && e->busy[i - 1]->id > e->some[k]->id))
+                if (k == n || (i > 0 && query_is_older(e->some[k], e->busy[i - 1])))
                         each(e, e->busy[--i]);
                 else
                         each(e, e->some[k++]);

@@ -146,7 +146,8 @@ struct Query {
 
         /* of engine_sets.c */
         struct User *user;
-        TreeNode known;
+        uint64_t number; /* of those that this engine has known; tells the older of two that came in one microsecond */
+        TreeNode known, submitted;
         TreeNode place; /* in line, or among the ended ones of its user */
         TreeNode quiet;
         uint64_t quiet_until_usec; /* what it stands by in there */

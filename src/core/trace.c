@@ -163,7 +163,7 @@ static const Field shutdown_fields[] = { F(U64, Event, shutdown_usec), {} };
 static const Field action_fields[] = { F(U64, Action, limits.max_bytes), F(U64, Action, limits.high_bytes), {} };
 
 const EventShape trace_events[_EVENT_MAX] = {
-        [EVENT_REQUEST] = { "request", spec_fields, 0, false, false },
+        [EVENT_REQUEST] = { "request", spec_fields, 0, true, false },
         [EVENT_ADOPT] = { "adopt", snapshot_fields, 0, true, true },
         [EVENT_DEPENDENCIES] = { "dependencies", NULL, 0, true, true },
         [EVENT_UNIT_READY] = { "unit-ready", NULL, 0, true, false },

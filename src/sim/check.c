@@ -119,7 +119,7 @@ static void check_queue(World *w, uint64_t n_frozen) {
         for (const Query *q = NULL; (q = engine_next(w->engine, q));)
                 if (q->state == QUERY_EXECUTING && world_by_id(w, q->id, NULL)->last_state != QUERY_EXECUTING &&
                     (q->spec.priority < head->spec.priority ||
-                     (q->spec.priority == head->spec.priority && q->id > head->id)))
+                     (q->spec.priority == head->spec.priority && q->created_usec > head->created_usec)))
                         world_fail(w, "q%llu overtook q%llu", ULL(q->id), ULL(head->id));
         if (!engine_is_paused(w->engine) && b->n_leases < b->slots && head->initial_bytes <= budget_growth_bytes(b, &none) &&
             (head->initial_bytes <= b->slot_bytes ||
@@ -130,7 +130,8 @@ static void check_queue(World *w, uint64_t n_frozen) {
 }
 
 static bool before_in_line(const Query *a, const Query *b) {
-        return a->spec.priority != b->spec.priority ? a->spec.priority > b->spec.priority : a->id < b->id;
+        return a->spec.priority != b->spec.priority ? a->spec.priority > b->spec.priority
+                                                  : a->created_usec < b->created_usec;
 }
 
 /* Who is first in the line is thawed as soon as the pool can pay, and all can still end; and somebody goes on. */

@@ -140,12 +140,25 @@ void world_feed(World *w, Event *ev) {
         }
 }
 
+/* Each third one gets an ID that was reserved two arrivals ago, as one whose unit was made ahead of it. */
+static uint64_t next_id(World *w) {
+        uint64_t id = w->reserved_id;
+
+        if (w->tally.submitted % 3 == 1 && !id)
+                w->reserved_id = engine_reserve_id(w->engine);
+        if (w->tally.submitted % 3 != 0 || !id)
+                return engine_next_id(w->engine);
+        w->reserved_id = 0;
+        return id;
+}
+
 static void on_arrival(World *w, size_t i) {
         const LoadQuery *l = w->queries[i].load;
         Event ev = { .type = EVENT_REQUEST, .request.spec = &l->spec };
 
         w->tally.submitted++;
         w->submitting = i;
+        ev.query_id = next_id(w);
         world_feed(w, &ev);
         if (!w->queries[i].id)
                 return;

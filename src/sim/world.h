@@ -98,6 +98,7 @@ typedef struct World {
         uint64_t next_number, tick_usec, performed_until_usec;
         SimQuery *queries;
         size_t submitting;
+        uint64_t reserved_id; /* 0: none */
         bool shut_down, shutdown_done;
 
         /* check.c: a reload may leave more than the figures allow; then it must only shrink. */

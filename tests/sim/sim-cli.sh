@@ -21,8 +21,7 @@ cmp -s "$dir/a" "$dir/b" || fail "the same seed told two stories"
 grep -q 'admitted q1' "$dir/a" || fail "the trace shows no request"
 "$sim" run --count 0 >/dev/null || fail "nothing to play is no failure"
 "$sim" run --seed 7 --only 3,9 --trace >"$dir/d"
-grep -q 'admitted q2' "$dir/d" || fail "two of the queries are no two"
-! grep -q 'admitted q3' "$dir/d" || fail "who was left out came"
+[ "$(grep -c 'admitted q' "$dir/d")" = 2 ] || fail "two of the queries are no two"
 "$sim" run --queries 0 >/dev/null || fail "an empty story is no failure"
 
 for args in "" "walk" "replay" "replay a b" "run --count 2 --record x" "run --seed" "run --seed -1" "run --seed x" "run --queries 1001" "run --count 1.5" "run more" "run --only 41" "run --only 0"; do

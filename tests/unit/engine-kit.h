@@ -175,8 +175,8 @@ static inline unsigned kit_notes(const Kit *k, NoteType note, uint64_t id) {
         return n;
 }
 
-/* Submit; returns the ID, or 0 when refused (then .refusal says why). */
-static inline uint64_t kit_submit(Kit *k, QuerySpec spec) {
+/* Submit; returns the ID, or 0 when refused (then .refusal says why). @reserved 0: the next ID. */
+static inline uint64_t kit_submit_reserved(Kit *k, uint64_t reserved, QuerySpec spec) {
         uint64_t id = 0;
 
         spec.timeout_usec = spec.timeout_usec == 0                ? USEC_INFINITY
@@ -187,7 +187,7 @@ static inline uint64_t kit_submit(Kit *k, QuerySpec spec) {
                                                                               : spec.queue_timeout_usec;
         k->n_log = 0;
         k->refusal.code = ERROR_NONE;
-        kit_step(k, (Event) { .type = EVENT_REQUEST, .request.spec = &spec });
+        kit_step(k, (Event) { .type = EVENT_REQUEST, .query_id = reserved, .request.spec = &spec });
         for (size_t i = 0; i < k->n_log; i++)
                 if (k->log[i].type == ACTION_ADMITTED)
                         id = k->log[i].query_id;
@@ -195,6 +195,10 @@ static inline uint64_t kit_submit(Kit *k, QuerySpec spec) {
                         k->refusal = k->log[i].error;
         assert_int_equal(id == 0, k->refusal.code != ERROR_NONE);
         return id;
+}
+
+static inline uint64_t kit_submit(Kit *k, QuerySpec spec) {
+        return kit_submit_reserved(k, 0, spec);
 }
 
 static inline uint64_t kit_plain(Kit *k) {

@@ -45,6 +45,34 @@ static void the_first_id_is_what_was_asked_for_and_ids_rise(void **state) {
         assert_int_equal(kit_plain(&kit), 3);
 }
 
+/* As of a unit that was made ahead: its number is lower than those of queries that were there before. */
+static void a_reserved_id_is_given_once_and_who_has_it_waits_behind_those_before_him(void **state) {
+        static const QuerySpec plain = { .uid = 1000 };
+        uint64_t reserved, order[3] = {}, n = 0;
+
+        (void) state;
+        reopen(1, 8);
+        assert_int_equal(kit_plain(&kit), 1);
+        reserved = engine_reserve_id(kit.engine);
+        assert_int_equal(reserved, 2);
+        assert_int_equal(kit_plain(&kit), 3);
+        assert_int_equal(kit_submit_reserved(&kit, reserved, plain), 2);
+        assert_int_equal(engine_queue_position(kit.engine, kit_query(&kit, 3)), 1);
+        assert_int_equal(engine_queue_position(kit.engine, kit_query(&kit, 2)), 2);
+        for (const Query *q = NULL; (q = engine_next(kit.engine, q));)
+                order[n++] = q->id;
+        assert_int_equal(n, 3);
+        assert_true(order[0] == 1 && order[1] == 3 && order[2] == 2);
+        assert_int_equal(kit_submit_reserved(&kit, reserved, plain), 4); /* somebody has it */
+        kit_exit(&kit, 1, 0);
+        assert_int_equal(kit_query(&kit, 3)->state, QUERY_EXECUTING);
+        kit_exit(&kit, 3, 0);
+        assert_int_equal(kit_query(&kit, 2)->state, QUERY_EXECUTING);
+        kit_exit(&kit, 2, 0);
+        kit_event(&kit, EVENT_DONE, 2);
+        assert_int_equal(kit_submit_reserved(&kit, reserved, plain), 5); /* … or had it lately */
+}
+
 static void with_quota_two_exactly_two_execute(void **state) {
         (void) state;
         reopen(2, 8);
@@ -346,6 +374,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(a_query_runs_from_request_to_release),
                 KIT_TEST(the_first_id_is_what_was_asked_for_and_ids_rise),
+                KIT_TEST(a_reserved_id_is_given_once_and_who_has_it_waits_behind_those_before_him),
                 KIT_TEST(with_quota_two_exactly_two_execute),
                 KIT_TEST(a_full_queue_refuses_and_one_finishing_makes_room),
                 KIT_TEST(a_queue_of_zero_admits_what_can_execute),
