@@ -251,6 +251,13 @@ void end_report(Engine *e, Query *q, const EndedReport *r, const Error *error) {
 void end_unit_gone(Engine *e, Query *q) {
         Error error = {};
 
+        if (query_is_live(q) && q->run == RUN_NONE && q->unit != UNIT_NONE && !q->unit_lost) {
+                /* Nothing has run in it, so another one does as well. Only once: what ends units may go on. */
+                q->unit_lost = true;
+                engine_set_unit(e, q, UNIT_NONE);
+                admit_restart_unit(e, q);
+                return;
+        }
         engine_set_unit(e, q, UNIT_GONE);
         end_compile_slot(e, q);
         if (query_is_live(q) && q->run == RUN_HANDED) {

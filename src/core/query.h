@@ -121,6 +121,7 @@ struct Query {
         DependencyPhase dependencies;
         bool recheck, rechecking; /* held since an earlier engine's time: they are looked at anew before its unit starts */
         UnitPhase unit;
+        bool unit_lost; /* one was, before anything ran in it */
         RunPhase run;
         bool has_slot, has_compile_slot;
 

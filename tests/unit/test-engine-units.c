@@ -171,7 +171,7 @@ static void units_are_made_ahead_for_the_next_few_only(void **state) {
         assert_int_equal(kit_query(&kit, 5)->unit, UNIT_NONE);
 }
 
-static void a_warm_unit_lost_ends_its_query(void **state) {
+static void a_unit_lost_while_its_query_waits_is_made_once_more_and_no_third_time(void **state) {
         Config c = kit_config();
 
         (void) state;
@@ -180,6 +180,10 @@ static void a_warm_unit_lost_ends_its_query(void **state) {
         kit_reopen(&c);
         kit_plain(&kit);
         kit_plain(&kit);
+        kit_gone(&kit, 2);
+        assert_int_equal(kit_state(&kit, 2), QUERY_QUEUEING);
+        assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, 2), 1);
+        assert_int_equal(kit_query(&kit, 2)->unit, UNIT_READY);
         kit_gone(&kit, 2);
         assert_int_equal(kit_state(&kit, 2), QUERY_ERRORED);
         assert_int_equal(kit_query(&kit, 2)->verdict, VERDICT_WORKER);
@@ -292,7 +296,7 @@ int main(void) {
                 KIT_TEST(a_killed_compile_holds_its_slot_until_the_unit_is_gone),
                 KIT_TEST(a_unit_that_cannot_start_is_an_error_of_its_query),
                 KIT_TEST(units_are_made_ahead_for_the_next_few_only),
-                KIT_TEST(a_warm_unit_lost_ends_its_query),
+                KIT_TEST(a_unit_lost_while_its_query_waits_is_made_once_more_and_no_third_time),
                 KIT_TEST(a_canceled_start_ignores_the_late_unit),
                 KIT_TEST(no_more_units_exist_than_promised),
                 KIT_TEST(fewer_units_after_a_reload_never_stop_the_head_of_the_queue),

@@ -154,6 +154,9 @@ static void a_unit_lost_before_the_run_says_so(void **state) {
         kit.slow_units = true;
         id = kit_plain(&kit);
         kit_gone(&kit, id);
+        assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_NONE);
+        assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, id), 1); /* nothing was lost with the first */
+        kit_gone(&kit, id);
         assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_WORKER);
         assert_non_null(strstr(kit_query(&kit, id)->error.message, "before it could run"));
         assert_int_equal(kit_query(&kit, id)->run, RUN_NONE);
