@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* core/spares: of which kinds of units some are made before a query asks for one, and when they go again. A kind is all that is
+ * fixed when a unit is made. libc only; time is an argument.
+ * Invariant: whoever does as he is told, one answer after the other, comes to an end, and then has at most @max spares,
+ * none of a kind that nobody asked for lately. */
+#pragma once
+
+#include <stddef.h>
+
+#include "core/base.h"
+
+typedef struct SpareKind {
+        uint64_t used_usec;   /* when a query of this kind last came */
+        uint64_t before_usec; /* … and the one before it; 0: none */
+        size_t n;             /* spares of it that wait, or are being made */
+} SpareKind;
+
+typedef enum SparesAdvice {
+        SPARES_STAY, /* as they are */
+        SPARES_MAKE, /* one of this kind */
+        SPARES_DROP, /* one of this kind */
+} SparesAdvice;
+
+/* A query of this kind has come. */
+void spares_used(SpareKind *k, uint64_t now_usec);
+
+/* What is to be done next. A kind that was used within @idle_usec (USEC_INFINITY: ever) gets one before any gets two. When
+ * there is no room, one that has none takes the place of a second one at once, but of another's only one only if two of its
+ * queries came after that one's last: of kinds that come in turn, more than there is room for, none would find its
+ * spare, and each would cost two units. @ret_kind is not set for SPARES_STAY. */
+SparesAdvice spares_next(const SpareKind kinds[], size_t n_kinds, uint64_t max, uint64_t idle_usec, uint64_t now_usec,
+                         size_t *ret_kind);
+
+/* When spares_next() may say something else though no query has come; USEC_INFINITY: never. */
+uint64_t spares_deadline(const SpareKind kinds[], size_t n_kinds, uint64_t idle_usec);

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "core/spares.h"
+
+#define N_MAX 6u
+#define IDLE 100u
+
+/* Do as is advised until all is as it should be; returns how many steps that took. */
+static unsigned settle(SpareKind *kinds, size_t n, uint64_t max, uint64_t now) {
+        for (unsigned steps = 0;; steps++) {
+                size_t i = SIZE_MAX;
+                SparesAdvice a = spares_next(kinds, n, max, IDLE, now, &i);
+
+                if (a == SPARES_STAY)
+                        return steps;
+                assert_true(i < n);
+                assert_true(a == SPARES_MAKE || kinds[i].n > 0);
+                kinds[i].n = a == SPARES_MAKE ? kinds[i].n + 1 : kinds[i].n - 1;
+                assert_true(steps < 1000);
+        }
+}
+
+static size_t total(const SpareKind *kinds, size_t n) {
+        size_t sum = 0;
+
+        for (size_t i = 0; i < n; i++)
+                sum += kinds[i].n;
+        return sum;
+}
+
+static void there_is_none_before_the_first_use(void **state) {
+        size_t i;
+
+        (void) state;
+        assert_int_equal(spares_next(NULL, 0, 4, IDLE, 1000, &i), SPARES_STAY);
+        assert_true(spares_deadline(NULL, 0, IDLE) == USEC_INFINITY);
+}
+
+static void the_only_kind_in_use_has_all(void **state) {
+        SpareKind k = {};
+
+        (void) state;
+        spares_used(&k, 1000);
+        assert_int_equal(settle(&k, 1, 3, 1000), 3);
+        assert_int_equal(k.n, 3);
+        assert_int_equal(settle(&k, 1, 0, 1000), 3); /* a reload turned it off */
+        assert_int_equal(k.n, 0);
+}
+
+static void a_second_kind_takes_the_place_of_a_second_spare(void **state) {
+        SpareKind k[2] = {};
+
+        (void) state;
+        spares_used(&k[0], 1000);
+        settle(k, 1, 2, 1000);
+        spares_used(&k[1], 1001);
+        settle(k, 2, 2, 1001);
+        assert_int_equal(k[0].n, 1);
+        assert_int_equal(k[1].n, 1);
+}
+
+static void they_go_when_their_kind_was_not_used_for_a_while(void **state) {
+        SpareKind k[2] = {};
+
+        (void) state;
+        spares_used(&k[0], 1000);
+        spares_used(&k[1], 1010);
+        settle(k, 2, 2, 1010);
+        assert_int_equal(spares_deadline(k, 2, IDLE), 1100);
+        assert_int_equal(settle(k, 2, 2, 1099), 0);
+        settle(k, 2, 2, 1100);
+        assert_int_equal(k[0].n, 0);
+        assert_int_equal(k[1].n, 2);
+        settle(k, 2, 2, spares_deadline(k, 2, IDLE));
+        assert_int_equal(total(k, 2), 0);
+        assert_true(spares_deadline(k, 2, IDLE) == USEC_INFINITY);
+}
+
+static void the_one_that_was_taken_is_made_again(void **state) {
+        SpareKind k[2] = {};
+
+        (void) state;
+        spares_used(&k[0], 1000);
+        spares_used(&k[1], 1001);
+        settle(k, 2, 2, 1001);
+        spares_used(&k[0], 1002);
+        k[0].n--;
+        settle(k, 2, 2, 1002);
+        assert_int_equal(k[0].n, 1);
+        assert_int_equal(k[1].n, 1);
+}
+
+static void kinds_that_come_in_turn_do_not_take_each_others_place(void **state) {
+        SpareKind k[3] = {};
+        unsigned steps = 0;
+
+        (void) state;
+        for (uint64_t t = 0; t < 60; t++) {
+                size_t i = t % 3;
+
+                spares_used(&k[i], 1000 + t);
+                if (k[i].n > 0)
+                        k[i].n--;
+                steps += settle(k, 3, 2, 1000 + t);
+        }
+        /* Two of three find theirs, and each use costs the one that replaces it. */
+        assert_in_range(steps, 40, 46);
+}
+
+static void a_kind_that_is_used_again_and_again_takes_the_place_of_one_that_is_not(void **state) {
+        SpareKind k[3] = {};
+
+        (void) state;
+        spares_used(&k[0], 1000);
+        spares_used(&k[1], 1001);
+        settle(k, 3, 2, 1001);
+        spares_used(&k[2], 1002);
+        settle(k, 3, 2, 1002);
+        assert_int_equal(k[2].n, 0);
+        spares_used(&k[2], 1003);
+        settle(k, 3, 2, 1003);
+        assert_int_equal(k[2].n, 1);
+        assert_int_equal(k[0].n, 0);
+}
+
+/* Whatever comes in whatever order: it ends, there are never more than may be, and no place stays empty. */
+static void it_always_comes_to_an_end(void **state) {
+        uint32_t x = 12345;
+
+        (void) state;
+        for (unsigned story = 0; story < 2000; story++) {
+                SpareKind k[N_MAX] = {};
+                uint64_t now = 1000;
+
+                for (unsigned i = 0; i < 40; i++) {
+                        size_t which = (x = x * 1664525 + 1013904223) >> 8 & 0xffffff;
+                        uint64_t max = which / N_MAX % 5;
+                        bool in_use = false;
+
+                        now += which % 37;
+                        spares_used(&k[which % N_MAX], now);
+                        if (k[which % N_MAX].n > 0)
+                                k[which % N_MAX].n--;
+                        settle(k, N_MAX, max, now);
+                        for (size_t j = 0; j < N_MAX; j++) {
+                                assert_true(k[j].n == 0 || k[j].used_usec + IDLE > now);
+                                in_use |= k[j].used_usec > 0 && k[j].used_usec + IDLE > now;
+                        }
+                        assert_int_equal(total(k, N_MAX), in_use ? max : 0);
+                }
+        }
+}
+
+int main(void) {
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(there_is_none_before_the_first_use),
+                cmocka_unit_test(the_only_kind_in_use_has_all),
+                cmocka_unit_test(a_second_kind_takes_the_place_of_a_second_spare),
+                cmocka_unit_test(they_go_when_their_kind_was_not_used_for_a_while),
+                cmocka_unit_test(the_one_that_was_taken_is_made_again),
+                cmocka_unit_test(kinds_that_come_in_turn_do_not_take_each_others_place),
+                cmocka_unit_test(a_kind_that_is_used_again_and_again_takes_the_place_of_one_that_is_not),
+                cmocka_unit_test(it_always_comes_to_an_end),
+        };
+
+        return cmocka_run_group_tests_name("spares", tests, NULL, NULL);
+}
