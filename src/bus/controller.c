@@ -213,6 +213,7 @@ const sd_bus_vtable controller_vtable[] = {
         CONFIG_PROPERTY("ResultsMaxBytes", "t"),
         CONFIG_PROPERTY("LogQueryTextOnShutdown", "b"),
         CONFIG_PROPERTY("WarmUnits", "t"),
+        CONFIG_PROPERTY("WarmUnitsIdleUSec", "t"),
         CONFIG_PROPERTY("Trace", "t"),
         SD_BUS_VTABLE_END,
 };

@@ -78,6 +78,9 @@ static const ConfigKeyInfo keys[_CONFIG_KEY_MAX] = {
                              "Put the text of each query that Shutdown cancels into the journal."),
         [CONFIG_WARM_UNITS] =
                         COUNT("WarmUnits", warm_units, "2", 0, 64, true, "How many units are made ahead of need."),
+        [CONFIG_WARM_UNITS_IDLE_SEC] =
+                        USEC("WarmUnitsIdleSec", warm_units_idle_usec, "5min", 0, UINT64_MAX, true,
+                             "How long one is kept for a kind of query that does not come."),
         [CONFIG_TRACE] = BYTES("Trace", trace_bytes, "0", 0, INT64_MAX, false,
                                "How much of what is decided is recorded in /run/penstock/trace; 0: nothing."),
 };

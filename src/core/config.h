@@ -43,7 +43,8 @@ typedef enum ConfigKey {
         CONFIG_RESULTS_KEEP_SEC,  /* detached results and unread records of ended queries */
         CONFIG_RESULTS_MAX_BYTES, /* of one detached query */
         CONFIG_LOG_QUERY_TEXT_ON_SHUTDOWN,
-        CONFIG_WARM_UNITS,        /* units made ahead of need for the next few waiting queries */
+        CONFIG_WARM_UNITS,        /* units made ahead: for the next few waiting queries, and as many spares */
+        CONFIG_WARM_UNITS_IDLE_SEC,
         CONFIG_TRACE,             /* how much of the engine's events and actions is recorded */
         _CONFIG_KEY_MAX,
 } ConfigKey;
@@ -65,7 +66,8 @@ typedef struct Config {
         uint64_t reserve_memory_bytes;
         bool allow_overcommit, allow_root_queries, log_query_text_on_shutdown;
         MemoryProtection memory_protection;
-        uint64_t tasks_max_per_query, cancel_grace_usec, results_keep_usec, results_max_bytes, warm_units, trace_bytes;
+        uint64_t tasks_max_per_query, cancel_grace_usec, results_keep_usec, results_max_bytes, trace_bytes;
+        uint64_t warm_units, warm_units_idle_usec;
         DependencyList dependencies; /* the [Dependency NAME] sections */
 
         bool is_set[_CONFIG_KEY_MAX]; /* by a file; else the built-in default, which may give way to what was set */

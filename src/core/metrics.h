@@ -48,6 +48,7 @@ typedef enum MetricFamily {
         METRIC_CPU_TIME,
         METRIC_LIMIT_FAILURES,
         METRIC_UNIT_START,
+        METRIC_WARM_STARTS,
         METRIC_DEPENDENCY_ACTIVE,
         METRIC_DEPENDENCY_CHECKS,
         METRIC_DEPENDENCY_CHECKS_FAILED,
@@ -57,6 +58,7 @@ typedef enum MetricFamily {
         /* of the service as a whole: one series each, with empty labels */
         METRIC_SYSTEMD_ANSWER,
         METRIC_UNITS,
+        METRIC_SPARE_UNITS,
         METRIC_MEMORY_UNUSED,
         METRIC_MEMORY_USED,
         METRIC_MEMORY_MAX,

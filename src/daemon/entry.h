@@ -17,6 +17,7 @@
 typedef struct Check Check;     /* dependency_checks.c */
 typedef struct Release Release; /* dependency_releases.c */
 typedef struct Adoption Adoption; /* manager_adopt.c */
+typedef struct UnitKind UnitKind; /* spares.c */
 
 typedef struct Entry {
         QueryRecord record;
@@ -55,6 +56,11 @@ typedef struct Entry {
         bool start_waits;       /* its unit may be started when others are up */
         bool starting;          /* PID 1 was asked to, and it is neither up nor failed */
         bool unit_requested;    /* StartTransientUnit was asked for and unit_gone not heard */
+        bool is_spare;          /* a unit without a query (spares.h) */
+        UnitKind *kind;         /* … as long as it may be taken; else NULL */
+        char *taken_key;        /* the plan of a spare; also when it was taken, and is not its own yet. NULL: it is */
+        bool unit_unasked;      /* … and the engine has not asked for a unit either */
+        bool worker_ready;      /* its worker waits for a command */
         bool fallen;            /* its tombstone is gone: the record goes with the unit */
         bool leaving;           /* released: no more commands */
         size_t record_bytes; /* of its request, as it is written down */
@@ -84,6 +90,7 @@ typedef struct Entry {
 Entry *entry_free(Entry *e); /* takes NULL, returns NULL */
 /* Close and drop all that belongs to the running query and its unit; the record stays. */
 void entry_drop_runtime(Entry *e);
+void entry_drop_unit(Entry *e); /* only what belongs to the unit */
 /* It has ended: what only its run needed, some of it large and some of it other people's pipe ends, goes at once. */
 void entry_drop_request(Entry *e);
 void entry_close_fd(int *fd); /* closes *@fd if it is open and sets it to -1 */
@@ -151,6 +158,12 @@ struct Manager {
         uint64_t leftover_pause_usec;           /* before the next look */
         sd_event_source *leftover_timer;
 
+        UnitKind **kinds; /* of units, as queries asked for lately */
+        size_t n_kinds;
+        uint64_t spares_due_usec;        /* when they are to be looked at; USEC_INFINITY: when something happens */
+        uint64_t spares_not_before_usec; /* no spare is made */
+        int mounts_fd;                   /* tells of each change; -1: nobody asked yet */
+
         uint64_t generation; /* of the configuration: counts its reloads */
         Check *checks;       /* of dependencies: those that run or wait for their turn */
         uint64_t last_check;
@@ -180,6 +193,7 @@ void manager_fail(Manager *m, Entry *e, ErrorCode code, const char *message); /*
 void manager_perform(Manager *m, const Action *a);
 
 /* manager_submit.c */
+int manager_make_room(Manager *m); /* for one more entry, and what may be heard of it; 0 or -ENOMEM */
 int entry_new(Manager *m, Request *r, SubmitFds *fds, Entry **ret); /* both are taken over; 0 or -ENOMEM */
 /* Build both commands and keep what the language says of the sandbox. 0 or -errno; @ret_error is not set for -ENOMEM. */
 int entry_take_language(Entry *e, const Language *l, Error *ret_error);
@@ -262,12 +276,17 @@ void manager_trace_end(Manager *m);
 /* manager_unit.c: from ACTION_START_UNIT to EVENT_UNIT_READY, and EVENT_UNIT_GONE */
 void manager_start_unit(Manager *m, Entry *e);
 void manager_release_unit(Manager *m, Entry *e);
+void manager_unit_asked(Manager *m, Entry *e, uint64_t max_bytes); /* PID 1 was, for a unit with that memory.max */
+void manager_move_unit(Manager *m, Entry *e, Entry *from); /* @from has none any more */
+void manager_tell_ready(Manager *m, Entry *e); /* the engine, if its unit is its own and its worker there */
 extern const SystemdOps manager_systemd_ops;
-extern const WorkerLinkCallbacks manager_worker_callbacks;
 uint64_t manager_slice_bytes(const Manager *m);
 uint64_t manager_slice_slack(const Manager *m); /* of that, what is not the budget */
 /* The worker and kernel memory of the unit's own groups; measured 270 KiB at rest, 2.5 MiB at its peak. */
 #define UNIT_ALLOWANCE_BYTES (4 * MIB)
+
+/* manager_worker.c */
+extern const WorkerLinkCallbacks manager_worker_callbacks;
 
 /* manager_journal.c: @e may be NULL */
 void manager_note(Manager *m, Entry *e, const Action *a);

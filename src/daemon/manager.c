@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/dependencies.h"
+#include "daemon/spares.h"
 #include "host/journal.h"
 #include "host/records.h"
 #include "host/state_files.h"
@@ -61,7 +62,7 @@ size_t manager_units(const Manager *m) {
 const QueryRecord *manager_record(const Manager *m, uint64_t id) {
         Entry *e = manager_entry(m, id);
 
-        return e ? &e->record : NULL;
+        return e && !e->is_spare ? &e->record : NULL;
 }
 
 static void remove_entry(Manager *m, Entry *e) {
@@ -124,6 +125,8 @@ static void on_state(Manager *m, Entry *e) {
                 manager_forget_check(m, e);
                 entry_drop_request(e);
                 manager_record_end(m, e);
+                if (e->unit_unasked) /* the engine knows of no unit that it could release */
+                        manager_release_unit(m, e);
         }
         manager_tell_state(m, e);
 }
@@ -178,10 +181,14 @@ static void perform_on_query(Manager *m, Entry *e, const Action *a) {
 }
 
 static void on_admitted(Manager *m, uint64_t id) {
-        Entry *e = m->submitting;
+        Entry *e = m->submitting, *spare = manager_entry(m, id);
 
         e->record.id = id;
-        m->entries[m->n_entries++] = e; /* IDs rise: it stays sorted; manager_submit() made room */
+        if (spare) {
+                m->entries[entry_position(m, id)] = e;
+                spares_take(m, e, spare);
+        } else
+                m->entries[m->n_entries++] = e; /* IDs rise: it stays sorted; manager_submit() made room */
         m->submitting = NULL;
         metrics_admitted(m->metrics, engine_find(m->engine, id), &e->record.request.labels);
         tell(m, MANAGER_QUERY_NEW, id);
@@ -216,6 +223,8 @@ void manager_fail(Manager *m, Entry *e, ErrorCode code, const char *message) {
         manager_feed(m, &(Event) { .type = EVENT_UNIT_FAILED, .query_id = e->record.id, .error = &error });
         if (!e->unit_requested)
                 entry_drop_runtime(e);
+        else if (e->taken_key)
+                manager_release_unit(m, e);
 }
 
 static void on_slice_raised(int r, void *userdata) {
@@ -264,6 +273,7 @@ int manager_reload(Manager *m, Error *ret_error) {
         language_set_done(m->languages);
         *m->languages = languages;
         m->generation++;
+        spares_forget(m);
         journal_write(LOG_INFO, JOURNAL_CONFIG, 0, "Configuration read again");
         r = apply_config(m, old_budget);
         if (r < 0)

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/entry.h"
+#include "daemon/spares.h"
 #include "host/journal.h"
 #include "host/state_files.h"
 
@@ -22,7 +22,7 @@ struct PendingEvent {
 };
 
 void manager_arm_timer(Manager *m) {
-        uint64_t deadline = MIN(engine_deadline(m->engine), m->again_usec);
+        uint64_t deadline = MIN(MIN(engine_deadline(m->engine), m->again_usec), m->spares_due_usec);
 
         if (m->n_pending > 0) /* what the engine had no memory for: not at once, whatever is due */
                 deadline = manager_now(m) + RETRY_USEC;
@@ -127,6 +127,7 @@ static void drain(Manager *m) {
         step_all(m);
         manager_trace_flush(m);
         follow_slice(m);
+        spares_settle(m);
         manager_arm_timer(m);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the manager counts, and the text of it. core/metrics says what each number means. */
-#include "daemon/entry.h"
+#include "daemon/spares.h"
 
 static const PairList *labels_of(uint64_t query_id, void *userdata) {
         const Entry *e = manager_entry(userdata, query_id);
@@ -53,6 +53,7 @@ static void refresh(void *userdata) {
         metrics_take_stock(m->metrics, m->engine, m->config, labels_of, m);
         count_holders(m);
         metrics_set(m->metrics, METRIC_UNITS, NULL, NULL, manager_units(m));
+        metrics_set(m->metrics, METRIC_SPARE_UNITS, NULL, NULL, spares_count(m));
 }
 
 int manager_metrics(Manager *m, const char **ret) {

@@ -283,7 +283,10 @@ void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_byt
         entry_close_fd(&e->stdio.stdin_fd);
         entry_close_fd(&e->stdio.stderr_fd);
         if (r < 0) {
-                error_set(&error, ERROR_INTERNAL, "it could not be handed to its worker: %s", strerror(-r));
+                if (r == -ENODEV || r == -ENOTCONN || r == -EPIPE || r == -ECONNRESET)
+                        error_set(&error, ERROR_EXECUTION_FAILED, "its worker was lost as it was about to start");
+                else
+                        error_set(&error, ERROR_INTERNAL, "it could not be handed to its worker: %s", strerror(-r));
                 feed_start_failure(m, e, EVENT_ENDED, &error);
                 return;
         }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/dependencies.h"
+#include "daemon/spares.h"
 #include "host/journal.h"
 #include "host/state_files.h"
 
@@ -143,7 +144,8 @@ int manager_new(const ManagerSetup *setup, const ManagerOps *ops, void *ops_user
         m->config_root = setup->config_root ? strdup(setup->config_root) : NULL;
         m->config_file = setup->config_file ? strdup(setup->config_file) : NULL;
         m->slice_cap_bytes = m->cap_bytes = SIZE_INFINITY;
-        m->again_usec = USEC_INFINITY;
+        m->again_usec = m->spares_due_usec = USEC_INFINITY;
+        m->mounts_fd = -1;
         m->ops = ops;
         m->ops_userdata = ops_userdata;
         m->on_ready = on_ready;
@@ -161,6 +163,7 @@ Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
         m->leaves = true; /* what is still kept is for another life */
+        spares_end(m);
         manager_drop_checks(m);
         manager_drop_releases(m);
         lower_free(m->lower);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/dependencies.h"
+#include "daemon/spares.h"
 #include "host/journal.h"
 #include "host/records.h"
 #include "host/state_files.h"
@@ -40,14 +41,21 @@ void entry_drop_request(Entry *e) {
         entry_close_fd(&e->stdio.stderr_fd);
 }
 
-void entry_drop_runtime(Entry *e) {
+void entry_drop_unit(Entry *e) {
         worker_conn_close(e->conn);
         e->conn = NULL;
-        e->pathcheck = pathcheck_free(e->pathcheck);
+        e->worker_ready = false;
         e->watch = events_watch_free(e->watch);
         e->last_process = empty_watch_free(e->last_process);
         e->unit_watch = sd_event_source_disable_unref(e->unit_watch);
         e->groups = query_groups_free(e->groups);
+        free(e->taken_key);
+        e->taken_key = NULL;
+}
+
+void entry_drop_runtime(Entry *e) {
+        entry_drop_unit(e);
+        e->pathcheck = pathcheck_free(e->pathcheck);
         pathcheck_results_free(e->paths, e->n_paths);
         e->paths = NULL;
         e->n_paths = 0;
@@ -197,7 +205,7 @@ static int make_query_fd(Entry *e) {
         return e->query_fd < 0 ? e->query_fd : 0;
 }
 
-static int make_room(Manager *m) {
+int manager_make_room(Manager *m) {
         Entry **v;
         size_t n;
 
@@ -235,13 +243,19 @@ static void fill_spec(const Entry *e, bool allow_priority, QuerySpec *spec) {
 
 /* Ask the engine. On success the entry belongs to the table, and the caller has its descriptors. */
 static int admit(Manager *m, Entry *e, bool allow_priority, Submitted *ret, Error *ret_error) {
-        uint64_t id = engine_next_id(m->engine);
+        const Entry *spare;
         QuerySpec spec;
+        uint64_t id;
         int r;
+
+        manager_look_above(m, NULL);
+        manager_look_again_for_leftovers(m);
+        spare = spares_find(m, e); /* from here on nothing else is stepped, and it stays */
+        id = spare ? spare->record.id : engine_next_id(m->engine);
 
         r = state_reserve_id(id);
         if (r >= 0)
-                r = make_room(m);
+                r = manager_make_room(m);
         if (r >= 0)
                 r = make_query_fd(e);
         if (r >= 0 && e->record.request.detach)
@@ -262,11 +276,9 @@ static int admit(Manager *m, Entry *e, bool allow_priority, Submitted *ret, Erro
         }
         ret->id = id;
         fill_spec(e, allow_priority, &spec);
-        manager_look_above(m, NULL);
-        manager_look_again_for_leftovers(m);
         m->submitting = e;
         m->submit_error = (Error) {};
-        manager_feed(m, &(Event) { .type = EVENT_REQUEST, .request = { &spec } });
+        manager_feed(m, &(Event) { .type = EVENT_REQUEST, .query_id = id, .request = { &spec } });
         if (!m->submitting) {
                 manager_keep_descriptors(m, e);
                 return 0;

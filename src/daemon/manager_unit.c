@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "daemon/dependencies.h"
-#include "daemon/unit_paths.h"
+#include "daemon/spares.h"
 #include "host/journal.h"
 
 /* Units that PID 1 is asked to start at one time. A start has a time limit, and a hundred at once on a busy host all pass
@@ -17,9 +17,10 @@
 
 uint64_t manager_slice_slack(const Manager *m) {
         const Config *c = m->config;
+        uint64_t units = add_saturating(engine_units_max(m->engine), c->warm_units);
 
         return add_saturating(add_saturating(multiply_saturating(c->compile_concurrency, c->compile_memory_bytes),
-                                             multiply_saturating(engine_units_max(m->engine), UNIT_ALLOWANCE_BYTES)),
+                                             multiply_saturating(units, UNIT_ALLOWANCE_BYTES)),
                               SLICE_ALLOWANCE_BYTES);
 }
 
@@ -34,49 +35,28 @@ uint64_t entry_unit_max_bytes(const Entry *e) {
                               UNIT_ALLOWANCE_BYTES);
 }
 
-static void start_now(Manager *m, Entry *e) {
-        char id[32];
-        char *argv[] = { (char *) PENSTOCK_WORKER_PATH, id, NULL };
-        CLEANUP(unit_paths_done) UnitPaths paths = {};
-        Error error = {};
-        UnitSpec spec = {
-                .query_id = e->record.id,
-                .slice = SYSTEMD_SLICE,
-                .description = "Penstock query",
-                .exec_argv = argv,
-                .memory_max_bytes = entry_unit_max_bytes(e),
-                .memory_low_bytes = MIN(m->config->initial_bytes, e->max_bytes),
-                .protect_min = m->config->memory_protection == PROTECTION_MIN,
-                .tasks_max = add_saturating(m->config->tasks_max_per_query, 8),
-                .tmpfs_bytes = e->max_bytes,
-                .tmp_on_disk = e->tmp == TMP_DISK,
-                .network = e->network,
-                .home = e->home_access == PATH_HIDDEN      ? UNIT_HOME_HIDDEN
-                        : e->home_access == PATH_READ_ONLY ? UNIT_HOME_READ_ONLY
-                                                           : UNIT_HOME_READ_WRITE,
-                .read_write_paths = &paths.read_write,
-                .bind_paths = &paths.bind,
-                .bind_read_only_paths = &paths.bind_read_only,
-                .requisite_units = &paths.requisite,
-                .after_units = &paths.after,
-                .extra = &e->unit_properties,
-        };
-        int r;
+void manager_unit_asked(Manager *m, Entry *e, uint64_t max_bytes) {
+        e->unit_max_bytes = max_bytes;
+        e->cap_bytes = SIZE_INFINITY;
+        e->unit_requested = e->starting = true;
+        m->n_units_starting++;
+}
 
-        snprintf(id, sizeof(id), "%llu", (unsigned long long) e->record.id);
-        r = unit_paths_collect(e, &paths);
+static void start_now(Manager *m, Entry *e) {
+        CLEANUP(unit_plan_done) UnitPlan plan = {};
+        Error error = {};
+        int r = unit_plan_make(e, &plan);
+
         if (r >= 0)
-                r = systemd_unit_start(m->systemd, &spec, &error);
+                r = unit_plan_start(&plan, m->systemd, e->record.id, "Penstock query", &error);
         if (r < 0) {
                 if (error.code == ERROR_NONE)
                         error_set(&error, ERROR_INTERNAL, "its unit can't be made: %s", strerror(-r));
                 manager_fail(m, e, error.code, error.message);
                 return;
         }
-        e->unit_max_bytes = spec.memory_max_bytes;
-        e->cap_bytes = SIZE_INFINITY;
-        e->unit_requested = e->starting = true;
-        m->n_units_starting++;
+        manager_unit_asked(m, e, plan.memory_max_bytes);
+        spares_learn(m, e, &plan);
 }
 
 /* The first that waits, while there is room. One that can't be asked for fails here and takes no place. */
@@ -99,11 +79,84 @@ void manager_start_settled(Manager *m, Entry *e) {
         e->starting = false;
         m->n_units_starting--;
         start_waiting(m);
+        spares_look_soon(m);
+}
+
+/* Once its unit is its own, and its worker there. */
+void manager_tell_ready(Manager *m, Entry *e) {
+        if (e->started_told || e->leaving || e->is_spare || e->taken_key || !e->worker_ready)
+                return;
+        e->started_told = true;
+        metrics_observe(m->metrics, METRIC_UNIT_START, &e->record.request.labels, NULL,
+                        manager_now(m) - e->unit_wanted_usec);
+        manager_feed(m, &(Event) { .type = EVENT_UNIT_READY, .query_id = e->record.id });
+}
+
+/* Its worker ends by itself when it is told to; PID 1 ends a unit whose worker can't be told. */
+static void let_go(Manager *m, Entry *e) {
+        int r = -ENOTCONN;
+
+        if (e->conn)
+                r = e->ended_told ? worker_conn_send_ack(e->conn) : worker_conn_send_release(e->conn);
+        if (r < 0)
+                (void) systemd_unit_stop(m->systemd, e->record.id);
+        else
+                manager_await_word(m, e);
 }
 
 static void start_checked(Manager *m, Entry *e) {
-        e->start_waits = true;
-        start_waiting(m);
+        if (!e->taken_key) {
+                e->start_waits = true;
+                start_waiting(m);
+        } else if (spares_fits(m, e)) {
+                free(e->taken_key);
+                e->taken_key = NULL;
+                metrics_add(m->metrics, METRIC_WARM_STARTS, &e->record.request.labels, NULL, 1);
+                manager_look_above(m, e); /* while it was nobody's, nobody was told */
+                manager_tell_ready(m, e);
+        } else
+                let_go(m, e); /* take_back() makes another one */
+}
+
+void manager_move_unit(Manager *m, Entry *e, Entry *from) {
+        e->conn = from->conn;
+        e->groups = from->groups;
+        e->worker_ready = from->worker_ready;
+        e->starting = from->starting;
+        e->unit_requested = from->unit_requested;
+        e->unit_max_bytes = from->unit_max_bytes;
+        e->cap_bytes = SIZE_INFINITY;
+        free(e->record.control_group);
+        e->record.control_group = from->record.control_group;
+        from->conn = NULL;
+        from->groups = NULL;
+        from->record.control_group = NULL;
+        from->starting = from->unit_requested = false;
+        if (e->conn)
+                worker_conn_set_userdata(e->conn, e);
+        if (e->groups)
+                manager_watch_unit(m, e);
+}
+
+/* Its unit is gone, and nothing has run in it: as if it had had none. */
+static void drop_unit(Manager *m, Entry *e) {
+        manager_start_settled(m, e);
+        entry_drop_unit(e);
+        cgroup_remove_unit(e->record.control_group);
+        e->unit_requested = e->unit_forgotten = e->started_told = false;
+        e->word_due_usec = 0;
+}
+
+static bool is_taken(const Entry *e) {
+        return e->taken_key && !e->is_spare && !e->leaving;
+}
+
+/* One that it has taken, and that was not its own yet. */
+static void take_back(Manager *m, Entry *e) {
+        drop_unit(m, e);
+        if (!e->unit_unasked && !e->pathcheck)
+                start_checked(m, e);
+        e->unit_unasked = false;
 }
 
 static void on_paths(int r, PathcheckResult *results, size_t n, void *userdata) {
@@ -135,13 +188,8 @@ void manager_start_unit(Manager *m, Entry *e) {
         int k;
 
         e->unit_wanted_usec = manager_now(m);
-        if (r->working_directory && e->working_directory_access != PATH_HIDDEN)
-                items[request.n_items++] = (PathcheckItem) { "working_directory", r->working_directory,
-                                                             PATHCHECK_DIRECTORY };
-        if (r->database && r->database[0] == '/' && e->database_kind != DATABASE_NAME) /* not ":memory:" */
-                items[request.n_items++] = (PathcheckItem) { "database", r->database, PATHCHECK_FILE };
-        if (r->file)
-                items[request.n_items++] = (PathcheckItem) { "file", r->file, PATHCHECK_FILE };
+        e->unit_unasked = false;
+        request.n_items = unit_plan_items(e, items);
         if (request.n_items == 0) {
                 start_checked(m, e);
                 return;
@@ -152,23 +200,16 @@ void manager_start_unit(Manager *m, Entry *e) {
 }
 
 void manager_release_unit(Manager *m, Entry *e) {
-        int r = -ENOTCONN;
-
         e->leaving = true;
+        e->start_waits = false;
+        e->pathcheck = pathcheck_free(e->pathcheck);
         if (!e->unit_requested) {
-                e->pathcheck = pathcheck_free(e->pathcheck);
-                e->start_waits = false;
                 manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = e->record.id });
                 return;
         }
         if (e->unit_forgotten)
                 return; /* its last process is waited for: on_empty() */
-        if (e->conn)
-                r = e->ended_told ? worker_conn_send_ack(e->conn) : worker_conn_send_release(e->conn);
-        if (r < 0)
-                (void) systemd_unit_stop(m->systemd, e->record.id);
-        else
-                manager_await_word(m, e);
+        let_go(m, e);
 }
 
 static bool requires_units(const Entry *e) {
@@ -200,8 +241,14 @@ static void on_unit_started(uint64_t id, int r, const char *error_text, void *us
         manager_start_settled(m, e);
         if (r >= 0)
                 return; /* its worker will say so */
-        journal_write(LOG_ERR, JOURNAL_UNIT_FAILED, id, "Query %llu: its unit was not started: %s",
-                      (unsigned long long) id, error_text ? error_text : strerror(-r));
+        if (!e->is_spare || !e->leaving)
+                journal_write(LOG_ERR, JOURNAL_UNIT_FAILED, id, "Query %llu: its unit was not started: %s",
+                              (unsigned long long) id, error_text ? error_text : strerror(-r));
+        if (is_taken(e)) {
+                take_back(m, e);
+                return;
+        }
+        spares_lost(m, e);
         if (e->leaving)
                 manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = id });
         else if (r == -ENOLINK && requires_units(e))
@@ -215,13 +262,24 @@ static void on_unit_started(uint64_t id, int r, const char *error_text, void *us
 static void on_empty(void *userdata) {
         Entry *e = userdata;
         Manager *m = e->manager;
+        uint64_t id = e->record.id;
+        const Query *q;
 
         e->last_process = empty_watch_free(e->last_process);
+        if (is_taken(e)) {
+                take_back(m, e);
+                return;
+        }
         if (e->handed && !e->ended_told)
                 manager_worker_lost(m, e);
         manager_look_for_leftovers(m); /* before the engine gives away what was held back for the unit */
-        manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = e->record.id });
-        manager_unit_gone(m, e);
+        if (!e->handed && !e->leaving)
+                drop_unit(m, e);
+        manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = id });
+        q = engine_find(m->engine, id);
+        e = manager_entry(m, id);
+        if (e && (!q || query_state_is_end(q->state))) /* else it has, or will have, another one */
+                manager_unit_gone(m, e);
 }
 
 /* A process in an uninterruptible sleep outlives SIGKILL, and its query's slot is not free before it is gone. PID 1
@@ -245,6 +303,7 @@ void manager_unit_forgotten(Manager *m, Entry *e) {
         uint64_t id = e->record.id;
 
         e->unit_forgotten = true;
+        spares_lost(m, e);
         worker_conn_receive_all(e->conn); /* its last word may lie there unread */
         if (!e->groups || query_groups_are_empty(e->groups)) {
                 on_empty(e);
@@ -275,131 +334,4 @@ const SystemdOps manager_systemd_ops = {
         .unit_gone = on_unit_gone,
         .resync = on_resync,
         .answered = on_answered,
-};
-
-static int make_groups(Manager *m, Entry *e, pid_t pid) {
-        QueryGroupsSetup setup = {
-                .unit_cgroup = e->record.control_group,
-                .worker_pid = pid,
-                .compile_max_bytes = m->config->compile_memory_bytes,
-                .tasks_max = m->config->tasks_max_per_query,
-        };
-        int fds[_WORKER_GROUP_MAX], r;
-
-        if (!e->groups) {
-                r = query_groups_new(&setup, &e->groups);
-                if (r < 0)
-                        return r;
-                manager_watch_unit(m, e);
-        }
-        for (int i = 0; i < _WORKER_GROUP_MAX; i++)
-                fds[i] = query_groups_fd(e->groups, (GroupFile) i);
-        return worker_conn_send_groups(e->conn, fds);
-}
-
-#define UNIT_CGROUP_MAX 128
-/* The group of a query's unit, or @below it, as /proc/PID/cgroup names it. Returns @buf. */
-static const char *unit_cgroup(uint64_t id, const char *below, char buf[static UNIT_CGROUP_MAX]) {
-        char name[QUERY_UNIT_NAME_MAX];
-
-        snprintf(buf, UNIT_CGROUP_MAX, "/" SYSTEMD_SLICE "/%s%s", query_unit_name(id, name), below);
-        return buf;
-}
-
-int entry_set_control_group(Entry *e) {
-        char path[UNIT_CGROUP_MAX], *group = strdup(unit_cgroup(e->record.id, "", path));
-
-        if (!group)
-                return -ENOMEM;
-        free(e->record.control_group);
-        e->record.control_group = group;
-        return 0;
-}
-
-/* Somebody says to be the worker of a query. Only a process in the root group of a unit that we asked for is, and,
- * after we moved it, one in its worker/ group; never one in engine/ or compile/. */
-static bool is_expected(Entry *e, WorkerConn *c, bool first) {
-        char expected[UNIT_CGROUP_MAX], seen[512];
-
-        if (!e || !e->unit_requested)
-                return false;
-        if (worker_conn_peer_cgroup(c, seen, sizeof(seen)) < 0)
-                return false;
-        return strcmp(seen, unit_cgroup(e->record.id, first ? "" : "/worker", expected)) == 0;
-}
-
-static int on_hello(WorkerConn *c, const WorkerHello *msg, pid_t pid, void *userdata) {
-        Manager *m = userdata;
-        Entry *e = manager_entry(m, msg->header.id);
-        bool first = msg->phase == WORKER_PHASE_NEW && e && !e->groups;
-        const Query *q;
-        int r;
-
-        if (!m->adopted) {
-                if (is_expected(e, c, false))
-                        manager_gather_hello(m, msg->header.id, (WorkerPhase) msg->phase);
-                return -EAGAIN;
-        }
-        if (!is_expected(e, c, first)) {
-                journal_write(LOG_WARNING, JOURNAL_PLAIN, 0, "Process %d is not the worker of query %llu", (int) pid,
-                              (unsigned long long) msg->header.id);
-                return -EPERM;
-        }
-        if (e->leaving && !e->ended_told) { /* it was released before it could say hello */
-                r = worker_conn_send_release(c);
-                if (r < 0)
-                        return r; /* refused, and so not ours to keep: it tries again */
-        }
-        worker_conn_close(e->conn); /* an older one that broke */
-        e->conn = c;
-        worker_conn_set_userdata(c, e);
-        if (!e->leaving && e->handed && msg->phase < WORKER_PHASE_EXECUTING)
-                manager_hand_over_lost(m, e);
-        q = engine_find(m->engine, e->record.id);
-        if (q && q->frozen && !q->ending) /* while it heard nothing it may have let it go on */
-                (void) manager_freeze(m, e, true);
-        if (msg->phase != WORKER_PHASE_NEW || e->leaving)
-                return 0;
-        r = entry_set_control_group(e);
-        if (r >= 0)
-                r = make_groups(m, e, pid);
-        if (r < 0) {
-                journal_write(LOG_ERR, JOURNAL_UNIT_FAILED, e->record.id, "Query %llu: its groups can't be made: %s",
-                              (unsigned long long) e->record.id, strerror(-r));
-                e->conn = NULL;
-                (void) systemd_unit_stop(m->systemd, e->record.id);
-        }
-        return r;
-}
-
-static void on_ready(WorkerConn *c, void *userdata) {
-        Entry *e = worker_conn_userdata(c);
-        Manager *m = userdata;
-
-        if (e->started_told || e->leaving)
-                return;
-        e->started_told = true;
-        metrics_observe(m->metrics, METRIC_UNIT_START, &e->record.request.labels, NULL,
-                        manager_now(m) - e->unit_wanted_usec);
-        manager_feed(m, &(Event) { .type = EVENT_UNIT_READY, .query_id = e->record.id });
-}
-
-static void on_lost(WorkerConn *c, int error, void *userdata) {
-        Entry *e = worker_conn_userdata(c);
-
-        (void) error;
-        (void) userdata;
-        if (e && e->conn == c)
-                e->conn = NULL; /* the worker comes back, or its unit goes */
-}
-
-const WorkerLinkCallbacks manager_worker_callbacks = {
-        .hello = on_hello,
-        .ready = on_ready,
-        .compiled = manager_on_compiled,
-        .started = manager_on_started,
-        .reader_gone = manager_on_reader_gone,
-        .failed = manager_on_failed,
-        .exited = manager_on_exited,
-        .lost = on_lost,
 };

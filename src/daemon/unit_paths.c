@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/dependencies.h"
@@ -38,28 +39,38 @@ void unit_paths_done(UnitPaths *p) {
         strlist_done(&p->bind_read_only);
         strlist_done(&p->requisite);
         strlist_done(&p->after);
+        strlist_done(&p->files);
 }
 
 /* Let the unit see @path as the language says. All is visible read-only by default; what lies where the unit has a
  * directory of its own must be bound in. The unit's own /tmp itself is never replaced by the host's. */
-static int add_path(const Entry *e, UnitPaths *p, const char *path, PathAccess access) {
-        if (access == PATH_HIDDEN || is_private_directory(e, path))
+static int add_path(const Entry *e, UnitPaths *p, const char *path, PathAccess access, uint64_t dev, uint64_t ino) {
+        bool is_below = is_below_private(e, path);
+        char file[64];
+        int r;
+
+        if (access == PATH_HIDDEN || is_private_directory(e, path) || (access != PATH_READ_WRITE && !is_below))
                 return 0;
-        if (is_below_private(e, path))
-                return strlist_add(access == PATH_READ_WRITE ? &p->bind : &p->bind_read_only, path);
-        return access == PATH_READ_WRITE ? strlist_add(&p->read_write, path) : 0;
+        snprintf(file, sizeof(file), "%llu:%llu", (unsigned long long) dev, (unsigned long long) ino);
+        r = strlist_add(&p->files, file);
+        if (r < 0)
+                return r;
+        return strlist_add(!is_below ? &p->read_write : access == PATH_READ_WRITE ? &p->bind : &p->bind_read_only, path);
 }
 
 /* A writable database brings its directory, where its journal and WAL are; not all of /tmp. */
-static int add_database(const Entry *e, UnitPaths *p, const char *path) {
-        char *copy = strdup(path);
+static int add_database(const Entry *e, UnitPaths *p, const PathcheckResult *database) {
+        char *copy = strdup(database->resolved);
         const char *directory;
         int r;
 
         if (!copy)
                 return -ENOMEM;
         directory = dirname(copy);
-        r = add_path(e, p, is_private_directory(e, directory) ? path : directory, PATH_READ_WRITE);
+        if (is_private_directory(e, directory))
+                r = add_path(e, p, database->resolved, PATH_READ_WRITE, database->dev, database->ino);
+        else
+                r = add_path(e, p, directory, PATH_READ_WRITE, database->above_dev, database->above_ino);
         free(copy);
         return r;
 }
@@ -71,11 +82,11 @@ int unit_paths_collect(const Entry *e, UnitPaths *ret) {
                 const PathcheckResult *p = &e->paths[i];
 
                 if (strcmp(p->key, "working_directory") == 0)
-                        r = add_path(e, ret, p->resolved, e->working_directory_access);
+                        r = add_path(e, ret, p->resolved, e->working_directory_access, p->dev, p->ino);
                 else if (strcmp(p->key, "database") == 0 && e->database_access == PATH_READ_WRITE)
-                        r = add_database(e, ret, p->resolved);
+                        r = add_database(e, ret, p);
                 else
-                        r = add_path(e, ret, p->resolved, PATH_READ_ONLY);
+                        r = add_path(e, ret, p->resolved, PATH_READ_ONLY, p->dev, p->ino);
         }
         if (r >= 0)
                 r = entry_dependency_binds(e, &ret->bind, &ret->bind_read_only);

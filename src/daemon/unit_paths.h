@@ -8,6 +8,7 @@
 typedef struct UnitPaths {
         StrList read_write, bind, bind_read_only;
         StrList requisite, after; /* units, in truth */
+        StrList files;            /* what those of the caller are, as device and inode */
 } UnitPaths;
 
 void unit_paths_done(UnitPaths *p);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 typedef struct Answer {
         int error;
         bool is_directory, is_writable, root_reaches;
-        uint64_t dev, ino;
+        uint64_t dev, ino, above_dev, above_ino;
         char resolved[PATH_MAX];
 } Answer;
 
@@ -101,6 +102,18 @@ static int resolve(int fd, const struct stat *st, char *resolved, size_t size) {
         return again.st_dev == st->st_dev && again.st_ino == st->st_ino ? 0 : ESTALE;
 }
 
+static int look_above(const char *resolved, Answer *a) {
+        char path[PATH_MAX];
+        struct stat st;
+
+        snprintf(path, sizeof(path), "%s", resolved);
+        if (stat(dirname(path), &st) < 0)
+                return errno;
+        a->above_dev = st.st_dev;
+        a->above_ino = st.st_ino;
+        return 0;
+}
+
 /* In the child, as the caller: walked once, and all that is said is of what was found then. */
 static void look(const PathcheckItem *item, const struct stat *as_root, Answer *a) {
         struct stat st;
@@ -121,6 +134,8 @@ static void look(const PathcheckItem *item, const struct stat *as_root, Answer *
                 a->error = check_access(item, fd);
         if (a->error == 0)
                 a->error = resolve(fd, &st, a->resolved, sizeof(a->resolved));
+        if (a->error == 0)
+                a->error = look_above(a->resolved, a);
         snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
         a->is_writable = access(self, W_OK) == 0;
         close(fd);
@@ -158,6 +173,8 @@ static void finish(Pathcheck *p, int r) {
                 results[i].root_reaches = a->root_reaches;
                 results[i].dev = a->dev;
                 results[i].ino = a->ino;
+                results[i].above_dev = a->above_dev;
+                results[i].above_ino = a->above_ino;
                 if (a->error == 0 && !(results[i].resolved = strdup(a->resolved)))
                         r = -ENOMEM;
         }

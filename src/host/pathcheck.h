@@ -45,6 +45,7 @@ typedef struct PathcheckResult {
          * can't be bound or made writable in a unit: PID 1 does that as root, and the unit would not start. */
         bool root_reaches;
         uint64_t dev, ino;
+        uint64_t above_dev, above_ino; /* of the directory that it is in */
 } PathcheckResult;
 
 typedef struct Pathcheck Pathcheck;

@@ -61,6 +61,9 @@ SystemdLink *systemd_link_free(SystemdLink *l); /* takes NULL, returns NULL */
  * and retry. The outcome comes by unit_started. Returns 0 when queued, -EINVAL for an extra property that is not
  * allowed or a path that can't be passed on, -EEXIST when this unit is here already, or -ENOMEM. */
 int systemd_unit_start(SystemdLink *l, const UnitSpec *spec, Error *ret_error);
+/* What of all that each unit hides by name is there at this moment, as device and inode: a unit hides what there is when it is
+ * made, so one made at a moment that says something else hides something else. The caller frees it; NULL: no memory. */
+char *systemd_hidden_paths(void);
 /* Follow a unit that an earlier life started: its end comes by unit_gone, also when it is gone already. Returns 0, -EEXIST or
  * -ENOMEM. */
 int systemd_unit_adopt(SystemdLink *l, uint64_t query_id);

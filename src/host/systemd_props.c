@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/language.h"
 #include "core/words.h"
@@ -115,6 +116,25 @@ static const char *const inaccessible_paths[] = {
         "-/run/screen", /* a terminal outside, to type into */
         "-/dev/hugepages",
 };
+
+char *systemd_hidden_paths(void) {
+        char *text = NULL;
+        size_t len;
+        FILE *f = open_memstream(&text, &len);
+        struct stat st;
+
+        if (!f)
+                return NULL;
+        for (size_t i = 0; i < ELEMENTSOF(inaccessible_paths); i++)
+                if (lstat(inaccessible_paths[i] + 1, &st) < 0)
+                        fputs("- ", f);
+                else
+                        fprintf(f, "%llu:%llu ", (unsigned long long) st.st_dev, (unsigned long long) st.st_ino);
+        if (fclose(f) == 0)
+                return text;
+        free(text);
+        return NULL;
+}
 
 static const char *const address_families[] = { "AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK" };
 /* Landlock's, for the worker's child (worker/child_fence); systemd's list has them only since 254. */

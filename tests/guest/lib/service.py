@@ -17,6 +17,7 @@ from lib.harness import LIMIT, Failure, expect, expect_equal, fail, wait_for
 
 DROP_IN = "/etc/penstock/penstock.conf.d/90-test.conf"
 LANGUAGES = "/etc/penstock/languages.d"
+BELOW_ALL = "/usr/lib/penstock/penstock.conf.d/00-test.conf"  # so that each test can say otherwise
 DAEMON = "penstockd.service"
 MIB = 1 << 20
 
@@ -306,6 +307,20 @@ def configured(**keys):
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(DROP_IN)
+        reload_daemon()
+
+
+@contextlib.contextmanager
+def no_spares():
+    """Without units that nobody has asked for: a test that counts would count them, and the suite `spares` has its own."""
+    os.makedirs(os.path.dirname(BELOW_ALL), exist_ok=True)
+    with open(BELOW_ALL, "w", encoding="ascii") as f:
+        f.write("[Controller]\nWarmUnitsIdleSec=0\n")
+    reload_daemon()
+    try:
+        yield
+    finally:
+        os.unlink(BELOW_ALL)
         reload_daemon()
 
 

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/spares.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/spares.h"
+#include "host/journal.h"
+#include "host/state_files.h"
+
+/* The making of one takes PID 1 and a processor: not in the first moments of the query that took the last one. */
+#define PAUSE_USEC (100 * USEC_PER_MSEC)
+/* Kinds that are remembered. */
+#define KINDS_MAX 64u
+/* Spares that PID 1 is asked for at one time, and only while it makes none for a query. */
+#define STARTING_MAX 2u
+
+struct UnitKind {
+        char *key; /* what is known of it when a query comes */
+        UnitPlan plan;
+        SpareKind use;
+};
+
+typedef struct UnitKind Kind;
+
+static void kind_free(Kind *k) {
+        free(k->key);
+        unit_plan_done(&k->plan);
+        free(k);
+}
+
+static Kind *find_kind(const Manager *m, const char *key) {
+        for (size_t i = 0; i < m->n_kinds; i++)
+                if (strcmp(m->kinds[i]->key, key) == 0)
+                        return m->kinds[i];
+        return NULL;
+}
+
+void spares_look_soon(Manager *m) {
+        m->spares_due_usec = 0;
+        if (!m->draining)
+                manager_arm_timer(m);
+}
+
+size_t spares_count(const Manager *m) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < m->n_kinds; i++)
+                n += m->kinds[i]->use.n;
+        return n;
+}
+
+/* It goes, and is nobody's any more. */
+static void drop(Manager *m, Entry *spare) {
+        spare->kind->use.n--;
+        spare->kind = NULL;
+        manager_release_unit(m, spare);
+}
+
+static bool is_ready(const Entry *e) {
+        return e->conn && e->worker_ready;
+}
+
+/* One of @k's, if there is one: one that is ready, or one that is not, before the others. */
+static Entry *spare_of(const Manager *m, const Kind *k, bool ready) {
+        Entry *found = NULL;
+
+        for (size_t i = 0; i < m->n_entries; i++) {
+                Entry *e = m->entries[i];
+
+                if (e->kind == k && is_ready(e) == ready)
+                        return e;
+                if (e->kind == k && (!found || e->starting))
+                        found = e;
+        }
+        return found;
+}
+
+static void forget_kind(Manager *m, Kind *k) {
+        size_t i = 0;
+
+        for (Entry *e; (e = spare_of(m, k, true));)
+                drop(m, e);
+        while (m->kinds[i] != k)
+                i++;
+        m->kinds[i] = m->kinds[--m->n_kinds];
+        kind_free(k);
+}
+
+void spares_forget(Manager *m) {
+        while (m->n_kinds > 0)
+                forget_kind(m, m->kinds[0]);
+        entry_close_fd(&m->mounts_fd);
+}
+
+/* A unit has the mounts that there were when it was made; what is mounted later it gets as the host has it, not read-only.
+ * Told once of each change (proc_pid_mountinfo(5)). */
+static bool mounts_have_changed(const Manager *m) {
+        struct pollfd p = { .fd = m->mounts_fd, .events = POLLPRI };
+
+        return poll(&p, 1, 0) != 0;
+}
+
+/* Returns true when changes from now on will be told, and no kind is known from before the last one. */
+static bool watch_mounts(Manager *m) {
+        if (m->mounts_fd >= 0 && mounts_have_changed(m))
+                spares_forget(m);
+        if (m->mounts_fd < 0)
+                m->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+        return m->mounts_fd >= 0;
+}
+
+static Kind *make_place(Manager *m) {
+        Kind *oldest = NULL, **v;
+
+        if (m->n_kinds < KINDS_MAX) {
+                v = realloc(m->kinds, (m->n_kinds + 1) * sizeof(*v));
+                if (!v)
+                        return NULL;
+                m->kinds = v;
+        } else {
+                for (size_t i = 0; i < m->n_kinds; i++)
+                        if (!oldest || m->kinds[i]->use.used_usec < oldest->use.used_usec)
+                                oldest = m->kinds[i];
+                forget_kind(m, oldest);
+        }
+        m->kinds[m->n_kinds] = calloc(1, sizeof(Kind));
+        return m->kinds[m->n_kinds];
+}
+
+static char *key_of(Entry *e) {
+        CLEANUP(unit_plan_done) UnitPlan plan = {};
+
+        return unit_plan_guess(e, &plan) < 0 ? NULL : unit_plan_key(&plan, false);
+}
+
+static void used(Manager *m, Kind *k) {
+        uint64_t now = manager_now(m);
+
+        spares_used(&k->use, now);
+        if (m->spares_not_before_usec <= now)
+                m->spares_not_before_usec = now + PAUSE_USEC;
+        spares_look_soon(m);
+}
+
+static bool is_same(const UnitPlan *a, const UnitPlan *b) {
+        char *x = unit_plan_key(a, true), *y = unit_plan_key(b, true);
+        bool same = x && y && strcmp(x, y) == 0;
+
+        free(x);
+        free(y);
+        return same;
+}
+
+/* Takes over both. */
+static void learn(Manager *m, char *key, UnitPlan *plan) {
+        Kind *k = find_kind(m, key);
+        SpareKind use = {};
+
+        if (k && is_same(&k->plan, plan)) {
+                free(key);
+                unit_plan_done(plan);
+                used(m, k);
+                return;
+        }
+        if (k) {
+                use = (SpareKind) { .used_usec = k->use.used_usec };
+                forget_kind(m, k);
+        }
+        k = make_place(m);
+        if (!k) {
+                free(key);
+                unit_plan_done(plan);
+                return;
+        }
+        *k = (Kind) { .key = key, .plan = *plan, .use = use };
+        m->n_kinds++;
+        used(m, k);
+}
+
+void spares_learn(Manager *m, Entry *e, UnitPlan *plan) {
+        char *key;
+
+        if (m->config->warm_units == 0 || m->config->warm_units_idle_usec == 0 || !watch_mounts(m))
+                return;
+        key = key_of(e);
+        if (!key)
+                return;
+        learn(m, key, plan);
+        *plan = (UnitPlan) {};
+}
+
+Entry *spares_find(Manager *m, Entry *e) {
+        Kind *k;
+        Entry *spare;
+        char *key;
+
+        if (m->n_kinds == 0)
+                return NULL;
+        if (mounts_have_changed(m)) {
+                spares_forget(m);
+                return NULL;
+        }
+        key = key_of(e);
+        k = key ? find_kind(m, key) : NULL;
+        free(key);
+        spare = k ? spare_of(m, k, true) : NULL;
+        if (spare && !spare->conn && !spare->starting) /* its worker is lost, and its unit about to be */
+                spare = NULL;
+        return spare;
+}
+
+void spares_take(Manager *m, Entry *e, Entry *spare) {
+        spare->kind->use.n--;
+        used(m, spare->kind);
+        e->taken_key = spare->taken_key;
+        spare->taken_key = NULL;
+        e->unit_unasked = true;
+        manager_move_unit(m, e, spare);
+        entry_free(spare);
+}
+
+bool spares_fits(Manager *m, Entry *e) {
+        CLEANUP(unit_plan_done) UnitPlan plan = {};
+        char *key = unit_plan_make(e, &plan) < 0 ? NULL : unit_plan_key(&plan, true);
+        bool fits = key && strcmp(key, e->taken_key) == 0;
+        Kind *k;
+
+        free(key);
+        if (fits)
+                return true;
+        key = key_of(e);
+        k = key ? find_kind(m, key) : NULL;
+        free(key);
+        if (k) /* its others would not fit either */
+                forget_kind(m, k);
+        return false;
+}
+
+void spares_lost(Manager *m, Entry *e) {
+        Kind *k = e->kind;
+
+        if (!k)
+                return;
+        k->use.n--;
+        e->kind = NULL;
+        forget_kind(m, k); /* until a query shows that such a unit can be made */
+        spares_look_soon(m);
+}
+
+static int make(Manager *m, Kind *k) {
+        Request none = REQUEST_INIT;
+        SubmitFds no_fds = { -1, -1 };
+        Error error = {};
+        Entry *e;
+        uint64_t id;
+        int r = manager_make_room(m);
+
+        if (r < 0)
+                return r;
+        r = entry_new(m, &none, &no_fds, &e);
+        if (r < 0)
+                return r;
+        id = engine_reserve_id(m->engine);
+        e->taken_key = unit_plan_key(&k->plan, true); /* before it is made: what comes meanwhile is not part of it */
+        r = e->taken_key ? state_reserve_id(id) : -ENOMEM;
+        if (r >= 0)
+                r = unit_plan_start(&k->plan, m->systemd, id, "Penstock query (unit made ahead of it)", &error);
+        if (r < 0) {
+                entry_free(e);
+                return r;
+        }
+        e->record.id = id;
+        e->kind = k;
+        e->is_spare = true;
+        e->fallen = true; /* it goes with its unit */
+        k->use.n++;
+        m->entries[m->n_entries++] = e; /* no ID is higher */
+        manager_unit_asked(m, e, k->plan.memory_max_bytes);
+        return 0;
+}
+
+static size_t n_starting(const Manager *m) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < m->n_entries; i++)
+                n += m->entries[i]->kind && m->entries[i]->starting;
+        return n;
+}
+
+/* Returns true if it was done, and there may be more. */
+static bool make_when_quiet(Manager *m, Kind *k, uint64_t now) {
+        size_t n = n_starting(m);
+        int r;
+
+        if (now < m->spares_not_before_usec) {
+                m->spares_due_usec = m->spares_not_before_usec;
+                return false;
+        }
+        if (n >= STARTING_MAX || m->n_units_starting > n)
+                return false; /* its end is heard of */
+        r = make(m, k);
+        if (r >= 0)
+                return true;
+        journal_write(LOG_WARNING, JOURNAL_UNIT_FAILED, 0, "A unit can't be made ahead of need: %s", strerror(-r));
+        forget_kind(m, k);
+        return false;
+}
+
+static void forget_idle(Manager *m, uint64_t now) {
+        for (size_t i = m->n_kinds; i > 0; i--)
+                if (m->kinds[i - 1]->use.n == 0 &&
+                    now >= add_saturating(m->kinds[i - 1]->use.used_usec, m->config->warm_units_idle_usec))
+                        forget_kind(m, m->kinds[i - 1]);
+}
+
+void spares_settle(Manager *m) {
+        uint64_t now, max = engine_is_shut_down(m->engine) ? 0 : m->config->warm_units;
+        SpareKind kinds[KINDS_MAX];
+        bool more = true;
+
+        if (m->spares_due_usec == USEC_INFINITY || (now = manager_now(m)) < m->spares_due_usec)
+                return;
+        while (more) {
+                SparesAdvice advice;
+                size_t i = 0;
+
+                for (size_t k = 0; k < m->n_kinds; k++)
+                        kinds[k] = m->kinds[k]->use;
+                m->spares_due_usec = spares_deadline(kinds, m->n_kinds, m->config->warm_units_idle_usec);
+                advice = spares_next(kinds, m->n_kinds, max, m->config->warm_units_idle_usec, now, &i);
+                if (advice == SPARES_DROP)
+                        drop(m, spare_of(m, m->kinds[i], false));
+                more = advice == SPARES_DROP || (advice == SPARES_MAKE && make_when_quiet(m, m->kinds[i], now));
+        }
+        forget_idle(m, now);
+}
+
+void spares_end(Manager *m) {
+        for (size_t i = 0; i < m->n_entries; i++)
+                if (m->entries[i]->kind && m->entries[i]->conn)
+                        (void) worker_conn_send_release(m->entries[i]->conn);
+        while (m->n_kinds > 0)
+                kind_free(m->kinds[--m->n_kinds]);
+        free(m->kinds);
+        entry_close_fd(&m->mounts_fd);
+}
