@@ -34,6 +34,10 @@ static uint64_t high_of(const Query *q) {
 void run_set_limits(Engine *e, Query *q) {
         uint64_t high = high_of(q), used = q->high_bytes == SIZE_INFINITY ? q->current_bytes : q->high_bytes;
 
+        if (q->headroom_off) { /* the limit is written once more, and the brake stays off */
+                set_limits(e, q, ACTION_SET_LIMITS, SIZE_INFINITY);
+                return;
+        }
         /* With many threads the headroom of a little more quota can be more than was added. memory.high is not lowered for
          * it: the kernel would reclaim in the writer's context, and that is the loop. */
         set_limits(e, q, ACTION_SET_LIMITS, MAX(high, MIN(used, q->lease.bytes)));

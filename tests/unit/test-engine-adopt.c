@@ -218,6 +218,22 @@ static void more_than_a_smaller_budget_has_is_kept_and_not_given_again(void **st
         assert_int_equal(budget_total_bytes(engine_budget(kit.engine)), 256 * MIB);
 }
 
+static void who_was_denied_for_good_has_no_brake_afterwards_either(void **state) {
+        Config c = kit_pool_config(2, 512 * MIB);
+
+        (void) state;
+        c.exhaustion_policy = EXHAUSTION_FAIL;
+        kit_reopen(&c);
+        kit_content(&kit, 448 * MIB);
+        kit_plain(&kit);
+        kit_need(&kit, 2, 62 * MIB);
+        assert_true(kit_query(&kit, 2)->headroom_off);
+        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 2)->limits.high_bytes, SIZE_INFINITY);
+        take_over(2);
+        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 2)->limits.max_bytes, 64 * MIB);
+        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 2)->limits.high_bytes, SIZE_INFINITY);
+}
+
 /* Somebody wrote "max" into its memory.max. */
 static void a_limit_above_its_maximum_is_no_lease_and_is_written_again(void **state) {
         uint64_t id = kit_submit(&kit, (QuerySpec) { .max_bytes = 200 * MIB });
@@ -268,6 +284,7 @@ int main(void) {
                 KIT_TEST(who_was_being_ended_is_ended),
                 KIT_TEST(what_has_ended_stays_as_it_was),
                 KIT_TEST(more_than_a_smaller_budget_has_is_kept_and_not_given_again),
+                KIT_TEST(who_was_denied_for_good_has_no_brake_afterwards_either),
                 KIT_TEST(a_limit_above_its_maximum_is_no_lease_and_is_written_again),
                 KIT_TEST(a_snapshot_that_cannot_be_is_not_valid),
         };
