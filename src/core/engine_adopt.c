@@ -86,7 +86,7 @@ static void start_anew(Engine *e, Query *q, const QuerySnapshot *s, const Error 
         if (q->state == QUERY_EXECUTING)
                 lease_adopt(&e->budget, &q->lease, q->initial_bytes);
         if (s->is_lost) {
-                end_query(e, q, QUERY_ERRORED, VERDICT_START, false, error->code, "%s", error->message);
+                end_query(e, q, q->ending_state, q->ending_verdict, false, error->code, "%s", error->message);
                 return;
         }
         q->recheck = q->dependencies == DEPENDENCIES_HELD;

@@ -24,7 +24,7 @@ typedef struct QuerySnapshot {
         uint64_t limit_bytes; /* memory.max of engine/ in force */
         uint64_t current_bytes;
         bool unit_exists, is_frozen;
-        bool is_lost; /* it was not handed over, and what its start needs is not there any more: then the error says so */
+        bool is_lost; /* it was not handed over, and can't be started: it ends as ending_* and the error say */
 } QuerySnapshot;
 
 /* @ret_error: why it ended, or why it is being ended. */

@@ -13,16 +13,13 @@
 
 #include "bus/bus.h"
 #include "daemon/manager.h"
-#include "host/cgroup.h"
+#include "daemon/stopped.h"
 #include "host/config_report.h"
 #include "host/fdstore.h"
 #include "host/journal.h"
 #include "host/precedence.h"
 #include "host/state_files.h"
 #include "host/stop_job.h"
-
-/* Another one comes, to take the queries over; SuccessExitStatus= of penstockd.service. For ExecStopPost=, which can't know. */
-#define EXIT_ANOTHER_COMES 75
 
 /* Less than TimeoutStopSec= of penstockd.service, more than CancelGraceSec= and a slow PID 1 need. */
 #define STOP_TIMEOUT_USEC (90 * USEC_PER_SEC)
@@ -164,7 +161,7 @@ static int on_sigterm(sd_event_source *s, const struct signalfd_siginfo *si, voi
         (void) si;
         if (d->stopping || d->stop_job)
                 return 0;
-        if (stop_job_ask(d->systemd_bus, on_stop_kind, d, &d->stop_job) < 0)
+        if (stop_job_ask(d->systemd_bus, PENSTOCKD_UNIT, on_stop_kind, d, &d->stop_job) < 0)
                 on_stop_kind(STOP_UNKNOWN, d);
         return 0;
 }
@@ -215,13 +212,8 @@ static int find_worker_socket(StoredFds *stored) {
         return fd;
 }
 
-static int set_up(Daemon *d, Config *config, LanguageSet *languages, const char *config_file) {
-        StoredFds stored = {};
-        ManagerSetup setup = { .config = config, .languages = languages, .config_root = "", .config_file = config_file,
-                               .stored = &stored };
-        Error error = {};
+static void block_signals(void) {
         sigset_t mask;
-        int r;
 
         sigemptyset(&mask);
         sigaddset(&mask, SIGTERM);
@@ -229,13 +221,11 @@ static int set_up(Daemon *d, Config *config, LanguageSet *languages, const char 
         sigaddset(&mask, SIGHUP);
         sigprocmask(SIG_BLOCK, &mask, NULL);
         signal(SIGPIPE, SIG_IGN);
+}
 
-        r = stored_fds_receive(&stored);
-        setup.worker_listen_fd = r < 0 ? r : find_worker_socket(&stored);
-        if (setup.worker_listen_fd < 0)
-                return fail("no worker socket was passed; start penstock-worker.socket and penstockd.service",
-                            setup.worker_listen_fd);
-        r = sd_event_default(&d->event);
+static int set_up_loop(Daemon *d) {
+        int r = sd_event_default(&d->event);
+
         if (r >= 0)
                 r = sd_bus_open_system(&d->bus);
         if (r >= 0)
@@ -262,14 +252,65 @@ static int set_up(Daemon *d, Config *config, LanguageSet *languages, const char 
                 r = sd_event_add_post(d->event, NULL, on_post, d);
         if (r >= 0)
                 r = bus_server_new(d->bus, &d->server);
+        return r < 0 ? r : 0;
+}
+
+/* What a manager takes over, also when it can't start. */
+typedef struct Settings {
+        Config *config;
+        LanguageSet *languages;
+} Settings;
+
+static void settings_done(Settings *s) {
+        if (s->config)
+                config_done(s->config);
+        if (s->languages)
+                language_set_done(s->languages);
+        free(s->config);
+        free(s->languages);
+        *s = (Settings) {};
+}
+
+static int set_up(Daemon *d, Settings *settings, const char *config_file, StoredFds *stored) {
+        ManagerSetup setup = { .config_root = "", .config_file = config_file, .stored = stored };
+        Error error = {};
+        int r;
+
+        block_signals();
+        r = stored_fds_receive(stored);
+        setup.worker_listen_fd = r < 0 ? r : find_worker_socket(stored);
+        if (setup.worker_listen_fd < 0)
+                return fail("no worker socket was passed; start penstock-worker.socket and penstockd.service",
+                            setup.worker_listen_fd);
+        r = set_up_loop(d);
         if (r < 0)
                 return fail("can't reach the system bus", r);
 
         setup.event = d->event;
         setup.systemd_bus = d->systemd_bus;
+        setup.config = settings->config;
+        setup.languages = settings->languages;
+        *settings = (Settings) {};
         r = manager_new(&setup, &manager_ops, d, on_ready, d, &d->manager, &error);
-        stored_fds_done(&stored);
         return r < 0 ? fail(error.message, r) : 0;
+}
+
+static int read_settings(const char *config_file, Settings *ret) {
+        Error error = {};
+        int r;
+
+        ret->config = calloc(1, sizeof(*ret->config));
+        ret->languages = calloc(1, sizeof(*ret->languages));
+        if (!ret->config || !ret->languages)
+                return fail("can't start", -ENOMEM);
+        r = config_files_load("", config_file, warn, NULL, ret->config, &error);
+        if (r < 0) {
+                journal_write(LOG_ERR, JOURNAL_CONFIG, 0, "%s", error.message);
+                fprintf(stderr, "penstockd: %s\n", error.message);
+                return EXIT_FAILURE;
+        }
+        r = config_files_load_languages("", warn, NULL, ret->languages);
+        return r < 0 ? fail("can't read the languages", r) : 0;
 }
 
 /* Once, at start: without it penstockd works, but who grows while the host is saturated may be raised too late. */
@@ -290,25 +331,17 @@ static void take_precedence(void) {
 }
 
 static int serve(const char *config_file) {
-        Config *config = calloc(1, sizeof(*config));
-        LanguageSet *languages = calloc(1, sizeof(*languages));
-        Error error = {};
+        Settings settings = {};
+        StoredFds stored = {};
         Daemon d = {};
         int r;
 
-        if (!config || !languages)
-                return fail("can't start", -ENOMEM);
         take_precedence();
-        r = config_files_load("", config_file, warn, NULL, config, &error);
-        if (r < 0) {
-                journal_write(LOG_ERR, JOURNAL_CONFIG, 0, "%s", error.message);
-                fprintf(stderr, "penstockd: %s\n", error.message);
-                return EXIT_FAILURE;
-        }
-        r = config_files_load_languages("", warn, NULL, languages);
-        if (r < 0)
-                return fail("can't read the languages", r);
-        r = set_up(&d, config, languages, config_file);
+        r = read_settings(config_file, &settings);
+        if (r == 0)
+                r = set_up(&d, &settings, config_file, &stored);
+        settings_done(&settings);
+        stored_fds_done(&stored);
         if (r == 0)
                 r = sd_event_loop(d.event);
         if (r < 0)
@@ -322,40 +355,6 @@ static int serve(const char *config_file) {
         return r;
 }
 
-/* Will there be another penstockd in a moment? One that ended by itself says so by its exit status, of one that was killed
- * Restart=always does; unless PID 1 has been told to stop it. But when the last one that was to come did not get ready, whatever
- * stopped it may stop the next. */
-static bool another_comes(void) {
-        const char *code = getenv("EXIT_CODE"), *status = getenv("EXIT_STATUS");
-        uint64_t n;
-
-        if (state_is(STATE_HELD) || !code || !status)
-                return false;
-        if (strcmp(code, "exited") == 0 && (u64_parse(status, &n) < 0 || n != EXIT_ANOTHER_COMES))
-                return false;
-        return stop_job_ask_now() != STOP_FOR_GOOD;
-}
-
-/* ExecStopPost=: who grows while nobody can raise its limit is killed, so all are held until another penstockd is there.
- * When none will be, no query stays frozen without anybody to thaw it. */
-static int stopped(void) {
-        Error error = {};
-        unsigned n = 0;
-        int r = cgroup_host_init(&error);
-        bool hold = r >= 0 && another_comes();
-
-        if (hold)
-                state_set(STATE_HELD, true);
-        if (r >= 0)
-                r = cgroup_slice_freeze("/penstock.slice", hold, &n);
-        if (r < 0)
-                return fail(error.code ? error.message : "queries may be frozen, and can't be thawed", r);
-        if (n > 0)
-                journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0, "%u queries were %s, since penstockd has ended", n,
-                              hold ? "frozen until it is back" : "thawed");
-        return EXIT_SUCCESS;
-}
-
 static int help(FILE *out) {
         fputs("penstockd [--config FILE]\n"
               "  Run as penstockd.service; see penstockd(8).\n"
@@ -364,18 +363,21 @@ static int help(FILE *out) {
               "penstockd --show-config [--json]\n"
               "  Print the effective values and where each came from.\n"
               "penstockd --stopped\n"
-              "  For when penstockd has ended: thaw all queries, or hold them until another one has started.\n",
+              "  For when penstockd has ended: thaw all queries, or hold them until another one has started.\n"
+              "penstockd --closed\n"
+              "  For when its worker socket was closed: if that is for good, end the queries that are left.\n",
               out);
         return out == stdout ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char *argv[]) {
-        enum { OPT_CHECK = 256, OPT_SHOW, OPT_STOPPED, OPT_JSON, OPT_CONFIG, OPT_VERSION, OPT_HELP };
+        enum { OPT_CHECK = 256, OPT_SHOW, OPT_STOPPED, OPT_CLOSED, OPT_JSON, OPT_CONFIG, OPT_VERSION, OPT_HELP };
         static const struct option options[] = {
                 { "check-config", no_argument, NULL, OPT_CHECK }, { "show-config", no_argument, NULL, OPT_SHOW },
                 { "json", no_argument, NULL, OPT_JSON },          { "config", required_argument, NULL, OPT_CONFIG },
                 { "version", no_argument, NULL, OPT_VERSION },    { "help", no_argument, NULL, OPT_HELP },
-                { "stopped", no_argument, NULL, OPT_STOPPED },          {},
+                { "stopped", no_argument, NULL, OPT_STOPPED },    { "closed", no_argument, NULL, OPT_CLOSED },
+                {},
         };
         const char *config_file = NULL;
         int c, mode = 0;
@@ -386,6 +388,7 @@ int main(int argc, char *argv[]) {
                 case OPT_CHECK:
                 case OPT_SHOW:
                 case OPT_STOPPED:
+                case OPT_CLOSED:
                         mode = c;
                         break;
                 case OPT_JSON:
@@ -409,6 +412,8 @@ int main(int argc, char *argv[]) {
         if (optind < argc)
                 return help(stderr);
         if (mode == OPT_STOPPED)
-                return stopped();
+                return stopped_run();
+        if (mode == OPT_CLOSED)
+                return stopped_closed();
         return serve(config_file);
 }

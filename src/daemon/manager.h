@@ -40,8 +40,8 @@ typedef struct ManagerSetup {
         sd_bus *systemd_bus;  /* the system bus, attached to @event; for PID 1 alone */
         int worker_listen_fd; /* the worker socket, from the socket unit */
         struct StoredFds *stored; /* what PID 1 kept of an earlier life; what is not taken stays the caller's */
-        Config *config;       /* taken over */
-        LanguageSet *languages; /* taken over */
+        Config *config;       /* taken over, also by one that fails */
+        LanguageSet *languages; /* the same */
         const char *config_root, *config_file; /* for reload; as config_files_load() takes them */
 } ManagerSetup;
 

@@ -134,6 +134,11 @@ static void restore_descriptors(Adoption *a, StoredFds *stored) {
                 entry_drop_parcel(e);
 }
 
+/* When it ended is written after that it did. */
+static uint64_t realtime_of(const Manager *m, uint64_t usec) {
+        return subtract_saturating(manager_time_of_day(), subtract_saturating(manager_now(m), usec));
+}
+
 static int load(Manager *m, uint64_t id, StoredFds *stored, Adoption *a) {
         RequestRecord record;
         size_t bytes = 0;
@@ -149,7 +154,9 @@ static int load(Manager *m, uint64_t id, StoredFds *stored, Adoption *a) {
                 a->id = a->entry->record.id = id;
                 entry_count_record(a->entry, is_live(a) && !may_run(a) ? bytes : 0);
                 a->entry->record.created_realtime_usec = record.created_realtime_usec;
-                a->entry->record.ended_realtime_usec = record.ended_realtime_usec;
+                if (!is_live(a))
+                        a->entry->record.ended_realtime_usec = record.ended_realtime_usec ? record.ended_realtime_usec
+                                                                                          : realtime_of(m, a->snapshot.ended_usec);
                 a->entry->record.stderr_tail = record.stderr_tail;
                 record.stderr_tail = NULL;
                 a->entry->max_bytes = a->snapshot.max_bytes;
@@ -188,8 +195,8 @@ int manager_gather(Manager *m, StoredFds *stored) {
                 Adoption *a = &m->adoptions[m->n_adoptions];
                 int k = load(m, ids[i], stored, a);
 
-                if (k == -ENOMEM)
-                        r = k;
+                if (k == -ENOMEM || k == -EMFILE || k == -ENFILE)
+                        r = k; /* that passes: there will be another try */
                 else if (k < 0) {
                         journal_write(LOG_ERR, JOURNAL_PLAIN, ids[i],
                                       "Query %llu is of an earlier penstockd, and its record is not understood (%s): it is ended",
@@ -285,17 +292,29 @@ int manager_gather_begin_waiting(Manager *m) {
 
 /* ---- and on it goes ---- */
 
+/* It does not go on, nor start. Of one that was being ended that is known already. */
+static void end_as(Adoption *a, QueryState state, Verdict verdict, const Error *why) {
+        if (!a->snapshot.ending) {
+                a->snapshot.ending_state = state;
+                a->snapshot.ending_verdict = verdict;
+                a->error = *why;
+        }
+        a->snapshot.ending = may_run(a);
+        a->snapshot.is_lost = !may_run(a);
+}
+
+/* What its limit is, as long as nobody can say: the most that it can be. */
 static int take_over_unit(Manager *m, Adoption *a) {
         Entry *e = a->entry;
         Sample now;
         int r = query_groups_sample(e->groups, &now);
 
+        e->handed = e->started_told = true;
+        a->snapshot.limit_bytes = r < 0 ? a->snapshot.max_bytes : now.max_bytes;
         if (r < 0)
                 return r;
-        a->snapshot.limit_bytes = now.max_bytes;
         a->snapshot.current_bytes = now.current_bytes;
         a->snapshot.is_frozen = now.frozen;
-        e->handed = e->started_told = true;
         e->cap_bytes = SIZE_INFINITY;
         e->unit_max_bytes = entry_unit_max_bytes(e);
         e->woken_usec = manager_now(m);
@@ -304,17 +323,32 @@ static int take_over_unit(Manager *m, Adoption *a) {
         return events_watch_new(m->event, e->groups, e->record.id, manager_on_pressure, m, &m->said_no_psi, &e->watch);
 }
 
+static void take_over_running(Manager *m, Adoption *a) {
+        int r = a->snapshot.unit_exists ? take_over_unit(m, a) : -ENODEV;
+        Error error = {};
+
+        if (r == -ENODEV || r == -ENOENT)
+                a->snapshot.limit_bytes = 0; /* its groups are gone, and it will be soon */
+        else if (r < 0) { /* nobody would see what it needs, and its limit may not be known */
+                error_set(&error, ERROR_INTERNAL, "penstockd was restarted, and could not take it over: %s", strerror(-r));
+                end_as(a, QUERY_ERRORED, VERDICT_START, &error);
+        }
+}
+
 static void adopt(Manager *m, Adoption *a) {
         Entry *e = a->entry;
+        Error stopped = {};
 
         if (may_run(a)) {
                 entry_drop_request(e); /* its worker has all of it */
-                if (a->snapshot.unit_exists && take_over_unit(m, a) < 0)
-                        a->snapshot.limit_bytes = 0; /* it is about to go */
+                take_over_running(m, a);
+        } else if (is_live(a) && (a->failure.code || a->snapshot.ending))
+                end_as(a, QUERY_ERRORED, VERDICT_START, &a->failure);
+        if (is_live(a) && state_is(STATE_STOPPED)) {
+                error_set(&stopped, ERROR_SHUTTING_DOWN, "penstockd was stopped");
+                end_as(a, QUERY_CANCELED, VERDICT_SHUTDOWN, &stopped);
         }
-        a->snapshot.is_lost = is_live(a) && !may_run(a) && a->failure.code;
-        manager_feed(m, &(Event) { .type = EVENT_ADOPT, .query_id = a->id,
-                                   .adopt = { &a->snapshot, a->snapshot.is_lost ? &a->failure : &a->error } });
+        manager_feed(m, &(Event) { .type = EVENT_ADOPT, .query_id = a->id, .adopt = { &a->snapshot, &a->error } });
 }
 
 /* Once all of them are known: what has happened meanwhile. */

@@ -374,6 +374,8 @@ void manager_on_exited(WorkerConn *c, const WorkerExited *msg, void *userdata) {
                 return;
         }
         e->ended_told = true;
+        if (msg->stderr_len > 0) /* before its end is on record: then nobody asks its worker once more */
+                manager_record_started(m, e);
         manager_feed(m, &ev);
 }
 

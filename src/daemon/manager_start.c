@@ -8,10 +8,12 @@
 #include "host/journal.h"
 #include "host/state_files.h"
 
+/* Whoever may still be asked for its results, also when they could not be opened this time. */
 static bool is_known(uint64_t id, void *userdata) {
-        const Entry *e = manager_entry(userdata, id);
+        const Manager *m = userdata;
+        const Entry *e = manager_entry(m, id);
 
-        return e && e->record.results_file_fd >= 0;
+        return e && e->record.request.detach && !engine_is_tombstone(m->engine, id);
 }
 
 /* Ready when the slice has its limit and nothing unknown of an earlier life runs any more: only then is the sum ours. */
@@ -25,6 +27,7 @@ void manager_maybe_ready(Manager *m) {
         if (manager_slice_bytes(m) > m->slice_bytes) /* they hold more than a budget that is smaller now */
                 (void) manager_set_slice(m, 0, NULL);
         state_set(STATE_HELD, false);
+        state_set(STATE_STOPPED, false);
         manager_look_for_leftovers(m);
         results_remove_others(is_known, m);
         if (state_is(STATE_SHUT_DOWN)) {
@@ -135,8 +138,13 @@ int manager_new(const ManagerSetup *setup, const ManagerOps *ops, void *ops_user
         Manager *m = calloc(1, sizeof(*m));
         int r;
 
-        if (!m)
+        if (!m) {
+                config_done(setup->config);
+                free(setup->config);
+                language_set_done(setup->languages);
+                free(setup->languages);
                 return error_set(ret_error, ERROR_INTERNAL, "out of memory");
+        }
         m->event = sd_event_ref(setup->event);
         m->systemd_bus = setup->systemd_bus;
         m->config = setup->config;

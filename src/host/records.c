@@ -103,11 +103,11 @@ static int compare_ids(const void *a, const void *b) {
 }
 
 /* "7.state" → 7 */
-static bool id_of(const char *name, uint64_t *ret) {
+static bool id_of(const char *name, const char *suffix, uint64_t *ret) {
         size_t digits = strspn(name, "0123456789");
         char number[24];
 
-        if (digits == 0 || digits >= sizeof(number) || strcmp(name + digits, STATE_SUFFIX) != 0)
+        if (digits == 0 || digits >= sizeof(number) || strcmp(name + digits, suffix) != 0)
                 return false;
         memcpy(number, name, digits);
         number[digits] = 0;
@@ -117,6 +117,7 @@ static bool id_of(const char *name, uint64_t *ret) {
 int record_list(uint64_t **ret_ids, size_t *ret_n) {
         uint64_t *ids = NULL, id;
         size_t n = 0, allocated = 0;
+        char path[PATH_LEN];
         struct dirent *e;
         DIR *d = opendir(RECORDS_DIRECTORY);
 
@@ -125,7 +126,9 @@ int record_list(uint64_t **ret_ids, size_t *ret_n) {
         if (!d)
                 return errno == ENOENT ? 0 : -errno;
         while ((e = readdir(d))) {
-                if (!id_of(e->d_name, &id))
+                if (id_of(e->d_name, REQUEST_SUFFIX, &id) && access(record_path(id, STATE_SUFFIX, path), F_OK) < 0 && errno == ENOENT)
+                        record_remove(id); /* its writer was killed before it was admitted, or after it was forgotten */
+                if (!id_of(e->d_name, STATE_SUFFIX, &id))
                         continue;
                 if (n == allocated) {
                         uint64_t *v = realloc(ids, (allocated = MAX(2 * allocated, 64u)) * sizeof(*v));

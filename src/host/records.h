@@ -25,5 +25,5 @@ int record_read_state(uint64_t id, char *buf, size_t len);
 
 /* Both files; what is not there is no error. */
 void record_remove(uint64_t id);
-/* The IDs of all, rising; free() it. Returns 0, also when there are none, or -errno. */
+/* The IDs of all, rising; free() it. Requests without a state are removed. Returns 0, also when there are none, or -errno. */
 int record_list(uint64_t **ret_ids, size_t *ret_n);

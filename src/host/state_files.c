@@ -77,6 +77,7 @@ static const char *const flag_files[] = {
         [STATE_SHUT_DOWN] = RUNTIME_DIRECTORY "/shut-down",
         [STATE_PAUSED] = RUNTIME_DIRECTORY "/paused",
         [STATE_HELD] = RUNTIME_DIRECTORY "/held",
+        [STATE_STOPPED] = RUNTIME_DIRECTORY "/stopped",
 };
 
 bool state_is(StateFlag flag) {

@@ -20,8 +20,8 @@ uint64_t state_first_id(void);
 int state_reserve_id(uint64_t id);
 
 /* What outlives a crash: Shutdown was called, and no operator has restarted the service since; Pause was called; all that
- * grows was frozen when penstockd ended, and no other one has been ready since. */
-typedef enum StateFlag { STATE_SHUT_DOWN, STATE_PAUSED, STATE_HELD } StateFlag;
+ * grows was frozen when penstockd ended, and no other one has been ready since; it was stopped, and none has been ready since. */
+typedef enum StateFlag { STATE_SHUT_DOWN, STATE_PAUSED, STATE_HELD, STATE_STOPPED } StateFlag;
 bool state_is(StateFlag flag);
 void state_set(StateFlag flag, bool is);
 

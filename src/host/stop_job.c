@@ -9,7 +9,6 @@
 
 #define DESTINATION "org.freedesktop.systemd1"
 #define OBJECTS "/org/freedesktop/systemd1"
-#define OUR_UNIT "penstockd.service"
 /* Much less than TimeoutStopSec=: when PID 1 does not say that it is a stop, the queries are kept. */
 #define ANSWER_USEC (5 * USEC_PER_SEC)
 
@@ -26,9 +25,9 @@ static int new_get(sd_bus *bus, const char *path, const char *interface, const c
         return r < 0 ? r : sd_bus_message_append(*ret, "ss", interface, property);
 }
 
-static int new_get_job(sd_bus *bus, sd_bus_message **ret) {
+static int new_get_job(sd_bus *bus, const char *unit, sd_bus_message **ret) {
         char *path = NULL;
-        int r = sd_bus_path_encode(OBJECTS "/unit", OUR_UNIT, &path);
+        int r = sd_bus_path_encode(OBJECTS "/unit", unit, &path);
 
         if (r >= 0)
                 r = new_get(bus, path, DESTINATION ".Unit", "Job", ret);
@@ -36,7 +35,7 @@ static int new_get_job(sd_bus *bus, sd_bus_message **ret) {
         return r;
 }
 
-/* The path of our unit's job into @ret, borrowed from the message; NULL: it has none. */
+/* The path of the unit's job into @ret, borrowed from the message; NULL: it has none. */
 static int read_job(sd_bus_message *m, const char **ret) {
         uint32_t id;
         int r = sd_bus_message_is_method_error(m, NULL) ? -EIO : sd_bus_message_read(m, "v", "(uo)", &id, ret);
@@ -88,7 +87,7 @@ static int on_job(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
-int stop_job_ask(sd_bus *bus, void (*answer)(StopKind kind, void *userdata), void *userdata, StopJob **ret) {
+int stop_job_ask(sd_bus *bus, const char *unit, void (*answer)(StopKind kind, void *userdata), void *userdata, StopJob **ret) {
         StopJob *j = calloc(1, sizeof(*j));
         sd_bus_message *get = NULL;
         int r;
@@ -96,7 +95,7 @@ int stop_job_ask(sd_bus *bus, void (*answer)(StopKind kind, void *userdata), voi
         if (!j)
                 return -ENOMEM;
         *j = (StopJob) { .bus = bus, .answer = answer, .userdata = userdata };
-        r = new_get_job(bus, &get);
+        r = new_get_job(bus, unit, &get);
         if (r >= 0)
                 r = sd_bus_call_async(bus, &j->slot, get, on_job, j, ANSWER_USEC);
         sd_bus_message_unref(get);
@@ -125,14 +124,14 @@ static void on_answer(StopKind kind, void *userdata) {
         *(Answer *) userdata = (Answer) { kind, true };
 }
 
-StopKind stop_job_ask_now(void) {
+StopKind stop_job_ask_now(const char *unit) {
         Answer answer = { .kind = STOP_UNKNOWN };
         StopJob *j = NULL;
         sd_bus *bus = NULL;
         int r = sd_bus_open_system(&bus);
 
         if (r >= 0)
-                r = stop_job_ask(bus, on_answer, &answer, &j);
+                r = stop_job_ask(bus, unit, on_answer, &answer, &j);
         while (r >= 0 && !answer.is_there) {
                 r = sd_bus_process(bus, NULL);
                 if (r == 0)

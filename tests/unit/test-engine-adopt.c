@@ -130,6 +130,8 @@ static void who_cannot_be_started_any_more_is_told_why(void **state) {
         assert_int_equal(kit_state(&kit, id), QUERY_COMPILING);
         s = found(id, &error);
         s.is_lost = true;
+        s.ending_state = QUERY_ERRORED;
+        s.ending_verdict = VERDICT_START;
         engine_free(kit.engine);
         assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
         kit.n_log = 0;
@@ -218,6 +220,35 @@ static void more_than_a_smaller_budget_has_is_kept_and_not_given_again(void **st
         assert_int_equal(budget_total_bytes(engine_budget(kit.engine)), 256 * MIB);
 }
 
+/* As a reload: who has a slot has what was leased for it, in the kernel or not yet, and nobody else comes in before that fits. */
+static void who_was_let_in_under_a_larger_budget_starts_with_what_it_was_let_in_with(void **state) {
+        Config c = kit_pool_config(1, 128 * MIB);
+        uint64_t waiting;
+
+        (void) state;
+        kit.slow_units = true;
+        for (int i = 0; i < 4; i++)
+                kit_plain(&kit);
+        waiting = kit_plain(&kit);
+        kit.config = c;
+        take_over(waiting);
+        assert_int_equal(budget_leased_bytes(engine_budget(kit.engine)), 256 * MIB);
+        assert_int_equal(budget_total_bytes(engine_budget(kit.engine)), 256 * MIB); /* so large penstock.slice is, too */
+        assert_int_equal(budget_unused_bytes(engine_budget(kit.engine)), 0);
+        for (uint64_t id = 1; id <= 4; id++) {
+                kit_ready(&kit, id);
+                assert_int_equal(kit_action(&kit, ACTION_EXECUTE, id)->limits.max_bytes, 64 * MIB);
+        }
+        kit_need(&kit, 1, 60 * MIB);
+        assert_int_equal(kit_lease(1), 64 * MIB);
+        for (uint64_t id = 1; id <= 4; id++) {
+                assert_int_equal(kit_state(&kit, waiting), QUERY_QUEUEING);
+                kit_exit(&kit, id, 0);
+        }
+        assert_int_equal(kit_state(&kit, waiting), QUERY_EXECUTING);
+        assert_int_equal(budget_total_bytes(engine_budget(kit.engine)), 128 * MIB);
+}
+
 static void who_was_denied_for_good_has_no_brake_afterwards_either(void **state) {
         Config c = kit_pool_config(2, 512 * MIB);
 
@@ -284,6 +315,7 @@ int main(void) {
                 KIT_TEST(who_was_being_ended_is_ended),
                 KIT_TEST(what_has_ended_stays_as_it_was),
                 KIT_TEST(more_than_a_smaller_budget_has_is_kept_and_not_given_again),
+                KIT_TEST(who_was_let_in_under_a_larger_budget_starts_with_what_it_was_let_in_with),
                 KIT_TEST(who_was_denied_for_good_has_no_brake_afterwards_either),
                 KIT_TEST(a_limit_above_its_maximum_is_no_lease_and_is_written_again),
                 KIT_TEST(a_snapshot_that_cannot_be_is_not_valid),

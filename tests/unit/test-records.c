@@ -135,7 +135,7 @@ static void what_is_no_request_is_refused(void **state) {
 static void states_are_listed_in_the_order_of_ids(void **state) {
         static const uint64_t written[] = { 100, 9, 18446744073709551614u };
         uint64_t *ids = NULL;
-        char line[64];
+        char line[64], path[PATH_LEN];
         size_t n = 7;
 
         (void) state;
@@ -153,10 +153,10 @@ static void states_are_listed_in_the_order_of_ids(void **state) {
         assert_int_equal(record_read_state(9, line, sizeof(line)), 0);
         assert_string_equal(line, "e 1 adopt 9");
         assert_int_equal(record_read_state(9, line, 5), -EBADMSG);
+        assert_int_equal(access(record_path(3, REQUEST_SUFFIX, path), F_OK), -1);
         free(ids);
         for (size_t i = 0; i < ELEMENTSOF(written); i++)
                 record_remove(written[i]);
-        record_remove(3);
 }
 
 int main(void) {

@@ -156,6 +156,7 @@ def frozen():
 def cannot_start():
     q = Gated()
     bad = "/etc/penstock/penstock.conf.d/99-bad.conf"
+    os.makedirs(os.path.dirname(bad), exist_ok=True)
     with open(bad, "w", encoding="ascii") as f:
         f.write("[Controller]\nConcurrencyQuota=0\n")
     try:
@@ -168,6 +169,39 @@ def cannot_start():
     wait_until_it_serves()
     q.go()
     q.wait().expect(0)
+
+
+@test("a stop between a crash of penstockd and its next start is one: each query ends, and nobody but an operator starts it", slow=True)
+def stopped_in_between():
+    drop_in = "/run/systemd/system/penstockd.service.d/test.conf"
+    os.makedirs(os.path.dirname(drop_in), exist_ok=True)
+    with open(drop_in, "w", encoding="ascii") as f:
+        f.write("[Service]\nRestartSec=1h\n")
+    system("systemctl", "daemon-reload")
+    try:
+        with configured(ConcurrencyQuota=2):
+            attached, running = Gated(), submit("--", "sleep", "1000")
+            wait_for_state(running, "executing")
+            waiting = submit("--", "echo", "never")
+            os.kill(daemon_pid(), signal.SIGKILL)
+            wait_for(lambda: unit_property(DAEMON, "SubState") == "auto-restart", "it is to be started again")
+            expect(cgroups.is_populated(attached.group), "its queries are there")
+            system("systemctl", "stop", DAEMON)
+            wait_for(lambda: not cgroups.unit_groups(), "the units of all queries are gone")
+            attached.run.wait().expect(125)
+            for unit in (DAEMON, "penstock-worker.socket"):
+                expect_equal(unit_property(unit, "ActiveState"), "inactive", f"the state of {unit}")
+            os.unlink(drop_in)
+            system("systemctl", "daemon-reload")
+            system("systemctl", "start", DAEMON)
+            for query in (attached.id, running, waiting):
+                ctl("wait", str(query)).expect(125, "ShuttingDown")
+            expect_equal(run("--", "echo", "again").expect(0).text, "again\n", "a query afterwards")
+    finally:
+        if os.path.exists(drop_in):
+            os.unlink(drop_in)
+        system("systemctl", "daemon-reload")
+        system("systemctl", "start", DAEMON)
 
 
 BUDGET = 700 * MIB

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/stopped.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/cgroup.h"
+#include "host/journal.h"
+#include "host/state_files.h"
+#include "host/stop_job.h"
+#include "host/stop_units.h"
+
+#define SOCKET_UNIT "penstock-worker.socket"
+
+static int complain(const char *what, int r) {
+        journal_write(LOG_ERR, JOURNAL_PLAIN, 0, "%s: %s", what, strerror(-r));
+        fprintf(stderr, "penstockd: %s: %s\n", what, strerror(-r));
+        return EXIT_FAILURE;
+}
+
+/* Will there be another penstockd in a moment? One that ended by itself says so by its exit status, of one that was killed
+ * Restart=always does; unless PID 1 has been told to stop it. But when the last one that was to come did not get ready, whatever
+ * stopped it may stop the next. */
+static bool another_comes(void) {
+        const char *code = getenv("EXIT_CODE"), *status = getenv("EXIT_STATUS");
+        uint64_t n;
+
+        if (state_is(STATE_HELD) || !code || !status)
+                return false;
+        if (strcmp(code, "exited") == 0 && (u64_parse(status, &n) < 0 || n != EXIT_ANOTHER_COMES))
+                return false;
+        return stop_job_ask_now(PENSTOCKD_UNIT) != STOP_FOR_GOOD;
+}
+
+/* ExecStopPost=: who grows while nobody can raise its limit is killed, so all are held until another penstockd is there.
+ * When none will be, no query stays frozen without anybody to thaw it. */
+int stopped_run(void) {
+        Error error = {};
+        unsigned n = 0;
+        int r = cgroup_host_init(&error);
+        bool hold = r >= 0 && another_comes();
+
+        if (hold)
+                state_set(STATE_HELD, true);
+        if (r >= 0)
+                r = cgroup_slice_freeze("/penstock.slice", hold, &n);
+        if (r < 0)
+                return complain(error.code ? error.message : "queries may be frozen, and can't be thawed", r);
+        if (n > 0)
+                journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0, "%u queries were %s, since penstockd has ended", n,
+                              hold ? "frozen until it is back" : "thawed");
+        return EXIT_SUCCESS;
+}
+
+/* ExecStopPost= of the socket, which goes with the service. A penstockd that was stopped has ended its queries; one that was to be
+ * started again in a moment, or could not start, was not there to do it, and its ExecStopPost= has been run before. */
+int stopped_closed(void) {
+        unsigned n = 0;
+        int r;
+
+        if (stop_job_ask_now(SOCKET_UNIT) != STOP_FOR_GOOD)
+                return EXIT_SUCCESS;
+        state_set(STATE_STOPPED, true);
+        state_set(STATE_HELD, false);
+        r = stop_units_of_queries(&n);
+        if (n > 0)
+                journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0, "%u units of queries are stopped, since penstockd was", n);
+        return r < 0 ? complain("penstockd was stopped, and queries may go on", r) : EXIT_SUCCESS;
+}
