@@ -230,7 +230,7 @@ int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actio
                 r = admit_request(e, ev->query_id, ev->request.spec);
                 break;
         case EVENT_ADOPT:
-                r = adopt_query(e, ev->query_id, ev->adopt.snapshot, ev->adopt.error);
+                r = adopt_query(e, ev);
                 break;
         case EVENT_TICK:
                 break;

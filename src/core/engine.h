@@ -58,6 +58,8 @@ typedef struct Event {
                 struct {
                         const QuerySnapshot *snapshot; /* valid, and of a higher ID than all that are known */
                         const Error *error;
+                        const uint8_t *profile; /* as profile_save() made it; NULL: it begins anew */
+                        size_t profile_len;
                 } adopt;
                 const Error *error;
                 Sample sample;

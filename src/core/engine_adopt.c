@@ -50,23 +50,26 @@ static void take_over_frozen(Engine *e, Query *q, const QuerySnapshot *s) {
         q->frozen_since_usec = MIN(s->frozen_since_usec, e->now_usec);
         q->frozen_deadline_usec = add_saturating(e->now_usec, e->config.freeze_timeout_usec);
         e->n_waiters++;
-        engine_profile(e, q, PROFILE_FREEZE, q->wanted_cause);
 }
 
 /* It runs, or its worker waits to tell of its end. The kernel's limit is what it has, whatever was decided last. */
 static void take_over_running(Engine *e, Query *q, const QuerySnapshot *s) {
         uint64_t limit = MIN(s->limit_bytes, s->max_bytes); /* more, or none, is not of ours */
+        bool profile_begins = !q->profile.live;
 
         engine_set_unit(e, q, UNIT_READY);
         q->run = RUN_HANDED;
         q->quota_bytes = limit;
         lease_adopt(&e->budget, &q->lease, limit);
-        engine_profile(e, q, PROFILE_START, 0);
+        if (profile_begins)
+                engine_profile(e, q, PROFILE_START, 0);
         profile_limits(&q->profile, limit, SIZE_INFINITY, 0);
         q->high_bytes = SIZE_INFINITY; /* not known; what it uses must not be braked on the loop */
         q->current_bytes = s->current_bytes;
         if (s->is_frozen)
                 take_over_frozen(e, q, s);
+        if (q->frozen == profile_begins && s->frozen_since_usec) /* what its rows do not say yet */
+                engine_profile(e, q, q->frozen ? PROFILE_FREEZE : PROFILE_THAW, q->frozen ? q->wanted_cause : 0);
         if (!q->frozen && s->frozen_since_usec)
                 q->frozen_usec += subtract_saturating(e->now_usec, s->frozen_since_usec);
         governor_take_over(&q->governor, run_lived_usec(e, q));
@@ -80,13 +83,13 @@ static void take_over_running(Engine *e, Query *q, const QuerySnapshot *s) {
 }
 
 /* Nothing of it has run: its unit is another one, and what its dependencies give is asked for once more. */
-static void start_anew(Engine *e, Query *q, const QuerySnapshot *s, const Error *error) {
+static void start_anew(Engine *e, Query *q, const QuerySnapshot *s) {
         if (!admit_reconfigure_query(e, q))
                 return; /* its start has become impossible */
         if (q->state == QUERY_EXECUTING)
                 lease_adopt(&e->budget, &q->lease, q->initial_bytes);
         if (s->is_lost) {
-                end_query(e, q, q->ending_state, q->ending_verdict, false, error->code, "%s", error->message);
+                end_query(e, q, q->ending_state, q->ending_verdict, false, q->ending_error.code, "%s", q->ending_error.message);
                 return;
         }
         q->recheck = q->dependencies == DEPENDENCIES_HELD;
@@ -96,18 +99,21 @@ static void start_anew(Engine *e, Query *q, const QuerySnapshot *s, const Error 
                 admit_restart_unit(e, q);
 }
 
-int adopt_query(Engine *e, uint64_t id, const QuerySnapshot *s, const Error *error) {
+int adopt_query(Engine *e, const Event *ev) {
+        const QuerySnapshot *s = ev->adopt.snapshot;
         Query *q = calloc(1, sizeof(*q));
 
         if (!q)
                 return -ENOMEM;
-        restore(q, s, error);
-        q->id = id;
+        restore(q, s, ev->adopt.error);
+        q->id = ev->query_id;
+        if (ev->adopt.profile) /* one that can't be read begins anew */
+                (void) profile_restore(&q->profile, ev->adopt.profile, ev->adopt.profile_len, query_is_live(q));
         if (sets_add(e, q) < 0) {
                 query_free(q);
                 return -ENOMEM;
         }
-        e->next_id = MAX(e->next_id, id + 1);
+        e->next_id = MAX(e->next_id, q->id + 1);
         q->has_slot = q->state == QUERY_EXECUTING;
         q->has_compile_slot = q->state == QUERY_COMPILING;
         e->n_compile_slots += q->has_compile_slot;
@@ -115,7 +121,7 @@ int adopt_query(Engine *e, uint64_t id, const QuerySnapshot *s, const Error *err
         if (query_is_live(q) && s->handed)
                 take_over_running(e, q, s);
         else if (query_is_live(q))
-                start_anew(e, q, s, error);
+                start_anew(e, q, s);
         else {
                 if (s->unit_exists) { /* it was told to end, or was about to be */
                         engine_set_unit(e, q, UNIT_LEAVING);

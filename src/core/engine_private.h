@@ -89,7 +89,7 @@ size_t sets_count_due(const Engine *e);
 void sets_each_due(Engine *e, void (*each)(Engine *e, Query *q));
 
 /* engine_adopt.c */
-int adopt_query(Engine *e, uint64_t id, const QuerySnapshot *s, const Error *error); /* 0 or -ENOMEM */
+int adopt_query(Engine *e, const Event *ev); /* 0 or -ENOMEM */
 
 /* engine_admit.c */
 int admit_request(Engine *e, uint64_t id, const QuerySpec *spec); /* @id 0: the next one */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "core/profile.h"
+#include "core/profile_private.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -8,32 +8,12 @@
 
 #include "core/query.h"
 
-#define COLUMNS (sizeof(ProfileRow) / sizeof(uint64_t))
-#define MASK_BYTES ((COLUMNS + 7) / 8)
-#define VARINT_MAX 10u
-#define ROW_BYTES_MAX (MASK_BYTES + COLUMNS * VARINT_MAX)
-/* A raise and what else one step can say of one query stand here until the kernel's answer completes the raise. */
-#define TAIL_ROWS 4u
-
-typedef struct ProfileLive {
-        size_t allocated;
-        ProfileRow reading; /* what was read last */
-        ProfileRow base;    /* the last row encoded */
-        ProfileRow tail[TAIL_ROWS];
-        size_t n_tail;
-        uint64_t gap_usec, sample_usec; /* between plain samples, at the least; when the last one was */
-        uint64_t n_skipped;             /* samples left out since the last row */
-        uint64_t n_lost;                /* rows that found no memory since the last one encoded */
-        bool read;                      /* the reading is in no row yet */
-        bool wants_limits;              /* a start or a raise in the tail waits for what the kernel says */
-} ProfileLive;
-
 typedef enum ColumnKind { NUMBER, EVENT, CAUSE, OF_RAISE } ColumnKind;
 
 static const struct {
         const char *name;
         ColumnKind kind;
-} columns[COLUMNS] = {
+} columns[PROFILE_COLUMNS] = {
         { "time_usec", NUMBER },       { "event", EVENT },        { "cause", CAUSE },
         { "old_bytes", OF_RAISE },     { "new_bytes", OF_RAISE }, { "latency_usec", OF_RAISE },
         { "limit_bytes", NUMBER },     { "high_bytes", NUMBER },  { "current_bytes", NUMBER },
@@ -54,21 +34,19 @@ static void set_column(ProfileRow *row, size_t i, uint64_t v) {
         memcpy((char *) row + i * sizeof(v), &v, sizeof(v));
 }
 
-/* What a row is the difference to: what belongs to one row alone starts anew in each. */
-static ProfileRow base_of(const ProfileRow *before) {
+ProfileRow profile_base_of(const ProfileRow *before) {
         ProfileRow base = *before;
 
         base.event = base.cause = base.old_bytes = base.new_bytes = base.latency_usec = base.thinned_rows = 0;
         return base;
 }
 
-/* A mask of the columns that differ, then their differences, small ones short: zigzag, seven bits a byte. */
-static size_t encode(const ProfileRow *before, const ProfileRow *row, uint8_t out[static ROW_BYTES_MAX]) {
-        ProfileRow base = base_of(before);
-        size_t n = MASK_BYTES;
+size_t profile_encode(const ProfileRow *before, const ProfileRow *row, uint8_t out[static PROFILE_ROW_BYTES_MAX]) {
+        ProfileRow base = profile_base_of(before);
+        size_t n = PROFILE_MASK_BYTES;
 
-        memset(out, 0, MASK_BYTES);
-        for (size_t i = 0; i < COLUMNS; i++) {
+        memset(out, 0, PROFILE_MASK_BYTES);
+        for (size_t i = 0; i < PROFILE_COLUMNS; i++) {
                 uint64_t d = get_column(row, i) - get_column(&base, i); /* wraps, and back again */
 
                 if (d == 0)
@@ -82,12 +60,11 @@ static size_t encode(const ProfileRow *before, const ProfileRow *row, uint8_t ou
         return n;
 }
 
-/* @row: the row before goes in, the next comes out. Returns the bytes read. */
-static size_t decode(const uint8_t *in, ProfileRow *row) {
-        size_t n = MASK_BYTES;
+size_t profile_decode(const uint8_t *in, ProfileRow *row) {
+        size_t n = PROFILE_MASK_BYTES;
 
-        *row = base_of(row);
-        for (size_t i = 0; i < COLUMNS; i++) {
+        *row = profile_base_of(row);
+        for (size_t i = 0; i < PROFILE_COLUMNS; i++) {
                 unsigned shift = 0;
                 uint64_t d = 0;
 
@@ -105,7 +82,7 @@ bool profile_next(ProfileReader *r) {
         const Profile *p = r->profile;
 
         if (r->offset < p->n_bytes) {
-                r->offset += decode(p->bytes + r->offset, &r->row);
+                r->offset += profile_decode(p->bytes + r->offset, &r->row);
                 return true;
         }
         if (!p->live || r->tail >= p->live->n_tail)
@@ -145,7 +122,7 @@ static void choose(const ProfileRow rows[], size_t n, bool keep[]) {
  * a byte longer than the longer one of the two that it replaces, and none of them is empty. */
 static void rewrite(Profile *p, const ProfileRow rows[], size_t n, const bool keep[], ProfileRow *ret_last) {
         ProfileRow before = {}, row;
-        uint8_t bytes[ROW_BYTES_MAX];
+        uint8_t bytes[PROFILE_ROW_BYTES_MAX];
         uint64_t left_out = 0;
         size_t at = 0, len;
 
@@ -158,7 +135,7 @@ static void rewrite(Profile *p, const ProfileRow rows[], size_t n, const bool ke
                 }
                 row.thinned_rows += left_out;
                 left_out = 0;
-                len = encode(&before, &row, bytes);
+                len = profile_encode(&before, &row, bytes);
                 assert(at + len <= p->n_bytes);
                 memcpy(p->bytes + at, bytes, len);
                 at += len;
@@ -187,21 +164,21 @@ static bool thin(Profile *p, size_t max_rows, size_t max_bytes, ProfileRow *ret_
         return true;
 }
 
-static_assert(3 * ROW_BYTES_MAX < PROFILE_BYTES_KEPT,
+static_assert(3 * PROFILE_ROW_BYTES_MAX < PROFILE_BYTES_KEPT,
               "first and last row always fit, so that thinning comes to an end");
 
 /* Room for one more encoded row, by thinning or growing. */
 static bool make_room(Profile *p) {
-        size_t wanted = p->n_bytes + ROW_BYTES_MAX;
+        size_t wanted = p->n_bytes + PROFILE_ROW_BYTES_MAX;
         ProfileLive *l = p->live;
         uint8_t *bytes;
 
-        if (p->n_rows + TAIL_ROWS >= PROFILE_ROWS_MAX || wanted > PROFILE_BYTES_MAX) {
+        if (p->n_rows + PROFILE_TAIL_ROWS >= PROFILE_ROWS_MAX || wanted > PROFILE_BYTES_MAX) {
                 if (!thin(p, PROFILE_ROWS_MAX * 3 / 4, PROFILE_BYTES_MAX * 3 / 4, &l->base))
                         return false;
                 /* As dense as what is left: else the end of a long run would be all that is kept of it. */
                 l->gap_usec = l->base.time_usec / (PROFILE_ROWS_MAX / 2);
-                wanted = p->n_bytes + ROW_BYTES_MAX;
+                wanted = p->n_bytes + PROFILE_ROW_BYTES_MAX;
         }
         if (wanted <= l->allocated)
                 return true;
@@ -216,14 +193,14 @@ static bool make_room(Profile *p) {
 
 /* The oldest row of the tail is as it will stay: encode it. */
 static void settle_one(Profile *p) {
-        uint8_t bytes[ROW_BYTES_MAX];
+        uint8_t bytes[PROFILE_ROW_BYTES_MAX];
         ProfileLive *l = p->live;
         size_t len;
 
         if (make_room(p)) {
                 l->tail[0].thinned_rows += l->n_lost;
                 l->n_lost = 0;
-                len = encode(&l->base, &l->tail[0], bytes);
+                len = profile_encode(&l->base, &l->tail[0], bytes);
                 memcpy(p->bytes + p->n_bytes, bytes, len);
                 p->n_bytes += (uint32_t) len;
                 p->n_rows++;
@@ -290,7 +267,7 @@ void profile_read_final(Profile *p, const FinalNumbers *n) {
 static void add_row(Profile *p, const ProfileRow *row) {
         ProfileLive *l = p->live;
 
-        if (l->n_tail == TAIL_ROWS)
+        if (l->n_tail == PROFILE_TAIL_ROWS)
                 settle_one(p);
         l->tail[l->n_tail] = *row;
         l->tail[l->n_tail++].thinned_rows = l->n_skipped;
@@ -403,7 +380,7 @@ const char *profile_csv_header(void) {
         static char header[PROFILE_LINE_MAX];
 
         if (header[0] == '\0')
-                for (size_t i = 0, n = 0; i < COLUMNS; i++)
+                for (size_t i = 0, n = 0; i < PROFILE_COLUMNS; i++)
                         n += (size_t) snprintf(header + n, sizeof(header) - n, "%s%s", i > 0 ? "," : "",
                                                columns[i].name);
         return header;
@@ -412,7 +389,7 @@ const char *profile_csv_header(void) {
 const char *profile_csv_line(const ProfileRow *row, char buf[static PROFILE_LINE_MAX]) {
         size_t n = 0;
 
-        for (size_t i = 0; i < COLUMNS; i++) {
+        for (size_t i = 0; i < PROFILE_COLUMNS; i++) {
                 uint64_t v = get_column(row, i);
                 char number[24] = "";
 

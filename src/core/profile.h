@@ -72,6 +72,14 @@ void profile_limits(Profile *p, uint64_t limit_bytes, uint64_t high_bytes, uint6
 /* No more rows will come: shrink to what is kept of an ended query. */
 void profile_close(Profile *p);
 
+/* What is kept of a query for a later engine: all its rows, of this build's columns. */
+#define PROFILE_SAVED_MAX (PROFILE_BYTES_MAX + 1024u)
+/* Returns how many bytes of @out it took; 0: there are no rows. */
+size_t profile_save(const Profile *p, uint8_t out[static PROFILE_SAVED_MAX]);
+/* Into @p, which must be empty: with what profile_save() made of it, @goes_on when more rows will come. False: there is no memory for
+ * it, or they are not what was saved, or of another build; @p stays empty. */
+bool profile_restore(Profile *p, const uint8_t *saved, size_t len, bool goes_on);
+
 /* Walk the rows from the first: zero-initialise but for .profile, which must not change meanwhile. */
 typedef struct ProfileReader {
         const Profile *profile;

@@ -142,7 +142,7 @@ struct Manager {
         RateLimit record_failures;
         bool leaves; /* what PID 1 keeps for the next life is left alone */
         Adoption *adoptions; /* queries of an earlier life, until all of them are known */
-        size_t n_adoptions;
+        size_t n_adoptions, n_loaded; /* those that are to be known yet; and all, while their memory is needed */
         size_t n_awaited;    /* of these, whose workers have not been heard of */
         sd_event_source *gather_timer;
         size_t n_stale;       /* units of an earlier life that must be gone before we serve */
@@ -208,6 +208,7 @@ void manager_keep_descriptors(Manager *m, Entry *e); /* once it is */
 void manager_record_decided(Manager *m, const Event *ev);  /* before it is performed */
 void manager_record_performed(Manager *m); /* what could not wait for that */
 void manager_record_released(Manager *m, uint64_t id); /* … and its dependencies have all been told */
+void manager_record_profiles(Manager *m); /* of those that run, as they are when we leave */
 void manager_record_started(Manager *m, Entry *e); /* … and its worker says so */
 void manager_record_end(Manager *m, Entry *e); /* without what only its run needed */
 void entry_drop_parcel(Entry *e);
@@ -220,6 +221,7 @@ int manager_gather_begin_waiting(Manager *m);       /* for the workers; 0 or -er
 void manager_gather_hello(Manager *m, uint64_t id, WorkerPhase phase);
 void manager_gather_unit_gone(Manager *m, uint64_t id);
 void manager_adopt_all(Manager *m);
+void manager_adoptions_free(Manager *m);
 
 /* manager_again.c: what is done to the groups of a query, and what is told of it. What fails there, though they still
  * exist, is done again a moment later, and again: the engine takes for done what it asked for. */

@@ -24,6 +24,8 @@ struct Adoption {
         QuerySnapshot snapshot;
         Error error;     /* of the snapshot */
         Error failure;   /* why it can't start, if it was not handed over after all */
+        uint8_t *profile; /* NULL: none */
+        size_t profile_len;
         bool waits_for_worker;
         bool unit_went; /* while all was gathered */
 };
@@ -162,6 +164,7 @@ static int load(Manager *m, uint64_t id, StoredFds *stored, Adoption *a) {
                 a->entry->max_bytes = a->snapshot.max_bytes;
                 a->entry->has_compile = a->snapshot.spec.has_compile;
                 restore_descriptors(a, stored);
+                (void) record_read_profile(id, &a->profile, &a->profile_len); /* then it begins anew */
         }
         request_record_done(&record);
         return r;
@@ -205,7 +208,7 @@ int manager_gather(Manager *m, StoredFds *stored) {
                         *a = (Adoption) {};
                 } else {
                         m->entries[m->n_entries++] = a->entry;
-                        m->n_adoptions++;
+                        m->n_loaded = ++m->n_adoptions;
                 }
         }
         free(ids);
@@ -348,7 +351,7 @@ static void adopt(Manager *m, Adoption *a) {
                 error_set(&stopped, ERROR_SHUTTING_DOWN, "penstockd was stopped");
                 end_as(a, QUERY_CANCELED, VERDICT_SHUTDOWN, &stopped);
         }
-        manager_feed(m, &(Event) { .type = EVENT_ADOPT, .query_id = a->id, .adopt = { &a->snapshot, &a->error } });
+        manager_feed(m, &(Event) { .type = EVENT_ADOPT, .query_id = a->id, .adopt = { &a->snapshot, &a->error, a->profile, a->profile_len } });
 }
 
 /* Once all of them are known: what has happened meanwhile. */
@@ -401,6 +404,13 @@ void manager_adopt_all(Manager *m) {
         m->n_adoptions = 0;
         if (m->n_pending > 0)
                 return; /* there was no memory for an event, which may point here: kept until the end */
+        manager_adoptions_free(m);
+}
+
+void manager_adoptions_free(Manager *m) {
+        for (size_t i = 0; i < m->n_loaded; i++)
+                free(m->adoptions[i].profile);
         free(m->adoptions);
         m->adoptions = NULL;
+        m->n_loaded = 0;
 }

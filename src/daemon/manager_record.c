@@ -87,6 +87,21 @@ void manager_record_end(Manager *m, Entry *e) {
         complain(m, e->record.id, "its end can't be written", write_request(e, e->record.id, false, SIZE_MAX));
 }
 
+/* Its loss is not worth a complaint. */
+static void record_profile(const Query *q) {
+        uint8_t saved[PROFILE_SAVED_MAX];
+        size_t len = q ? profile_save(&q->profile, saved) : 0;
+
+        if (len > 0)
+                (void) record_write_profile(q->id, saved, len);
+}
+
+void manager_record_profiles(Manager *m) {
+        for (const Query *q = NULL; m->adopted && (q = engine_next(m->engine, q));)
+                if (!query_state_is_end(q->state))
+                        record_profile(q);
+}
+
 static void record_state(Manager *m, uint64_t id, const ActionList *unperformed) {
         const Query *q = engine_find(m->engine, id);
         Entry *entry = manager_entry(m, id);
@@ -118,6 +133,8 @@ static void record_actions(Manager *m, ActionRecord when, const ActionList *unpe
                         continue;
                 last = a->query_id;
                 record_state(m, last, unperformed);
+                if (a->type != ACTION_SET_LIMITS && a->type != ACTION_FORGET) /* EVENT_LIMITS follows; it was, when it ended */
+                        record_profile(engine_find(m->engine, last));
         }
 }
 
@@ -129,6 +146,8 @@ void manager_record_decided(Manager *m, const Event *ev) {
         if (recorded)
                 record_state(m, recorded, &m->actions);
         record_actions(m, ACTION_RECORDED_FIRST, &m->actions, recorded);
+        if (ev->type == EVENT_LIMITS || ev->type == EVENT_LOWERED) /* the kernel's answer completes a row */
+                record_profile(engine_find(m->engine, ev->query_id));
 }
 
 void manager_record_performed(Manager *m) {

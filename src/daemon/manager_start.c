@@ -172,13 +172,14 @@ Manager *manager_free(Manager *m) {
                 return NULL;
         m->leaves = true; /* what is still kept is for another life */
         spares_end(m);
+        manager_record_profiles(m);
         manager_drop_checks(m);
         manager_drop_releases(m);
         lower_free(m->lower);
         sd_event_source_disable_unref(m->leftover_timer);
         sd_event_source_disable_unref(m->slice_watch);
         sd_event_source_disable_unref(m->gather_timer);
-        free(m->adoptions);
+        manager_adoptions_free(m);
         for (size_t i = 0; i < m->n_entries; i++)
                 entry_free(m->entries[i]);
         free(m->entries);

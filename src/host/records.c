@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "core/profile.h"
 #include "host/state_files.h"
 
 #ifndef RECORDS_DIRECTORY
@@ -19,6 +20,7 @@
 #define RECORD_VERSION 1
 #define STATE_SUFFIX ".state"
 #define REQUEST_SUFFIX ".request"
+#define PROFILE_SUFFIX ".profile"
 /* No request that was accepted is longer as JSON, where a byte can take six. */
 #define REQUEST_FILE_MAX (64 * MIB)
 #define PATH_LEN 96
@@ -89,11 +91,25 @@ int record_read_state(uint64_t id, char *buf, size_t len) {
         return r;
 }
 
+int record_write_profile(uint64_t id, const uint8_t *profile, size_t len) {
+        return write_whole(id, PROFILE_SUFFIX, (const char *) profile, len);
+}
+
+int record_read_profile(uint64_t id, uint8_t **ret, size_t *ret_len) {
+        char *bytes = NULL;
+        int r = read_whole(id, PROFILE_SUFFIX, PROFILE_SAVED_MAX, &bytes, ret_len);
+
+        if (r == 0)
+                *ret = (uint8_t *) bytes;
+        return r;
+}
+
 void record_remove(uint64_t id) {
         char path[PATH_LEN];
 
         (void) unlink(record_path(id, STATE_SUFFIX, path));
-        (void) unlink(record_path(id, REQUEST_SUFFIX, path));
+        (void) unlink(record_path(id, PROFILE_SUFFIX, path));
+        (void) unlink(record_path(id, REQUEST_SUFFIX, path)); /* last: whatever is left goes with it, see record_list() */
 }
 
 static int compare_ids(const void *a, const void *b) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* host/records: what penstockd writes of its queries to /run/penstock/queries, for a later life of its own. Two files a
- * query: ID.state, a line of core/trace, written again with each change; and ID.request, JSON, which has what was asked
- * for. Both are root's alone, and whole: a new file takes the place of the old one. */
+/* host/records: what penstockd writes of its queries to /run/penstock/queries, for a later life of its own. Three files
+ * a query: ID.state, a line of core/trace, written again with each change; ID.request, JSON, which has what was asked for; and
+ * ID.profile, of one that executes or has, as core/profile saves it. All are root's alone, and whole: a new file takes the place of
+ * the old one. */
 #pragma once
 
 #include "core/request.h"
@@ -23,7 +24,11 @@ int record_write_state(uint64_t id, const char *line);
 /* Into @buf, without the newline. */
 int record_read_state(uint64_t id, char *buf, size_t len);
 
-/* Both files; what is not there is no error. */
+int record_write_profile(uint64_t id, const uint8_t *profile, size_t len);
+/* free() *@ret. One that is not there is -ENOENT. */
+int record_read_profile(uint64_t id, uint8_t **ret, size_t *ret_len);
+
+/* All files; what is not there is no error. */
 void record_remove(uint64_t id);
 /* The IDs of all, rising; free() it. Requests without a state are removed. Returns 0, also when there are none, or -errno. */
 int record_list(uint64_t **ret_ids, size_t *ret_n);

@@ -17,21 +17,26 @@ static QuerySnapshot found(uint64_t id, Error *error) {
 }
 
 static void tell(const QuerySnapshot *s, uint64_t id, const Error *error) {
-        kit_step(&kit, (Event) { .type = EVENT_ADOPT, .query_id = id, .adopt = { s, error } });
+        kit_step(&kit, (Event) { .type = EVENT_ADOPT, .query_id = id, .adopt = { .snapshot = s, .error = error } });
 }
 
 /* Another engine takes over queries 1 to @n. */
 static void take_over(uint64_t n) {
+        static uint8_t profiles[8][PROFILE_SAVED_MAX];
         QuerySnapshot snapshots[8];
+        size_t lengths[8];
         Error errors[8];
 
-        for (uint64_t id = 1; id <= n; id++)
+        for (uint64_t id = 1; id <= n; id++) {
                 snapshots[id - 1] = found(id, &errors[id - 1]);
+                lengths[id - 1] = profile_save(&kit_query(&kit, id)->profile, profiles[id - 1]);
+        }
         engine_free(kit.engine);
         assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
         kit.n_log = 0;
         for (uint64_t id = 1; id <= n; id++)
-                tell(&snapshots[id - 1], id, &errors[id - 1]);
+                kit_step(&kit, (Event) { .type = EVENT_ADOPT, .query_id = id,
+                                         .adopt = { &snapshots[id - 1], &errors[id - 1], profiles[id - 1], lengths[id - 1] } });
         kit_step(&kit, (Event) { .type = EVENT_TICK });
 }
 
@@ -55,6 +60,50 @@ static void who_runs_keeps_its_limit_and_grows_on(void **state) {
         kit_exit(&kit, id, 0);
         assert_int_equal(kit_state(&kit, id), QUERY_FINISHED);
         assert_int_equal(kit_plain(&kit), id + 1);
+}
+
+/* The events of its profile, a letter each; without samples. */
+static const char *events_of(uint64_t id) {
+        static char text[PROFILE_ROWS_MAX + 1];
+        ProfileReader r = { .profile = &kit_query(&kit, id)->profile };
+        size_t n = 0;
+
+        while (profile_next(&r))
+                if (r.row.event != PROFILE_SAMPLE)
+                        text[n++] = "S.RDFTLtKE"[r.row.event];
+        text[n] = 0;
+        return text;
+}
+
+static void its_profile_goes_on(void **state) {
+        QuerySnapshot s;
+        Error error;
+
+        (void) state;
+        kit_reopen(&(Config) { .concurrency_quota = 2, .initial_bytes = 64 * MIB, .per_query_bytes = 256 * MIB,
+                               .max_memory_bytes = 256 * MIB, .queue_size = 8, .max_queries_per_user = 8,
+                               .exhaustion_policy = EXHAUSTION_FREEZE, .freeze_timeout_usec = 60 * USEC_PER_SEC });
+        kit_plain(&kit);
+        kit_plain(&kit);
+        kit_need(&kit, 1, 60 * MIB);
+        kit_need(&kit, 2, 60 * MIB);
+        assert_string_equal(events_of(1), "SR");
+        assert_string_equal(events_of(2), "SDF");
+        kit.now_usec += USEC_PER_SEC;
+        take_over(2);
+        assert_string_equal(events_of(1), "SR");
+        assert_string_equal(events_of(2), "SDF"); /* it waits on */
+        kit_exit(&kit, 1, 0);
+        assert_string_equal(events_of(1), "SRE");
+        assert_string_equal(events_of(2), "SDFRT");
+        take_over(2);
+        assert_string_equal(events_of(1), "SRE");
+        assert_string_equal(events_of(2), "SDFRT");
+        s = found(2, &error); /* and nothing else of it: its profile begins anew */
+        engine_free(kit.engine);
+        assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
+        tell(&s, 2, &error);
+        assert_string_equal(events_of(2), "S");
 }
 
 static void who_is_new_gets_nothing_before_all_are_known(void **state) {
@@ -307,6 +356,7 @@ static void a_snapshot_that_cannot_be_is_not_valid(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(who_runs_keeps_its_limit_and_grows_on),
+                KIT_TEST(its_profile_goes_on),
                 KIT_TEST(who_is_new_gets_nothing_before_all_are_known),
                 KIT_TEST(what_was_not_handed_over_starts_anew),
                 KIT_TEST(its_dependencies_are_asked_for_once_more),

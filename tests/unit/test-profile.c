@@ -312,6 +312,100 @@ static void each_line_has_as_many_values_as_the_header_has_names(void **state) {
         assert_string_equal(profile_csv_line(&row, line), "7,end,maximum,,,,0,infinity,0,0,0,0,0,0,0,0,0,0,0,3,4");
 }
 
+static uint8_t saved[PROFILE_SAVED_MAX];
+
+/* A table of every kind of row, with so many plain samples. */
+static void fill(Profile *p, uint64_t n_samples) {
+        profile_add(p, PROFILE_START, 0, 0);
+        profile_limits(p, 64 * MIB, SIZE_INFINITY, 0);
+        for (uint64_t i = 1; i <= n_samples; i++)
+                add_sample(p, i * 4097, i * 1000);
+        profile_add_raise(p, RAISE_STALL, 64 * MIB, 128 * MIB, n_samples * 1000 + 1);
+        profile_limits(p, 128 * MIB, 120 * MIB, 77);
+        profile_add(p, PROFILE_FREEZE, RAISE_NEED, n_samples * 1000 + 2);
+        profile_add(p, PROFILE_KILL, VERDICT_COMPILE, n_samples * 1000 + 3);
+}
+
+static void what_was_saved_goes_on_where_it_was(void **state) {
+        static const uint64_t samples[] = { 0, 1, 100, 10000 };
+        static ProfileRow before[PROFILE_ROWS_MAX];
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(samples); i++) {
+                Profile a = {}, b = {}, c = {};
+                size_t n, len;
+
+                fill(&a, samples[i]);
+                n = read_rows(&a);
+                memcpy(before, rows, n * sizeof(*rows));
+                len = profile_save(&a, saved);
+                assert_true(profile_restore(&b, saved, len, true));
+                assert_int_equal(read_rows(&b), n);
+                assert_memory_equal(rows, before, n * sizeof(*rows));
+                profile_add(&b, PROFILE_THAW, 0, UINT64_MAX / 2); /* it repeats what was read before */
+                assert_int_equal(read_rows(&b), n + 1);
+                assert_int_equal(rows[n].limit_bytes, 128 * MIB);
+                assert_int_equal(rows[n].current_bytes, before[n - 1].current_bytes);
+                for (uint64_t k = 1; k <= 5000; k++) {
+                        add_sample(&b, k, UINT64_MAX / 2 + k);
+                        assert_true(b.n_bytes <= PROFILE_BYTES_MAX + 1024);
+                }
+                assert_true(b.n_bytes <= PROFILE_BYTES_MAX);
+                assert_true(read_rows(&b) <= PROFILE_ROWS_MAX);
+                profile_close(&a);
+                n = read_rows(&a);
+                memcpy(before, rows, n * sizeof(*rows));
+                assert_true(profile_restore(&c, saved, profile_save(&a, saved), false));
+                assert_null(c.live);
+                assert_int_equal(read_rows(&c), n);
+                assert_memory_equal(rows, before, n * sizeof(*rows));
+                profile_done(&a);
+                profile_done(&b);
+                profile_done(&c);
+        }
+}
+
+static void nothing_is_saved_of_nothing(void **state) {
+        Profile p = {};
+
+        (void) state;
+        assert_int_equal(profile_save(&p, saved), 0);
+        assert_false(profile_restore(&p, saved, 0, true));
+        assert_null(p.live);
+}
+
+/* A file of another build, or a broken one: it is refused, or it is a table like any other. */
+static void whatever_is_read_can_be_read_or_is_refused(void **state) {
+        char line[PROFILE_LINE_MAX];
+        unsigned long long tried = 1;
+        Profile a = {};
+        size_t len;
+
+        (void) state;
+        fill(&a, 20);
+        len = profile_save(&a, saved);
+        for (size_t i = 0; i <= len * 8; i++)
+                for (unsigned cut = 0; cut < 3; cut++) {
+                        uint8_t *bytes = malloc(len - cut * (len / 4)); /* just as large, so that a read behind it is seen */
+                        Profile p = {};
+                        ProfileReader r = { .profile = &p };
+
+                        assert_non_null(bytes);
+                        memcpy(bytes, saved, len - cut * (len / 4));
+                        if (i / 8 < len - cut * (len / 4))
+                                bytes[i / 8] ^= (uint8_t) (1u << i % 8);
+                        if (profile_restore(&p, bytes, len - cut * (len / 4), i % 2 == 0))
+                                while (profile_next(&r))
+                                        tried += strlen(profile_csv_line(&r.row, line));
+                        profile_done(&p);
+                        free(bytes);
+                }
+        assert_true(tried > 1);
+        saved[4]++; /* another number of columns */
+        assert_false(profile_restore(&(Profile) {}, saved, len, true));
+        profile_done(&a);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(nothing_is_kept_before_the_start),
@@ -323,6 +417,9 @@ int main(void) {
                 cmocka_unit_test(many_events_are_thinned_too_but_neither_the_first_nor_the_last),
                 cmocka_unit_test(the_widest_rows_fit_too),
                 cmocka_unit_test(each_line_has_as_many_values_as_the_header_has_names),
+                cmocka_unit_test(what_was_saved_goes_on_where_it_was),
+                cmocka_unit_test(nothing_is_saved_of_nothing),
+                cmocka_unit_test(whatever_is_read_can_be_read_or_is_refused),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,12 +3,14 @@
 
 import os
 import signal
+import subprocess
 import time
 
 from lib import cgroups, harness, leftovers
 from lib.cgroups import MIB
 from lib.grower import Observer
 from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
+from lib.profiles import profile
 from lib.service import (
     DAEMON, Gated, Running, configured, ctl, ctl_json, ctl_start, daemon_pid, run, status, submit, system, unit_property, wait_for_state,
 )
@@ -55,6 +57,57 @@ def running():
         expect(after["raises"] > before["raises"], f"raises count on: {before['raises']}, {after['raises']}")
         expect(after["execute_usec"] > before["execute_usec"], "its time goes on")
         expect_equal(ctl("done", str(q.id)).status, 0, "done")
+
+    both_ways(one)
+
+
+FIXED = (
+    "id", "language", "state", "unit", "memory_max_bytes", "error", "verdict", "runtime_errors", "exit_status", "exit_signal",
+    "compile_usec", "queue_usec"
+)
+RISING = (
+    "total_usec", "execute_usec", "frozen_usec", "stall_usec", "cpu_usec", "io_read_bytes", "io_write_bytes", "memory_peak_bytes",
+    "raises"  # who is taken over is taken to have grown until then
+)
+
+
+@test("all statistics and the profile of a query that runs go on over a restart and a kill of penstockd, with what was before", slow=True)
+def figures():
+    code = Gated.PROLOGUE + GROWS.format(100) + "; sys.stdin.readline()"
+
+    def one(way):
+        with configured(ConcurrencyQuota=1):
+            first = Gated()
+            client = ctl_start("run", "--language", "python", "--stdin", code, stdin=subprocess.PIPE)
+            query = wait_for(lambda: [q["id"] for q in ctl_json("list") if q["state"] == "queueing"], "it waits")[0]
+            first.go()
+            first.wait().expect(0)
+            wait_for(lambda: b"/engine\n" in client.out(), "it runs")
+            client.say()
+            wait_for(lambda: b"25600\n" in client.out(), "it has grown")
+            rows, before = profile(query), ctl_json("stats", str(query))
+            way()
+            wait_until_it_serves()
+            after, then = ctl_json("stats", str(query)), profile(query)
+            expect_equal(sorted(after), sorted(before), "the keys")
+            expect_equal(sorted(set(after) - set(FIXED)), sorted((*RISING, "raise_log")), "the keys that may change")
+            expect_equal([after[k] for k in FIXED], [before[k] for k in FIXED], "what must not change")
+            expect(all(before[k] > 0 for k in ("compile_usec", "queue_usec", "raises")), f"each is there: {before}")
+            for key in RISING:
+                expect(after[key] >= before[key], f"{key}: {before[key]}, then {after[key]}")
+            expect_equal(after["raise_log"][: before["raises"]], before["raise_log"], "the raises before")
+            expect_equal(len(after["raise_log"]), after["raises"], "how many are in the log")
+            events = [r for r in rows if r["event"] != "sample"]
+            expect_equal([r for r in then if r["event"] != "sample"][: len(events)], events, "the events of its profile")
+            expect_equal([r["event"] for r in then].count("start"), 1, "how often it starts")
+            expect(all(a["time_usec"] <= b["time_usec"] for a, b in zip(then, then[1:])), "time rises")
+            client.say()
+            client.wait().expect(0)
+            done = profile(query)
+            way()
+            wait_until_it_serves()
+            expect_equal(profile(query), done, "the profile of one that has ended")
+            expect_equal(ctl("done", str(query)).status, 0, "done")
 
     both_ways(one)
 
