@@ -52,6 +52,13 @@ static void take_over_frozen(Engine *e, Query *q, const QuerySnapshot *s) {
         e->n_waiters++;
 }
 
+/* Of one that does not wait on. Since when it is not frozen any more nobody knows: in its favour, only now. */
+static uint64_t frozen_meanwhile(const Engine *e, const Query *q, const QuerySnapshot *s) {
+        uint64_t since = s->frozen_since_usec ? s->frozen_since_usec : s->is_frozen ? s->held_since_usec : 0;
+
+        return q->frozen || since == 0 ? 0 : subtract_saturating(e->now_usec, MAX(since, s->state_since_usec));
+}
+
 /* It runs, or its worker waits to tell of its end. The kernel's limit is what it has, whatever was decided last. */
 static void take_over_running(Engine *e, Query *q, const QuerySnapshot *s) {
         uint64_t limit = MIN(s->limit_bytes, s->max_bytes); /* more, or none, is not of ours */
@@ -70,8 +77,7 @@ static void take_over_running(Engine *e, Query *q, const QuerySnapshot *s) {
                 take_over_frozen(e, q, s);
         if (q->frozen == profile_begins && s->frozen_since_usec) /* what its rows do not say yet */
                 engine_profile(e, q, q->frozen ? PROFILE_FREEZE : PROFILE_THAW, q->frozen ? q->wanted_cause : 0);
-        if (!q->frozen && s->frozen_since_usec)
-                q->frozen_usec += subtract_saturating(e->now_usec, s->frozen_since_usec);
+        q->frozen_usec += frozen_meanwhile(e, q, s);
         governor_take_over(&q->governor, run_lived_usec(e, q));
         if (s->ending) {
                 q->ending = q->ending_killed = true;

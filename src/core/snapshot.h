@@ -23,6 +23,7 @@ typedef struct QuerySnapshot {
         /* What the new controller finds; not part of what was written. */
         uint64_t limit_bytes; /* memory.max of engine/ in force */
         uint64_t current_bytes;
+        uint64_t held_since_usec; /* who is frozen has been it since then, for want of a controller; 0: not known */
         bool unit_exists, is_frozen;
         bool is_lost; /* it was not handed over, and can't be started: it ends as ending_* and the error say */
 } QuerySnapshot;

@@ -136,6 +136,7 @@ static const Field snapshot_fields[] = {
         F(BOOL, QuerySnapshot, handed),
         F(U64, QuerySnapshot, limit_bytes),
         F(U64, QuerySnapshot, current_bytes),
+        F(U64, QuerySnapshot, held_since_usec),
         F(BOOL, QuerySnapshot, unit_exists),
         F(BOOL, QuerySnapshot, is_frozen),
         F(BOOL, QuerySnapshot, is_lost),
@@ -145,7 +146,7 @@ static const Field snapshot_fields[] = {
 /* Whoever adds a member names it above, or a replay would not be the same. */
 _Static_assert(sizeof(QuerySpec) == 64 + 2 * 4 + 4 * 8 + 8, "QuerySpec has changed");
 _Static_assert(sizeof(Sample) == 30 * 8 + 8, "Sample has changed");
-_Static_assert(sizeof(QuerySnapshot) == sizeof(QuerySpec) + 18 * 8 + sizeof(FinalNumbers) + 9 * 4 + 12 + 2 * 8 + 8,
+_Static_assert(sizeof(QuerySnapshot) == sizeof(QuerySpec) + 18 * 8 + sizeof(FinalNumbers) + 9 * 4 + 12 + 3 * 8 + 8,
                "QuerySnapshot has changed");
 _Static_assert(sizeof(EndedReport) == 2 * 4 + 8 + 19 * 8, "EndedReport has changed");
 

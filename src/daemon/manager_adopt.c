@@ -61,7 +61,7 @@ static int read_state(uint64_t id, QuerySnapshot *ret, Error *ret_error) {
                 return -EBADMSG;
         *ret = record.snapshot;
         *ret_error = record.error;
-        ret->limit_bytes = ret->current_bytes = 0; /* what is found is never what was written */
+        ret->limit_bytes = ret->current_bytes = ret->held_since_usec = 0; /* what is found is never what was written */
         ret->unit_exists = ret->is_frozen = ret->is_lost = false;
         return 0;
 }
@@ -318,6 +318,7 @@ static int take_over_unit(Manager *m, Adoption *a) {
                 return r;
         a->snapshot.current_bytes = now.current_bytes;
         a->snapshot.is_frozen = now.frozen;
+        a->snapshot.held_since_usec = state_held_since();
         e->cap_bytes = SIZE_INFINITY;
         e->unit_max_bytes = entry_unit_max_bytes(e);
         e->woken_usec = manager_now(m);

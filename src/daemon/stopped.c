@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "host/cgroup.h"
 #include "host/journal.h"
@@ -33,6 +34,13 @@ static bool another_comes(void) {
         return stop_job_ask_now(PENSTOCKD_UNIT) != STOP_FOR_GOOD;
 }
 
+static uint64_t now_usec(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
 /* ExecStopPost=: who grows while nobody can raise its limit is killed, so all are held until another penstockd is there.
  * When none will be, no query stays frozen without anybody to thaw it. */
 int stopped_run(void) {
@@ -42,7 +50,7 @@ int stopped_run(void) {
         bool hold = r >= 0 && another_comes();
 
         if (hold)
-                state_set(STATE_HELD, true);
+                state_set_held(now_usec());
         if (r >= 0)
                 r = cgroup_slice_freeze("/penstock.slice", hold, &n);
         if (r < 0)

@@ -11,28 +11,30 @@
 
 #define RUNTIME_DIRECTORY "/run/penstock"
 #define NEXT_ID_FILE RUNTIME_DIRECTORY "/next-id"
+#define HELD_FILE RUNTIME_DIRECTORY "/held"
 #define RESULTS_DIRECTORY "/var/lib/penstock/results"
 
 static uint64_t reserved_until; /* what the file says */
 
-static uint64_t read_next_id(void) {
+/* 0: there is none. */
+static uint64_t read_number(const char *path) {
         char text[32] = {};
-        uint64_t id = 1;
+        uint64_t number = 0;
         ssize_t n;
-        int fd = open(NEXT_ID_FILE, O_RDONLY | O_CLOEXEC);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
 
         if (fd < 0)
-                return 1;
+                return 0;
         n = read(fd, text, sizeof(text) - 1);
         close(fd);
         if (n <= 0)
-                return 1;
+                return 0;
         text[strcspn(text, "\n")] = 0;
-        return u64_parse(text, &id) == 0 && id > 0 ? id : 1;
+        return u64_parse(text, &number) == 0 ? number : 0;
 }
 
 uint64_t state_first_id(void) {
-        reserved_until = read_next_id();
+        reserved_until = MAX(read_number(NEXT_ID_FILE), 1u);
         return reserved_until;
 }
 
@@ -60,14 +62,19 @@ int state_replace_file(const char *path, const char *fresh, const char *text, si
         return r;
 }
 
-int state_reserve_id(uint64_t id) {
+static int write_number(const char *path, const char *fresh, uint64_t number) {
         char text[32];
-        int r, len;
+        int len = snprintf(text, sizeof(text), "%llu\n", (unsigned long long) number);
+
+        return state_replace_file(path, fresh, text, (size_t) len);
+}
+
+int state_reserve_id(uint64_t id) {
+        int r;
 
         if (id < reserved_until)
                 return 0;
-        len = snprintf(text, sizeof(text), "%llu\n", (unsigned long long) id + STATE_ID_BLOCK);
-        r = state_replace_file(NEXT_ID_FILE, NEXT_ID_FILE ".new", text, (size_t) len);
+        r = write_number(NEXT_ID_FILE, NEXT_ID_FILE ".new", id + STATE_ID_BLOCK);
         if (r == 0)
                 reserved_until = id + STATE_ID_BLOCK;
         return r;
@@ -76,7 +83,7 @@ int state_reserve_id(uint64_t id) {
 static const char *const flag_files[] = {
         [STATE_SHUT_DOWN] = RUNTIME_DIRECTORY "/shut-down",
         [STATE_PAUSED] = RUNTIME_DIRECTORY "/paused",
-        [STATE_HELD] = RUNTIME_DIRECTORY "/held",
+        [STATE_HELD] = HELD_FILE,
         [STATE_STOPPED] = RUNTIME_DIRECTORY "/stopped",
 };
 
@@ -94,6 +101,15 @@ void state_set(StateFlag flag, bool is) {
         fd = open(flag_files[flag], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         if (fd >= 0)
                 close(fd);
+}
+
+void state_set_held(uint64_t since_usec) {
+        if (write_number(HELD_FILE, HELD_FILE ".new", since_usec) < 0)
+                state_set(STATE_HELD, true);
+}
+
+uint64_t state_held_since(void) {
+        return read_number(HELD_FILE);
 }
 
 static void results_path(uint64_t id, char *buf, size_t len) {

@@ -24,6 +24,9 @@ int state_reserve_id(uint64_t id);
 typedef enum StateFlag { STATE_SHUT_DOWN, STATE_PAUSED, STATE_HELD, STATE_STOPPED } StateFlag;
 bool state_is(StateFlag flag);
 void state_set(StateFlag flag, bool is);
+/* STATE_HELD, and since when (CLOCK_MONOTONIC). */
+void state_set_held(uint64_t since_usec);
+uint64_t state_held_since(void); /* 0: it is not, or that is not known */
 
 /* Make the results file of @id, empty, mode 0400 of @uid, in a directory only root can enter: its owner gets it by
  * descriptor. @ret_write is for writing, @ret_read read-only; both CLOEXEC and the caller's to close.

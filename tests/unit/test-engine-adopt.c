@@ -221,6 +221,48 @@ static void who_waits_frozen_waits_on_and_others_are_thawed(void **state) {
         assert_false(kit_query(&kit, first)->frozen);
 }
 
+/* Queries 1 and 2 run with 5 s left each, and penstockd is away for 8. Returns what is known of @id then. */
+static QuerySnapshot away(uint64_t id, Error *error) {
+        QuerySnapshot s;
+
+        kit_submit(&kit, (QuerySpec) { .timeout_usec = 10 * USEC_PER_SEC });
+        kit_submit(&kit, (QuerySpec) { .timeout_usec = 10 * USEC_PER_SEC });
+        kit_pass(&kit, 5 * USEC_PER_SEC);
+        s = found(id, error);
+        engine_free(kit.engine);
+        assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
+        kit.now_usec += 8 * USEC_PER_SEC;
+        return s;
+}
+
+static void who_ran_while_nobody_was_there_has_used_that_time(void **state) {
+        Error error;
+        QuerySnapshot s = away(1, &error);
+
+        (void) state;
+        s.held_since_usec = kit.now_usec - 8 * USEC_PER_SEC; /* but somebody thawed it */
+        tell(&s, 1, &error);
+        assert_int_equal(kit_query(&kit, 1)->frozen_usec, 0);
+        kit_event(&kit, EVENT_TICK, 0);
+        assert_true(kit_query(&kit, 1)->ending);
+        assert_int_equal(kit_query(&kit, 1)->ending_verdict, VERDICT_TIMEOUT);
+}
+
+static void who_was_held_while_nobody_was_there_has_not(void **state) {
+        Error error;
+        QuerySnapshot s = away(1, &error);
+
+        (void) state;
+        s.is_frozen = true;
+        s.held_since_usec = kit.now_usec - 7 * USEC_PER_SEC;
+        tell(&s, 1, &error);
+        assert_int_equal(kit_query(&kit, 1)->frozen_usec, 7 * USEC_PER_SEC);
+        kit_pass(&kit, 4 * USEC_PER_SEC - 1);
+        assert_false(kit_query(&kit, 1)->ending);
+        kit_pass(&kit, 1);
+        assert_int_equal(kit_query(&kit, 1)->ending_verdict, VERDICT_TIMEOUT);
+}
+
 static void who_was_being_ended_is_ended(void **state) {
         uint64_t id = kit_plain(&kit);
 
@@ -362,6 +404,8 @@ int main(void) {
                 KIT_TEST(its_dependencies_are_asked_for_once_more),
                 KIT_TEST(who_cannot_be_started_any_more_is_told_why),
                 KIT_TEST(who_waits_frozen_waits_on_and_others_are_thawed),
+                KIT_TEST(who_ran_while_nobody_was_there_has_used_that_time),
+                KIT_TEST(who_was_held_while_nobody_was_there_has_not),
                 KIT_TEST(who_was_being_ended_is_ended),
                 KIT_TEST(what_has_ended_stays_as_it_was),
                 KIT_TEST(more_than_a_smaller_budget_has_is_kept_and_not_given_again),
