@@ -165,7 +165,7 @@ def ended():
 @test("a query can be canceled, times out, and ends with its caller, after a restart as before it", slow=True)
 def controlled():
     def one(way):
-        canceled, timed, held = Gated("sys.stdin.readline()"), Gated("sys.stdin.readline()", "--timeout", "5s"), Gated("sys.stdin.readline()")
+        canceled, timed, held = Gated("sys.stdin.readline()"), Gated("sys.stdin.readline()", "--timeout", "30s"), Gated("sys.stdin.readline()")
         way()
         wait_until_it_serves()
         ctl("cancel", str(canceled.id)).expect(0)
