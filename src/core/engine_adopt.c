@@ -94,7 +94,7 @@ static void start_anew(Engine *e, Query *q, const QuerySnapshot *s) {
                 return; /* its start has become impossible */
         if (q->state == QUERY_EXECUTING)
                 lease_adopt(&e->budget, &q->lease, q->initial_bytes);
-        if (s->is_lost) {
+        if (s->is_lost || s->ending) { /* or it was told to end, and its hand-over never arrived */
                 end_query(e, q, q->ending_state, q->ending_verdict, false, q->ending_error.code, "%s", q->ending_error.message);
                 return;
         }

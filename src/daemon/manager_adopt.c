@@ -346,7 +346,7 @@ static void adopt(Manager *m, Adoption *a) {
         if (may_run(a)) {
                 entry_drop_request(e); /* its worker has all of it */
                 take_over_running(m, a);
-        } else if (is_live(a) && (a->failure.code || a->snapshot.ending))
+        } else if (is_live(a) && a->failure.code)
                 end_as(a, QUERY_ERRORED, VERDICT_START, &a->failure);
         if (is_live(a) && state_is(STATE_STOPPED)) {
                 error_set(&stopped, ERROR_SHUTTING_DOWN, "penstockd was stopped");

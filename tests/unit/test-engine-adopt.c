@@ -276,6 +276,25 @@ static void who_was_being_ended_is_ended(void **state) {
         assert_string_equal(kit_query(&kit, id)->error.message, "canceled on request");
 }
 
+static void who_was_being_ended_and_never_got_its_hand_over_is_not_started(void **state) {
+        uint64_t id = kit_plain(&kit);
+        QuerySnapshot s;
+        Error error;
+
+        (void) state;
+        kit.slow_kills = true;
+        kit_event(&kit, EVENT_CANCEL, id);
+        s = found(id, &error);
+        s.handed = s.unit_exists = false;
+        engine_free(kit.engine);
+        assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
+        kit.n_log = 0;
+        tell(&s, id, &error);
+        assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, id), 0);
+        assert_int_equal(kit_state(&kit, id), QUERY_CANCELED);
+        assert_string_equal(kit_query(&kit, id)->error.message, "canceled on request");
+}
+
 static void what_has_ended_stays_as_it_was(void **state) {
         uint64_t ended = kit_plain(&kit), released = kit_plain(&kit);
 
@@ -407,6 +426,7 @@ int main(void) {
                 KIT_TEST(who_ran_while_nobody_was_there_has_used_that_time),
                 KIT_TEST(who_was_held_while_nobody_was_there_has_not),
                 KIT_TEST(who_was_being_ended_is_ended),
+                KIT_TEST(who_was_being_ended_and_never_got_its_hand_over_is_not_started),
                 KIT_TEST(what_has_ended_stays_as_it_was),
                 KIT_TEST(more_than_a_smaller_budget_has_is_kept_and_not_given_again),
                 KIT_TEST(who_was_let_in_under_a_larger_budget_starts_with_what_it_was_let_in_with),
