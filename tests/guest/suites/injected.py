@@ -15,6 +15,7 @@ from lib.leftovers import children, counts_at_rest, descriptors, expect_counts
 from lib.service import (
     DROP_IN,
     MIB,
+    Gated,
     ctl,
     ctl_start,
     daemon_pid,
@@ -22,7 +23,9 @@ from lib.service import (
     reload_daemon,
     run,
     status,
+    submit,
     system,
+    wait_for_state,
     write_drop_in,
 )
 
@@ -346,6 +349,59 @@ def start_up():
                 recover()
         note(f"{struck} faults struck")
         expect(not wrong, "not got over:\n" + "\n".join(wrong))
+
+
+def take_over(faults, site, unread):
+    """What runs, what waits and what has ended is taken over while a call fails. Raises Failure when one of them has suffered: a
+    query may end over it, with a word, but not as one that needed too much."""
+    running = Gated("print('ended')")
+    waiting = ctl_start("run", "--", "echo", "waited")
+    wait_for(lambda: status()["queueing"] == 1, "one waits")
+    with faults.armed(site):
+        system("systemctl", "restart", "penstockd", check=False, limit=LIMIT)
+        wait_for(lambda: ctl("status", user="root", limit=LIMIT).status == 0, "it answers", LIMIT)
+    with contextlib.suppress(OSError):
+        running.go()
+    done = answered(running.wait(LIMIT), "ended\n")
+    expect("Memory" not in done.errors, f"it was not ended for its memory: {done}")
+    answered(waiting.wait(LIMIT), "waited\n")
+    expect_equal(ctl("results", str(unread), limit=LIMIT).text, "kept\n", "results that nobody had read")
+
+
+def taken_over(at_most):
+    with stage() as faults:
+        write_drop_in({**CONFIG, "ConcurrencyQuota": 1})
+        reload_daemon()
+        unread, sites, wrong, struck = submit("--", "echo", "kept"), [], [], 0
+        wait_for_state(unread, "finished")
+        running = Gated()
+        with faults.recorded(sites):
+            faults.restart()
+        running.go()
+        running.wait(LIMIT)
+        sites = [s for s in sites if re.search(r" manager_(adopt|gather|load)|restore_|take_over|record_(list|read)", f" {s.where}")]
+        note(f"{len(sites)} places")
+        for site in harness.rng.sample(sites, min(at_most, len(sites))):
+            try:
+                take_over(faults, site, unread)
+            except Failure as e:
+                wrong.append(f"{site}: {e}")
+                note(wrong[-1])
+                recover()
+            struck += faults.has_struck()
+        note(f"{struck} faults struck")
+        expect(struck > 0, "a fault has struck")
+        expect(not wrong, "not got over:\n" + "\n".join(wrong))
+
+
+@test("a call that fails once while queries are taken over costs none its answer: of some drawn by the seed", slow=True)
+def some_taken_over():
+    taken_over(2)
+
+
+@test("each call that fails once while queries are taken over costs none its answer", long_only=True)
+def all_taken_over():
+    taken_over(1000)
 
 
 def each_of(part):
