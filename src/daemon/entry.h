@@ -137,7 +137,7 @@ struct Manager {
         uint64_t forgotten[ENGINE_TOMBSTONES]; /* a ring of IDs, in step with the engine's */
         size_t n_forgotten;
         unsigned n_units_starting;
-        FdStore *fdstore;
+        Notify *notify; /* borrowed */
         size_t records_bytes; /* of all requests, as they are written down */
         RateLimit record_failures;
         bool leaves; /* what PID 1 keeps for the next life is left alone */

@@ -17,6 +17,7 @@
 #include "host/config_report.h"
 #include "host/fdstore.h"
 #include "host/journal.h"
+#include "host/journal_send.h"
 #include "host/precedence.h"
 #include "host/state_files.h"
 #include "host/stop_job.h"
@@ -29,6 +30,7 @@ typedef struct Daemon {
         sd_bus *bus, *systemd_bus;
         BusServer *server;
         Manager *manager;
+        Notify *notify;
         bool ready, stop_when_ready, reload_when_ready;
         StopJob *stop_job; /* SIGTERM came: PID 1 is asked what for */
         bool stopping;  /* it is a stop: leave when all queries have ended … */
@@ -46,6 +48,13 @@ static int fail(const char *what, int r) {
         journal_write(LOG_ERR, JOURNAL_PLAIN, 0, "%s: %s", what, strerror(-r));
         fprintf(stderr, "penstockd: %s: %s\n", what, strerror(-r));
         return EXIT_FAILURE;
+}
+
+static void tell_systemd(Daemon *d, const char *text) {
+        int r = notify_send(d->notify, text, -1);
+
+        if (r < 0)
+                journal_write(LOG_WARNING, JOURNAL_PLAIN, 0, "PID 1 can't be told \"%s\": %s", text, strerror(-r));
 }
 
 static int on_query_signal(ManagerSignal what, uint64_t query_id, void *userdata) {
@@ -91,7 +100,7 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *ret_erro
                 fail("the bus does not give the name " BUS_NAME, -sd_bus_message_get_errno(reply));
                 return sd_event_exit(d->event, 1);
         }
-        (void) sd_notify(0, "READY=1\nSTATUS=Accepting queries");
+        tell_systemd(d, "READY=1\nSTATUS=Accepting queries");
         return 0;
 }
 
@@ -101,7 +110,7 @@ static void stop(Daemon *d) {
                 return;
         d->stopping = true;
         (void) sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, STOP_TIMEOUT_USEC, 0, on_stop_timeout, d);
-        (void) sd_notify(0, "STOPPING=1\nSTATUS=Ending all queries");
+        tell_systemd(d, "STOPPING=1\nSTATUS=Ending all queries");
         manager_feed(d->manager, &(Event) { .type = EVENT_SHUTDOWN, .shutdown_usec = 0 });
         /* A stop by an operator opens the door again at the next start; a crash does not come by here. */
         state_set(STATE_SHUT_DOWN, false);
@@ -150,7 +159,7 @@ static void on_stop_kind(StopKind kind, void *userdata) {
                 return;
         }
         state_set(STATE_SHUT_DOWN, false);
-        (void) sd_notify(0, "STOPPING=1\nSTATUS=Leaving the queries to the next one");
+        tell_systemd(d, "STOPPING=1\nSTATUS=Leaving the queries to the next one");
         (void) sd_event_exit(d->event, EXIT_ANOTHER_COMES);
 }
 
@@ -182,9 +191,9 @@ static int on_sighup(sd_event_source *s, const struct signalfd_siginfo *si, void
         d->reload_when_ready = !d->ready;
         if (!d->ready)
                 return 0;
-        (void) sd_notify(0, "RELOADING=1");
+        tell_systemd(d, "RELOADING=1");
         reload(d);
-        (void) sd_notify(0, "READY=1");
+        tell_systemd(d, "READY=1");
         return 0;
 }
 
@@ -226,8 +235,10 @@ static void block_signals(void) {
 static int set_up_loop(Daemon *d) {
         int r = sd_event_default(&d->event);
 
-        if (r >= 0)
+        if (r >= 0) {
+                journal_attach(d->event, NULL);
                 r = sd_bus_open_system(&d->bus);
+        }
         if (r >= 0)
                 r = sd_bus_attach_event(d->bus, d->event, SD_EVENT_PRIORITY_NORMAL);
         /* What we ask of PID 1 has a connection of its own: the bus daemon stops to read from one whose replies others
@@ -246,8 +257,6 @@ static int set_up_loop(Daemon *d) {
                 r = sd_event_add_signal(d->event, NULL, SIGINT, on_sigint, d);
         if (r >= 0)
                 r = sd_event_add_signal(d->event, NULL, SIGHUP, on_sighup, d);
-        if (r >= 0)
-                r = sd_event_set_watchdog(d->event, true);
         if (r >= 0)
                 r = sd_event_add_post(d->event, NULL, on_post, d);
         if (r >= 0)
@@ -286,7 +295,11 @@ static int set_up(Daemon *d, Settings *settings, const char *config_file, Stored
         if (r < 0)
                 return fail("can't reach the system bus", r);
 
+        r = notify_new(d->event, &d->notify);
+        if (r < 0)
+                return fail("can't reach the service manager", r);
         setup.event = d->event;
+        setup.notify = d->notify;
         setup.systemd_bus = d->systemd_bus;
         setup.config = settings->config;
         setup.languages = settings->languages;
@@ -349,6 +362,8 @@ static int serve(const char *config_file) {
         stop_job_free(d.stop_job);
         bus_server_free(d.server);
         manager_free(d.manager);
+        notify_free(d.notify);
+        journal_detach();
         sd_bus_flush_close_unref(d.systemd_bus);
         sd_bus_flush_close_unref(d.bus);
         sd_event_unref(d.event);

@@ -39,6 +39,7 @@ typedef struct ManagerSetup {
         sd_event *event;
         sd_bus *systemd_bus;  /* the system bus, attached to @event; for PID 1 alone */
         int worker_listen_fd; /* the worker socket, from the socket unit */
+        struct Notify *notify;    /* borrowed; outlives the manager */
         struct StoredFds *stored; /* what PID 1 kept of an earlier life; what is not taken stays the caller's */
         Config *config;       /* taken over, also by one that fails */
         LanguageSet *languages; /* the same */

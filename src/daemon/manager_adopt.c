@@ -177,7 +177,7 @@ static void drop_left(Manager *m, StoredFds *stored) {
         while ((name = stored_fds_left(stored))) {
                 int fd;
 
-                (void) fdstore_remove(m->fdstore, name);
+                (void) fdstore_remove(m->notify, name);
                 fd = stored_fds_take(stored, name);
                 entry_close_fd(&fd);
         }

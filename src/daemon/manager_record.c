@@ -172,11 +172,11 @@ void manager_keep_descriptors(Manager *m, Entry *e) {
         if (query_state_is_end(engine_find(m->engine, e->record.id)->state))
                 return;
         if (e->hold_fd >= 0)
-                r = fdstore_push(m->fdstore, entry_stored_name(e->record.id, "hold", name), e->hold_fd);
+                r = fdstore_push(m->notify, entry_stored_name(e->record.id, "hold", name), e->hold_fd);
         if (r == 0)
                 r = e->parcel_fd = parcel_new(fds, _PARCEL_MAX);
         if (r >= 0)
-                r = fdstore_push(m->fdstore, entry_stored_name(e->record.id, "parcel", name), e->parcel_fd);
+                r = fdstore_push(m->notify, entry_stored_name(e->record.id, "parcel", name), e->parcel_fd);
         complain(m, e->record.id, "its descriptors can't be kept", r == -ENODATA ? 0 : r);
 }
 
@@ -191,7 +191,7 @@ void entry_drop_parcel(Entry *e) {
                 (void) parcel_open(e->parcel_fd, fds, _PARCEL_MAX);
                 for (unsigned i = 0; i < _PARCEL_MAX; i++)
                         entry_close_fd(&fds[i]);
-                (void) fdstore_remove(e->manager->fdstore, entry_stored_name(e->record.id, "parcel", name));
+                (void) fdstore_remove(e->manager->notify, entry_stored_name(e->record.id, "parcel", name));
         }
         entry_close_fd(&e->parcel_fd);
 }
@@ -201,6 +201,6 @@ void entry_drop_hold(Entry *e) {
 
         e->hold_source = sd_event_source_disable_unref(e->hold_source);
         if (e->hold_fd >= 0 && !e->manager->leaves)
-                (void) fdstore_remove(e->manager->fdstore, entry_stored_name(e->record.id, "hold", name));
+                (void) fdstore_remove(e->manager->notify, entry_stored_name(e->record.id, "hold", name));
         entry_close_fd(&e->hold_fd);
 }

@@ -116,8 +116,6 @@ static int manager_start(Manager *m, const ManagerSetup *setup, Error *ret_error
         if (r >= 0)
                 r = manager_limits_new(m);
         if (r >= 0)
-                r = fdstore_new(m->event, &m->fdstore);
-        if (r >= 0)
                 r = manager_gather(m, setup->stored);
         if (r >= 0)
                 r = systemd_link_new(m->systemd_bus, &manager_systemd_ops, m, &m->systemd);
@@ -147,6 +145,7 @@ int manager_new(const ManagerSetup *setup, const ManagerOps *ops, void *ops_user
         }
         m->event = sd_event_ref(setup->event);
         m->systemd_bus = setup->systemd_bus;
+        m->notify = setup->notify;
         m->config = setup->config;
         m->languages = setup->languages;
         m->config_root = setup->config_root ? strdup(setup->config_root) : NULL;
@@ -183,7 +182,6 @@ Manager *manager_free(Manager *m) {
         for (size_t i = 0; i < m->n_entries; i++)
                 entry_free(m->entries[i]);
         free(m->entries);
-        fdstore_free(m->fdstore);
         free(m->pending);
         actions_done(&m->actions);
         worker_link_free(m->workers);

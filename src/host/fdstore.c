@@ -3,32 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
-
-/* What was not sent when we end is given so long. */
-#define LAST_CHANCE_MSEC 1000
-
-/* A message that PID 1 had no room for. */
-typedef struct Pending {
-        char text[FDSTORE_NAME_MAX + 64];
-        int fd; /* -1: none */
-} Pending;
-
-struct FdStore {
-        int socket_fd; /* -1: there is no service manager */
-        sd_event_source *source;
-        Pending *pending;
-        size_t n_pending, allocated;
-};
 
 int stored_fds_receive(StoredFds *ret) {
         char **names = NULL;
@@ -67,25 +48,19 @@ void stored_fds_done(StoredFds *s) {
         *s = (StoredFds) {};
 }
 
-static int connect_manager(const char *path) {
-        struct sockaddr_un sa = { .sun_family = AF_UNIX };
-        size_t len = strlen(path);
-        int fd, r;
+/* FDPOLL=0: PID 1 would drop a descriptor whose other end hung up, and that hang-up is what we want to see. */
+int fdstore_push(Notify *n, const char *name, int fd) {
+        char text[NOTIFY_TEXT_MAX];
 
-        if (len < 2 || len >= sizeof(sa.sun_path) || (path[0] != '/' && path[0] != '@'))
-                return -EINVAL;
-        memcpy(sa.sun_path, path, len);
-        if (path[0] == '@')
-                sa.sun_path[0] = 0;
-        fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0)
-                return -errno;
-        if (connect(fd, (struct sockaddr *) &sa, (socklen_t) (offsetof(struct sockaddr_un, sun_path) + len)) < 0) {
-                r = -errno;
-                close(fd);
-                return r;
-        }
-        return fd;
+        snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%.*s", FDSTORE_NAME_MAX - 1, name);
+        return notify_send(n, text, fd);
+}
+
+int fdstore_remove(Notify *n, const char *name) {
+        char text[NOTIFY_TEXT_MAX];
+
+        snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%.*s", FDSTORE_NAME_MAX - 1, name);
+        return notify_send(n, text, -1);
 }
 
 static int send_with_fds(int socket_fd, const void *data, size_t len, const int fds[], size_t n) {
@@ -106,105 +81,6 @@ static int send_with_fds(int socket_fd, const void *data, size_t len, const int 
                 memcpy(CMSG_DATA(c), fds, n * sizeof(int));
         }
         return sendmsg(socket_fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-static void drop_first(FdStore *s) {
-        if (s->pending[0].fd >= 0)
-                close(s->pending[0].fd);
-        s->n_pending--;
-        memmove(s->pending, s->pending + 1, s->n_pending * sizeof(*s->pending));
-}
-
-/* As long as PID 1 takes them. One that it refuses for good is dropped: what it was for is then lost in a restart alone. */
-static void send_pending(FdStore *s) {
-        while (s->n_pending > 0) {
-                Pending *p = &s->pending[0];
-                int r = send_with_fds(s->socket_fd, p->text, strlen(p->text), &p->fd, p->fd >= 0);
-
-                if (r == -EAGAIN || r == -EINTR || r == -ENOBUFS || r == -ENOMEM)
-                        break;
-                drop_first(s);
-        }
-        (void) sd_event_source_set_enabled(s->source, s->n_pending > 0 ? SD_EVENT_ON : SD_EVENT_OFF);
-}
-
-static int on_writable(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        (void) source, (void) fd, (void) revents;
-        send_pending(userdata);
-        return 0;
-}
-
-int fdstore_new(sd_event *event, FdStore **ret) {
-        const char *path = getenv("NOTIFY_SOCKET");
-        FdStore *s = calloc(1, sizeof(*s));
-        int r;
-
-        if (!s)
-                return -ENOMEM;
-        s->socket_fd = path ? connect_manager(path) : -1;
-        r = path && s->socket_fd < 0 ? s->socket_fd : 0;
-        if (s->socket_fd >= 0)
-                r = sd_event_add_io(event, &s->source, s->socket_fd, EPOLLOUT, on_writable, s);
-        if (r >= 0 && s->source)
-                r = sd_event_source_set_enabled(s->source, SD_EVENT_OFF);
-        if (r < 0) {
-                fdstore_free(s);
-                return r;
-        }
-        *ret = s;
-        return 0;
-}
-
-FdStore *fdstore_free(FdStore *s) {
-        if (!s)
-                return NULL;
-        if (s->n_pending > 0) {
-                struct pollfd p = { .fd = s->socket_fd, .events = POLLOUT };
-
-                (void) poll(&p, 1, LAST_CHANCE_MSEC);
-                send_pending(s);
-        }
-        while (s->n_pending > 0)
-                drop_first(s);
-        sd_event_source_disable_unref(s->source);
-        if (s->socket_fd >= 0)
-                close(s->socket_fd);
-        free(s->pending);
-        free(s);
-        return NULL;
-}
-
-static int enqueue(FdStore *s, const char *format, const char *name, int fd) {
-        Pending *p;
-
-        if (s->socket_fd < 0)
-                return 0;
-        if (s->n_pending == s->allocated) {
-                size_t n = MAX(2 * s->allocated, 16u);
-
-                p = realloc(s->pending, n * sizeof(*p));
-                if (!p)
-                        return -ENOMEM;
-                s->pending = p;
-                s->allocated = n;
-        }
-        p = &s->pending[s->n_pending];
-        p->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        if (fd >= 0 && p->fd < 0)
-                return -errno;
-        snprintf(p->text, sizeof(p->text), "%s\nFDNAME=%.*s", format, FDSTORE_NAME_MAX - 1, name);
-        s->n_pending++;
-        send_pending(s);
-        return 0;
-}
-
-/* FDPOLL=0: PID 1 would drop a descriptor whose other end hung up, and that hang-up is what we want to see. */
-int fdstore_push(FdStore *s, const char *name, int fd) {
-        return enqueue(s, "FDSTORE=1\nFDPOLL=0", name, fd);
-}
-
-int fdstore_remove(FdStore *s, const char *name) {
-        return enqueue(s, "FDSTOREREMOVE=1", name, -1);
 }
 
 int parcel_new(const int fds[], size_t n) {

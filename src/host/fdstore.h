@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* host/fdstore: descriptors that outlive penstockd, kept by PID 1 (sd_notify(3), FDSTORE=1) under names of ours.
- * PID 1 takes messages in their order, but may be slow: nothing here waits for it. */
+/* host/fdstore: descriptors that outlive penstockd, kept by PID 1 (sd_notify(3), FDSTORE=1) under names of ours. */
 #pragma once
 
-#include <systemd/sd-event.h>
-
-#include "core/base.h"
-
-typedef struct FdStore FdStore;
+#include "host/notify.h"
 
 /* What PID 1 passed to this life, by name. Zero-initialise; stored_fds_done() closes what nobody took. */
 typedef struct StoredFds {
@@ -24,15 +19,11 @@ int stored_fds_take(StoredFds *s, const char *name);
 const char *stored_fds_left(const StoredFds *s);
 void stored_fds_done(StoredFds *s);
 
-/* Without a service manager ($NOTIFY_SOCKET) nothing is kept, and that is no error. Returns 0 or -errno. */
-int fdstore_new(sd_event *event, FdStore **ret);
-FdStore *fdstore_free(FdStore *s); /* takes NULL, returns NULL; sends what still waits, for a moment */
-
 #define FDSTORE_NAME_MAX 64
 /* Keep a copy of @fd as @name, whatever becomes of the other end. Returns 0, or -ENOMEM or -errno of dup(2). */
-int fdstore_push(FdStore *s, const char *name, int fd);
+int fdstore_push(Notify *n, const char *name, int fd);
 /* PID 1 closes its copy. Returns 0 or -ENOMEM. */
-int fdstore_remove(FdStore *s, const char *name);
+int fdstore_remove(Notify *n, const char *name);
 
 /* A parcel is one descriptor that holds others: PID 1 keeps two of the same open file once, under the first name (two
  * queries' stderr may well be one terminal); and whoever opens it has taken them from all who hold it, at once. */

@@ -6,10 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/uio.h>
 
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
+#include "host/journal_send.h"
 
 const char *journal_message_id(JournalMessage m) {
         static const char *const ids[_JOURNAL_MESSAGE_MAX] = {
@@ -80,7 +78,7 @@ static void write_fields(const JournalEntry *e, char *message) {
                 add(&f, "PENSTOCK_SUPPRESSED=%llu", (unsigned long long) e->suppressed);
         if (e->query_text && asprintf(&text, "PENSTOCK_QUERY_TEXT=%s", e->query_text) >= 0)
                 add_text(&f, text);
-        (void) sd_journal_sendv(f.iov, (int) f.n);
+        journal_send(f.iov, f.n);
         free(text);
 }
 

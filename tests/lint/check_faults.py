@@ -16,7 +16,7 @@ free getenv secure_getenv getpid geteuid getresuid getresgid umask qsort sysconf
 bcmp memchr memcmp memcpy memmove memset dirname strcasecmp strchr strchrnul strcmp strcspn strerror strlen strncmp strnlen strpbrk
 strrchr strspn strstr strtoull snprintf sprintf vsnprintf __isoc99_fscanf __isoc99_sscanf __isoc23_fscanf __isoc23_sscanf
 __isoc23_strtoull sigaddset sigemptyset sigfillset signal sigaction setsid getopt_long ferror clock_gettime dirfd munmap
-stdin stdout stderr optarg optind
+stdin stdout stderr optarg optind program_invocation_short_name __progname
 pthread_cond_destroy pthread_cond_signal pthread_cond_wait pthread_join pthread_mutex_destroy pthread_mutex_lock
 pthread_mutex_unlock pthread_mutexattr_destroy pthread_attr_destroy pthread_sigmask
 sd_bus_flush_close_unref sd_bus_get_event sd_bus_message_get_errno sd_bus_message_get_error sd_bus_message_get_interface

@@ -57,13 +57,13 @@ static int hear(char text[static 256]) {
 }
 
 static void what_is_pushed_is_named_and_not_polled(void **state) {
-        FdStore *s = NULL;
+        Notify *s = NULL;
         char text[256];
         int p[2], fd;
 
         (void) state;
         assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-        assert_int_equal(fdstore_new(loop, &s), 0);
+        assert_int_equal(notify_new(loop, &s), 0);
         assert_int_equal(fdstore_push(s, "q7-hold", p[0]), 0);
         fd = hear(text);
         assert_true(fd >= 0);
@@ -73,7 +73,7 @@ static void what_is_pushed_is_named_and_not_polled(void **state) {
         assert_int_equal(fdstore_remove(s, "q7-hold"), 0);
         assert_int_equal(hear(text), -1);
         assert_string_equal(text, "FDSTOREREMOVE=1\nFDNAME=q7-hold");
-        fdstore_free(s);
+        notify_free(s);
         close(fd);
         close(p[0]);
         close(p[1]);
@@ -83,12 +83,12 @@ static void what_is_pushed_is_named_and_not_polled(void **state) {
 static void what_there_is_no_room_for_waits(void **state) {
         enum { N = 2000 };
         unsigned heard = 0, wanted = 0;
-        FdStore *s = NULL;
+        Notify *s = NULL;
         char text[256], name[FDSTORE_NAME_MAX];
         int null = open("/dev/null", O_RDWR | O_CLOEXEC), fd;
 
         (void) state;
-        assert_int_equal(fdstore_new(loop, &s), 0);
+        assert_int_equal(notify_new(loop, &s), 0);
         for (int i = 0; i < N; i++) {
                 snprintf(name, sizeof(name), "q%d-hold", i);
                 assert_int_equal(i % 3 == 2 ? fdstore_remove(s, name) : fdstore_push(s, name, null), 0);
@@ -105,23 +105,41 @@ static void what_there_is_no_room_for_waits(void **state) {
                 } else
                         assert_true(sd_event_run(loop, 10 * USEC_PER_SEC) > 0);
         }
-        fdstore_free(s);
+        notify_free(s);
         close(null);
 }
 
 static void without_a_manager_nothing_is_kept(void **state) {
         char *path = strdup(getenv("NOTIFY_SOCKET"));
-        FdStore *s = NULL;
+        Notify *s = NULL;
 
         (void) state;
         unsetenv("NOTIFY_SOCKET");
-        assert_int_equal(fdstore_new(loop, &s), 0);
+        assert_int_equal(notify_new(loop, &s), 0);
         assert_int_equal(fdstore_push(s, "q7-hold", 0), 0);
-        fdstore_free(s);
+        notify_free(s);
         setenv("NOTIFY_SOCKET", "/nowhere/at/all", 1);
-        assert_true(fdstore_new(loop, &s) < 0);
+        assert_true(notify_new(loop, &s) < 0);
         setenv("NOTIFY_SOCKET", path, 1);
         free(path);
+}
+
+static void the_watchdog_is_told_and_nothing_else_is(void **state) {
+        Notify *s = NULL;
+        char text[256];
+
+        (void) state;
+        setenv("WATCHDOG_USEC", "20000", 1);
+        assert_int_equal(notify_new(loop, &s), 0);
+        unsetenv("WATCHDOG_USEC");
+        for (int i = 0; i < 2; i++) {
+                do {
+                        assert_true(sd_event_run(loop, 10 * USEC_PER_SEC) > 0);
+                        assert_int_equal(hear(text), -1);
+                } while (!text[0]);
+                assert_string_equal(text, "WATCHDOG=1");
+        }
+        notify_free(s);
 }
 
 static void a_parcel_gives_back_what_was_put_in_and_once(void **state) {
@@ -171,6 +189,7 @@ int main(void) {
                 cmocka_unit_test(what_is_pushed_is_named_and_not_polled),
                 cmocka_unit_test(what_there_is_no_room_for_waits),
                 cmocka_unit_test(without_a_manager_nothing_is_kept),
+                cmocka_unit_test(the_watchdog_is_told_and_nothing_else_is),
                 cmocka_unit_test(a_parcel_gives_back_what_was_put_in_and_once),
         };
 
