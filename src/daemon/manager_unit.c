@@ -285,12 +285,10 @@ static void on_empty(void *userdata) {
 /* A process in an uninterruptible sleep outlives SIGKILL, and its query's slot is not free before it is gone. PID 1
  * calls such a unit failed, and forgets it only when its group is empty (unit_may_gc(), seen on 252 and 257); but that a
  * unit is not there can also be the word of a new PID 1, so the group itself has the last one. */
-static void on_unit_gone(uint64_t id, const char *result, void *userdata) {
+static void on_unit_gone(uint64_t id, void *userdata) {
         Manager *m = userdata;
         Entry *e = manager_entry(m, id);
 
-        (void) result;
-        systemd_unit_unref(m->systemd, id);
         if (!m->adopted) {
                 manager_gather_unit_gone(m, id);
                 return;

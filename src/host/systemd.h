@@ -42,9 +42,8 @@ typedef struct SystemdOps {
         /* The unit's start job ended: 0 it runs; -ENOLINK a requisite unit was not active; other -errno with @error_text (systemd's words, for the journal). After a
          * failure no unit_gone follows; what may be left is cleaned up here. */
         void (*unit_started)(uint64_t query_id, int r, const char *error_text, void *userdata);
-        /* The unit is gone: its cgroup, mounts and name are free. @result is systemd's Result ("success",
-         * "oom-kill"…), or "unknown" for a unit that was not started by this link. */
-        void (*unit_gone)(uint64_t query_id, const char *result, void *userdata);
+        /* The unit is gone: its cgroup, mounts and name are free. */
+        void (*unit_gone)(uint64_t query_id, void *userdata);
         /* PID 1 was reloaded or came back after a reexec, or the bus after a restart: limits must be read anew. */
         void (*resync)(void *userdata);
         /* A call was answered; @usec after it was sent. NULL: not wanted. */
@@ -57,7 +56,8 @@ typedef struct SystemdOps {
 int systemd_link_new(sd_bus *bus, const SystemdOps *ops, void *userdata, SystemdLink **ret);
 SystemdLink *systemd_link_free(SystemdLink *l); /* takes NULL, returns NULL */
 
-/* StartTransientUnit, with AddRef and CollectMode=inactive-or-failed; UnitExists is cleared by one ResetFailedUnit
+/* StartTransientUnit, with AddRef and CollectMode=inactive-or-failed, and UnrefUnit when it runs: two calls of a query that needs
+ * nothing more of PID 1. UnitExists is cleared by one ResetFailedUnit
  * and retry. The outcome comes by unit_started. Returns 0 when queued, -EINVAL for an extra property that is not
  * allowed or a path that can't be passed on, -EEXIST when this unit is here already, or -ENOMEM. */
 int systemd_unit_start(SystemdLink *l, const UnitSpec *spec, Error *ret_error);
@@ -70,9 +70,6 @@ int systemd_unit_adopt(SystemdLink *l, uint64_t query_id);
 /* StopUnit; idempotent; the outcome comes by unit_gone (or by unit_started, when it is still starting). Also for
  * units that this link has not started. Returns 0 when queued, or -ENOMEM. */
 int systemd_unit_stop(SystemdLink *l, uint64_t query_id);
-/* The worker has ended, so the unit is about to: look whether it has, should systemd's signal not come. Our reference
- * is dropped by itself once the unit's Result was read. Unknown IDs are ignored. */
-void systemd_unit_unref(SystemdLink *l, uint64_t query_id);
 /* MemoryMax, MemoryLow and accounting of penstock.slice (runtime); starts the slice. SIZE_INFINITY: no limit.
  * @on_done is called with 0 once the kernel's memory.max says so, or -errno (-EIO: it says something else). A later
  * call overtakes an earlier one. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* host/systemd_private: what systemd.c (the link and its calls), systemd_signals.c, systemd_start.c and
- * systemd_unit.c (a unit's life), systemd_slice.c and systemd_task.c share. */
+ * systemd_unit.c (a unit's life), systemd_list.c, systemd_slice.c and systemd_task.c share. */
 #pragma once
 
 #include "host/systemd.h"
@@ -27,8 +27,7 @@ typedef enum UnitState {
         UNIT_AUTOPSY,    /* it failed to start: asking why */
         UNIT_FAILED,     /* … and that was told; it goes unseen */
         UNIT_ACTIVE,     /* runs, or so we believe */
-        UNIT_DEAD,       /* inactive or failed: asking for its Result */
-        UNIT_FORGETTING, /* our reference is dropped: UnitRemoved is next */
+        UNIT_FORGETTING, /* inactive or failed: UnitRemoved is next */
 } UnitState;
 
 typedef struct Unit Unit;
@@ -44,10 +43,11 @@ struct Unit {
         bool seen_dead;
         bool stop_wanted;
         bool asking;        /* a GetUnit is on its way */
+        bool listed;        /* in the list that is being read */
         char *job;          /* the path of our start job; NULL: not known */
         char *early_job;    /* a JobRemoved that came before the answer with the job's path … */
         char *early_result; /* … and its result */
-        char *result;       /* systemd's Result */
+        char *result;       /* systemd's Result, of one that failed to start */
         char *failure;      /* why the start failed */
         int failure_r;
         sd_event_source *timer; /* when to ask PID 1, because no signal came */
@@ -104,6 +104,9 @@ void systemd_signals_done(SystemdLink *l);
 int systemd_matches_install(SystemdLink *l);
 void systemd_matches_idle(SystemdLink *l); /* the last unit went */
 
+/* systemd_list.c */
+void systemd_units_ask_all(SystemdLink *l); /* how each unit is: one call, whatever their number */
+
 /* systemd_unit.c */
 Unit *systemd_unit_add(SystemdLink *l, uint64_t id, UnitState state); /* NULL: out of memory */
 void systemd_unit_vanished(Unit *u); /* PID 1 does not know it (any more): tell, and free it */
@@ -117,4 +120,6 @@ void systemd_unit_removed(Unit *u);
 void systemd_unit_active_state(Unit *u, const char *active_state);
 /* Ask PID 1 how the unit is. */
 void systemd_unit_ask(Unit *u);
+/* What PID 1 said of it; @has_job: a job of it waits or runs. */
+void systemd_unit_listed(Unit *u, const char *active_state, bool has_job);
 void systemd_unit_drop(Unit *u); /* takes it off the table and frees it; tells nobody */

@@ -135,7 +135,8 @@ static int subscribe(SystemdLink *l) {
                                         "Subscribe", on_subscribed, l, NULL);
 }
 
-/* A reload frees and makes every unit anew, so the bus sees UnitRemoved for units that are there. */
+/* A reload frees and makes every unit anew, so the bus sees UnitRemoved for units that are there: one question for all of
+ * them, when it is through. */
 static int on_reloading(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         SystemdLink *l = userdata;
         int begins;
@@ -144,8 +145,10 @@ static int on_reloading(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         if (sd_bus_message_read(m, "b", &begins) < 0)
                 return 0;
         l->is_reloading = begins;
-        if (!begins)
+        if (!begins) {
+                systemd_units_ask_all(l);
                 l->ops->resync(l->userdata);
+        }
         return 0;
 }
 
@@ -158,9 +161,7 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
                 return 0;
         l->is_reloading = false;
         (void) subscribe(l);
-        for (size_t i = 0; i < UNIT_BUCKETS; i++)
-                for (Unit *u = l->units[i]; u; u = u->next)
-                        systemd_unit_ask(u);
+        systemd_units_ask_all(l);
         l->ops->resync(l->userdata);
         return 0;
 }

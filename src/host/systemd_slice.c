@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* penstock.slice's limit, and the list of units at start-up. */
+/* penstock.slice's limit. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -118,61 +118,5 @@ int systemd_slice_set(SystemdLink *l, uint64_t memory_max_bytes, uint64_t memory
         r = systemd_call(l, m, on_slice_started, 0, s, free);
         if (r < 0)
                 free(s);
-        return r;
-}
-
-typedef struct List {
-        void (*on_unit)(uint64_t query_id, const char *active_state, void *userdata);
-        void (*on_done)(int r, void *userdata);
-        void *userdata;
-} List;
-
-static int read_list(sd_bus_message *reply, const List *list) {
-        const char *name, *active;
-        uint64_t id;
-        int r;
-
-        r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_read(reply, "(ssssssouso)", &name, NULL, NULL, &active, NULL, NULL, NULL, NULL,
-                                        NULL, NULL)) > 0)
-                if (systemd_unit_id(name, &id))
-                        list->on_unit(id, active, list->userdata);
-        return r;
-}
-
-static void on_list(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
-        List *list = data;
-        int r = systemd_reply_errno(reply);
-
-        (void) l, (void) id;
-        if (r == 0)
-                r = read_list(reply, list);
-        list->on_done(r, list->userdata);
-        free(list);
-}
-
-int systemd_list_units(SystemdLink *l, void (*on_unit)(uint64_t query_id, const char *active_state, void *userdata),
-                       void (*on_done)(int r, void *userdata), void *userdata) {
-        List *list = calloc(1, sizeof *list);
-        sd_bus_message *m = NULL;
-        int r;
-
-        if (!list)
-                return -ENOMEM;
-        *list = (List) { on_unit, on_done, userdata };
-        r = sd_bus_message_new_method_call(l->bus, &m, SYSTEMD_DESTINATION, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                           "ListUnitsByPatterns");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "asas", 0, 1, "penstock-q*.service");
-        if (r < 0) {
-                sd_bus_message_unref(m);
-                free(list);
-                return r;
-        }
-        r = systemd_call(l, m, on_list, 0, list, free);
-        if (r < 0)
-                free(list);
         return r;
 }

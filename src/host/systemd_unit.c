@@ -98,8 +98,7 @@ void systemd_unit_vanished(Unit *u) {
                                      u->failure ? u->failure : "the unit vanished while it was started", l->userdata);
                 break;
         case UNIT_ACTIVE:
-        case UNIT_DEAD:
-        case UNIT_FORGETTING: l->ops->unit_gone(u->id, u->result ? u->result : "unknown", l->userdata); break;
+        case UNIT_FORGETTING: l->ops->unit_gone(u->id, l->userdata); break;
         case UNIT_FAILED: break;
         }
         unit_free(u);
@@ -129,13 +128,21 @@ static void on_unref(SystemdLink *l, uint64_t id, void *data, sd_bus_message *re
         (void) data;
         if (u && reply && sd_bus_message_is_method_error(reply, ERROR_NO_SUCH_UNIT))
                 systemd_unit_vanished(u);
+        else if (u && systemd_reply_is_lost(reply))
+                u->ours = true; /* perhaps; once more when it has ended */
 }
 
 static void unit_unref(Unit *u) {
         char name[QUERY_UNIT_NAME_MAX];
 
-        u->ours = false;
-        (void) systemd_call_manager(u->link, "UnrefUnit", "s", on_unref, u->id, query_unit_name(u->id, name), NULL);
+        if (systemd_call_manager(u->link, "UnrefUnit", "s", on_unref, u->id, query_unit_name(u->id, name), NULL) >= 0)
+                u->ours = false;
+}
+
+/* It has ended, and is gone when nobody refers to it. */
+static void unit_forget(Unit *u) {
+        if (u->ours)
+                unit_unref(u);
         systemd_unit_look_after(u, STOP_LOOK_USEC);
 }
 
@@ -144,8 +151,7 @@ static void unit_fail(Unit *u, int r, const char *text) {
         uint64_t id = u->id;
 
         u->state = UNIT_FAILED;
-        if (u->ours)
-                unit_unref(u);
+        unit_forget(u);
         l->ops->unit_started(id, r, text, l->userdata);
 }
 
@@ -170,21 +176,14 @@ static void on_result(SystemdLink *l, uint64_t id, void *data, sd_bus_message *r
         const char *result;
 
         (void) data;
-        if (!u)
+        if (!u || u->state != UNIT_AUTOPSY)
                 return;
         result = systemd_reply_string(reply);
         if (result)
                 systemd_set_string(&u->result, result);
-        if (u->state == UNIT_AUTOPSY) {
-                if (systemd_call_get(l, query_unit_name(id, name), SERVICE_INTERFACE, "ExecMainStatus",
-                                     on_exit_status, id, NULL, NULL) < 0)
-                        unit_fail(u, u->failure_r, u->failure);
-                return;
-        }
-        if (u->state == UNIT_DEAD) {
-                u->state = UNIT_FORGETTING;
-                unit_unref(u);
-        }
+        if (systemd_call_get(l, query_unit_name(id, name), SERVICE_INTERFACE, "ExecMainStatus", on_exit_status, id, NULL,
+                             NULL) < 0)
+                unit_fail(u, u->failure_r, u->failure);
 }
 
 static void unit_ask_result(Unit *u) {
@@ -195,19 +194,15 @@ static void unit_ask_result(Unit *u) {
                 systemd_unit_look_after(u, STOP_LOOK_USEC);
 }
 
-/* It has ended. A unit that is not referenced by us is collected by itself, and asking for its properties would only
- * load it again, as an empty one with Result=success. */
+/* It has ended, and is collected by itself. */
 static void unit_died(Unit *u) {
         if (u->state != UNIT_ACTIVE)
                 return;
-        if (!u->ours) {
-                systemd_unit_look_after(u, STOP_LOOK_USEC);
-                return;
-        }
-        u->state = UNIT_DEAD;
-        unit_ask_result(u);
+        u->state = UNIT_FORGETTING;
+        unit_forget(u);
 }
 
+/* The reference was for the case that it fails to start: its end costs PID 1 no call. */
 static void unit_is_running(Unit *u) {
         SystemdLink *l = u->link;
         uint64_t id = u->id;
@@ -215,6 +210,8 @@ static void unit_is_running(Unit *u) {
         u->state = UNIT_ACTIVE;
         u->start = sd_bus_message_unref(u->start);
         (void) sd_event_source_set_enabled(u->timer, SD_EVENT_OFF);
+        if (u->ours)
+                unit_unref(u);
         if (u->stop_wanted)
                 systemd_unit_call_stop(u);
         if (u->seen_dead)
@@ -262,9 +259,12 @@ void systemd_unit_active_state(Unit *u, const char *active_state) {
                 unit_died(u);
 }
 
-/* A reload says so of every unit, so it is a reason to ask, unless the end is known already. */
+/* A reload says so of every unit, and when it is through all are asked after. Else it is a reason to ask, unless the end is
+ * known already. */
 void systemd_unit_removed(Unit *u) {
-        if (u->state == UNIT_FORGETTING && !u->link->is_reloading)
+        if (u->link->is_reloading)
+                return;
+        if (u->state == UNIT_FORGETTING)
                 systemd_unit_vanished(u);
         else if (u->state != UNIT_CALLING)
                 systemd_unit_ask(u);
@@ -293,14 +293,24 @@ static void unit_learn(Unit *u, const char *state) {
                 else if (u->stop_wanted)
                         systemd_unit_call_stop(u);
                 break;
-        case UNIT_AUTOPSY:
-        case UNIT_DEAD: unit_ask_result(u); break;
+        case UNIT_AUTOPSY: unit_ask_result(u); break;
         case UNIT_FAILED:
                 if (!dead)
                         systemd_unit_call_stop(u);
                 __attribute__((fallthrough));
-        case UNIT_FORGETTING: unit_unref(u); break;
+        case UNIT_FORGETTING:
+                u->ours = true; /* who else would refer to it? */
+                unit_forget(u);
+                break;
         }
+}
+
+/* A unit whose start job is still in the queue says that it is "inactive", like one that has ended. */
+void systemd_unit_listed(Unit *u, const char *active_state, bool has_job) {
+        if (u->state == UNIT_JOB && has_job)
+                systemd_unit_look_after(u, JOB_LOOK_USEC);
+        else
+                unit_learn(u, active_state);
 }
 
 static void on_active_state(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
@@ -327,7 +337,6 @@ static void ask_property(Unit *u, const char *property, CallReply on_reply) {
         }
 }
 
-/* A unit whose start job is still in the queue says that it is "inactive", like one that has ended. */
 static void on_job(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
         Unit *u = systemd_unit_find(l, id);
         const char *path;
@@ -407,11 +416,4 @@ int systemd_unit_stop(SystemdLink *l, uint64_t query_id) {
             u->state == UNIT_JOB) /* else: once StartTransientUnit was answered, or it has ended */
                 systemd_unit_call_stop(u);
         return 0;
-}
-
-void systemd_unit_unref(SystemdLink *l, uint64_t query_id) {
-        Unit *u = systemd_unit_find(l, query_id);
-
-        if (u && u->state == UNIT_ACTIVE)
-                systemd_unit_look_after(u, STOP_LOOK_USEC);
 }

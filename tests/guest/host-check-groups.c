@@ -344,7 +344,7 @@ static void check_ends(Check *c) {
         query_groups_freeze(s.groups, true);
         check(c, wait_for(c, engine_is_frozen, &s), "a worker that ignores SIGTERM, and a frozen engine …");
         stage_done(c, &s);
-        check(c, strcmp(s.unit->result, "timeout") == 0, "… end by systemd's time limit: %s", s.unit->result);
+        check(c, strcmp(unit_result(s.unit), "timeout") == 0, "… end by systemd's time limit: %s", s.unit->result);
 }
 
 void check_groups(Check *c) {

@@ -16,7 +16,7 @@ static void check_script(Check *c, UnitSpec *spec, const char *what, const char 
         spec->exec_argv = argv;
         spec->query_id = 0;
         u = start_unit(c, spec);
-        if (!check(c, u && wait_for(c, unit_is_gone, u) && strcmp(u->result, "success") == 0, "%s (%s %s)", what,
+        if (!check(c, u && wait_for(c, unit_is_gone, u) && strcmp(unit_result(u), "success") == 0, "%s (%s %s)", what,
                    u ? u->start_text : "refused", u ? u->result : "") &&
             u)
                 run_command("journalctl --no-pager -o cat -u penstock-q%" PRIu64

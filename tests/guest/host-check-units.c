@@ -41,19 +41,19 @@ static void check_reload(Check *c) {
               "a reexec does not make a unit seem gone");
         check(c, v == 512 * MIB, "… and its limits stay");
         stop_and_check(c, u);
-        check(c, strcmp(u->result, "success") == 0, "a stopped unit's Result is \"%s\"", u->result);
+        check(c, strcmp(unit_result(u), "success") == 0, "a stopped unit's Result is \"%s\"", u->result);
 }
 
 static void check_results(Check *c) {
         CheckUnit *u = start_stand_in(c, "sleep", NULL);
 
         kill(first_pid(u, ".", 0), SIGKILL);
-        check(c, wait_for(c, unit_is_gone, u) && strcmp(u->result, "signal") == 0,
+        check(c, wait_for(c, unit_is_gone, u) && strcmp(unit_result(u), "signal") == 0,
               "a killed worker's Result is \"%s\"", u->result);
         check_nothing_left(c, u);
 
         u = start_stand_in(c, "quit", NULL);
-        check(c, wait_for(c, unit_is_gone, u) && strcmp(u->result, "exit-code") == 0,
+        check(c, wait_for(c, unit_is_gone, u) && strcmp(unit_result(u), "exit-code") == 0,
               "a failed worker's Result is \"%s\"", u->result);
         check_nothing_left(c, u);
 }

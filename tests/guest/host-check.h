@@ -19,7 +19,7 @@ typedef struct CheckUnit {
         uint64_t id;
         bool started, gone;
         int start_r;
-        char start_text[512], result[64];
+        char start_text[512], result[64]; /* the latter by unit_result() */
 } CheckUnit;
 
 typedef struct Check {
@@ -59,6 +59,7 @@ bool unit_is_gone(Check *c, void *unit);
 CheckUnit *start_stand_in(Check *c, const char *mode, const char *argument);
 CheckUnit *start_unit(Check *c, UnitSpec *spec); /* fills in ID, slice and description; NULL when refused */
 void default_spec(UnitSpec *spec);
+const char *unit_result(CheckUnit *u); /* systemd's Result of one that is gone */
 void unit_cgroup(const CheckUnit *u, char buf[static 256]);
 /* Stop it, see it gone, and check that nothing of it is left. */
 void stop_and_check(Check *c, CheckUnit *u);
