@@ -59,6 +59,7 @@ typedef enum MetricFamily {
         METRIC_SYSTEMD_ANSWER,
         METRIC_UNITS,
         METRIC_SPARE_UNITS,
+        METRIC_UNIT_STARTS_ALLOWED,
         METRIC_MEMORY_UNUSED,
         METRIC_MEMORY_USED,
         METRIC_MEMORY_MAX,

@@ -68,6 +68,8 @@ static const MetricInfo families[_METRIC_MAX] = {
                                             "Time that PID 1 took to answer a call."),
         [METRIC_UNITS] = GAUGE("penstock_units_active", NULL, "Units that were asked for and are not gone."),
         [METRIC_SPARE_UNITS] = GAUGE("penstock_spare_units", NULL, "Of these, the ones that wait for a query to come."),
+        [METRIC_UNIT_STARTS_ALLOWED] = GAUGE("penstock_unit_starts_allowed", NULL,
+                                             "Units that PID 1 is asked to start at one time, fewer while it answers slowly."),
         [METRIC_MEMORY_UNUSED] = GAUGE("penstock_memory_unused_bytes", NULL,
                                        "What can be given on top of initial quotas now; +Inf without a limit."),
         [METRIC_MEMORY_USED] = GAUGE("penstock_memory_used_bytes", NULL,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/metrics.h"
+#include "core/pace.h"
 #include "core/rate_limit.h"
 #include "daemon/manager.h"
 #include "host/cgroup.h"
@@ -137,6 +138,7 @@ struct Manager {
         uint64_t forgotten[ENGINE_TOMBSTONES]; /* a ring of IDs, in step with the engine's */
         size_t n_forgotten;
         unsigned n_units_starting;
+        Pace pace; /* how many of them at one time */
         Notify *notify; /* borrowed */
         size_t records_bytes; /* of all requests, as they are written down */
         RateLimit record_failures;

@@ -8,10 +8,6 @@
 #include "daemon/spares.h"
 #include "host/journal.h"
 
-/* Units that PID 1 is asked to start at one time. A start has a time limit, and a hundred at once on a busy host all pass
- * it together (seen), while eights come up one after the other. Counted from the asking, not from the look at the
- * caller's paths, which his file system may delay as it likes. */
-#define UNITS_STARTING_MAX 8u
 /* penstock.slice on top of the budget: what is shared by all units. */
 #define SLICE_ALLOWANCE_BYTES (32 * MIB)
 
@@ -59,9 +55,10 @@ static void start_now(Manager *m, Entry *e) {
         spares_learn(m, e, &plan);
 }
 
-/* The first that waits, while there is room. One that can't be asked for fails here and takes no place. */
+/* The first that waits, while there is room: counted from the asking, not from the look at the caller's paths, which his file
+ * system may delay as it likes. One that can't be asked for fails here and takes no place. */
 static void start_waiting(Manager *m) {
-        while (m->n_units_starting < UNITS_STARTING_MAX) {
+        while (m->n_units_starting < m->pace.allowed) {
                 size_t i = 0; /* anew: a failure is told to the engine, and entries may leave over it */
 
                 while (i < m->n_entries && !m->entries[i]->start_waits)
@@ -320,6 +317,7 @@ static void on_answered(uint64_t usec, void *userdata) {
         Manager *m = userdata;
 
         metrics_observe(m->metrics, METRIC_SYSTEMD_ANSWER, NULL, NULL, usec);
+        pace_answered(&m->pace, usec, manager_now(m));
 }
 
 static void on_resync(void *userdata) {
