@@ -2,15 +2,18 @@
 """What the journal tells of queries: one structured entry for each decision, its remedy in the catalog, no flood, and no
 query's text unless the configuration asks for it."""
 
+import contextlib
 import json
 import os
 import pwd
+import signal
+import socket
 import time
 
 from lib.harness import expect, expect_equal, expect_in, test, wait_for
 from lib.rawbus import Connection
 from lib.service import (
-    DAEMON, Gated, as_user, configured, ctl, ctl_json, list_queries, run, submit, system, wait_for_state,
+    DAEMON, Gated, as_user, configured, ctl, ctl_json, list_queries, run, submit, system, unit_property, wait_for_state,
 )
 
 ID = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e1"
@@ -266,3 +269,34 @@ def long_text():
     text = one_of_texts(q)["PENSTOCK_QUERY_TEXT"]
     expect(text.endswith("ä […]"), f"its end: {text[-20:]!r}")
     expect(3900 < len(text.encode()) <= 4096, f"its length: {len(text.encode())}")
+
+
+@contextlib.contextmanager
+def journald_stands_still():
+    """… with a full socket, in which nobody's next entry has room."""
+    pid = int(unit_property("systemd-journald.service", "MainPID"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.setblocking(False)
+            s.connect("/run/systemd/journal/socket")
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    s.send(b"MESSAGE=filling\nPRIORITY=7\nSYSLOG_IDENTIFIER=test-penstock\n")
+            yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@test("while journald stands still queries run and are raised as before, and it is told all of it afterwards")
+def stalled():
+    with journald_stands_still():
+        q = Gated("b=bytearray(200<<20); print('got', flush=True); sys.stdin.readline()")
+        q.go()
+        q.wait_for_output(b"got\n")
+        raises = ctl_json("show", str(q.id))["raises"]
+        q.go()
+        q.wait().expect(0)
+    expect(raises > 0, "it was raised")
+    wait_for(lambda: entries_of(q.id, ENDED), "the journal tells of its end")
+    expect(entries_of(q.id, RAISED), "and of its raises")
