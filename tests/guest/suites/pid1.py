@@ -108,7 +108,8 @@ def paced():
             reloads = Running(["sh", "-c", "for i in 1 2 3; do systemctl daemon-reload; done"], user="root", cwd="/")
             ids = []
             while reloads.is_running():
-                ids.append(submit("--", "true"))
+                if len(ids) < 30:
+                    ids.append(submit("--", "true"))
             after = starts_allowed()
         note(f"{len(ids)} queries while PID 1 stood still three times for 4 s: {before} starts at a time before, {after} after")
         expect(1 <= after < 8, f"starts at a time after answers that took seconds: {after}, before: {before}")
