@@ -10,6 +10,7 @@
 #include "host/cgroup.h"
 #include "host/events.h"
 #include "host/fdstore.h"
+#include "host/group_maker.h"
 #include "host/lower.h"
 #include "host/pathcheck.h"
 #include "host/systemd.h"
@@ -71,6 +72,7 @@ typedef struct Entry {
         bool ended_told;        /* … or that the engine has ended: acknowledge, do not release */
         WorkerConn *conn;
         QueryGroups *groups;
+        uint64_t making; /* the ticket of groups that are being made; 0: none are */
         EventsWatch *watch;
         RateLimit notes;     /* its entries in the journal */
         EmptyWatch *last_process; /* PID 1 does not know its unit, and a process of it is still there */
@@ -112,6 +114,7 @@ struct Manager {
         SystemdLink *systemd;
         WorkerLink *workers;
         Lower *lower;
+        GroupMaker *group_maker;
         sd_event_source *timer;
         uint64_t again_usec;     /* when manager_try_again() has to do something; USEC_INFINITY: nothing */
         struct TraceFile *trace; /* NULL: none is asked for */
@@ -187,6 +190,7 @@ uint64_t manager_time_of_day(void); /* CLOCK_REALTIME, usec */
 Entry *manager_entry(const Manager *m, uint64_t id);
 /* Its unit is gone, or never came to be: drop what belonged to it; @e itself goes when its tombstone fell out. */
 void manager_unit_gone(Manager *m, Entry *e);
+void manager_on_groups_made(uint64_t id, uint64_t ticket, int r, QueryGroups *groups, void *userdata);
 void manager_unit_forgotten(Manager *m, Entry *e); /* PID 1 does not know its unit any more */
 void manager_start_settled(Manager *m, Entry *e); /* PID 1 has started its unit, or never will: the next may */
 void manager_stale_gone(Manager *m); /* one unit of an earlier life is gone */

@@ -116,6 +116,8 @@ static int manager_start(Manager *m, const ManagerSetup *setup, Error *ret_error
         if (r >= 0)
                 r = manager_limits_new(m);
         if (r >= 0)
+                r = group_maker_new(m->event, manager_on_groups_made, m, &m->group_maker);
+        if (r >= 0)
                 r = manager_gather(m, setup->stored);
         if (r >= 0)
                 r = systemd_link_new(m->systemd_bus, &manager_systemd_ops, m, &m->systemd);
@@ -176,6 +178,7 @@ Manager *manager_free(Manager *m) {
         manager_drop_checks(m);
         manager_drop_releases(m);
         lower_free(m->lower);
+        group_maker_free(m->group_maker);
         sd_event_source_disable_unref(m->leftover_timer);
         sd_event_source_disable_unref(m->slice_watch);
         sd_event_source_disable_unref(m->gather_timer);

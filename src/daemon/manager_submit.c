@@ -49,6 +49,7 @@ void entry_drop_unit(Entry *e) {
         e->last_process = empty_watch_free(e->last_process);
         e->unit_watch = sd_event_source_disable_unref(e->unit_watch);
         e->groups = query_groups_free(e->groups);
+        e->making = 0;
         free(e->taken_key);
         e->taken_key = NULL;
 }

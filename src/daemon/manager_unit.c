@@ -118,6 +118,7 @@ static void start_checked(Manager *m, Entry *e) {
 void manager_move_unit(Manager *m, Entry *e, Entry *from) {
         e->conn = from->conn;
         e->groups = from->groups;
+        e->making = from->making;
         e->worker_ready = from->worker_ready;
         e->starting = from->starting;
         e->unit_requested = from->unit_requested;
@@ -127,6 +128,7 @@ void manager_move_unit(Manager *m, Entry *e, Entry *from) {
         e->record.control_group = from->record.control_group;
         from->conn = NULL;
         from->groups = NULL;
+        from->making = 0;
         from->record.control_group = NULL;
         from->starting = from->unit_requested = false;
         if (e->conn)

@@ -7,6 +7,14 @@
 #include "daemon/entry.h"
 #include "host/journal.h"
 
+static int send_groups(Entry *e) {
+        int fds[_WORKER_GROUP_MAX];
+
+        for (int i = 0; i < _WORKER_GROUP_MAX; i++)
+                fds[i] = query_groups_fd(e->groups, (GroupFile) i);
+        return worker_conn_send_groups(e->conn, fds);
+}
+
 static int make_groups(Manager *m, Entry *e, pid_t pid) {
         QueryGroupsSetup setup = {
                 .unit_cgroup = e->record.control_group,
@@ -14,17 +22,39 @@ static int make_groups(Manager *m, Entry *e, pid_t pid) {
                 .compile_max_bytes = m->config->compile_memory_bytes,
                 .tasks_max = m->config->tasks_max_per_query,
         };
-        int fds[_WORKER_GROUP_MAX], r;
 
-        if (!e->groups) {
-                r = query_groups_new(&setup, &e->groups);
-                if (r < 0)
-                        return r;
-                manager_watch_unit(m, e);
+        if (e->groups)
+                return send_groups(e);
+        if (e->making)
+                return 0; /* for an earlier connection of the same worker's: sent to this one */
+        return group_maker_submit(m->group_maker, &setup, e->record.id, &e->making);
+}
+
+static void groups_failed(Manager *m, Entry *e, int r) {
+        journal_write(LOG_ERR, JOURNAL_UNIT_FAILED, e->record.id, "Query %llu: its groups can't be made: %s",
+                      (unsigned long long) e->record.id, strerror(-r));
+        (void) systemd_unit_stop(m->systemd, e->record.id);
+}
+
+void manager_on_groups_made(uint64_t id, uint64_t ticket, int r, QueryGroups *groups, void *userdata) {
+        Manager *m = userdata;
+        Entry *e = manager_entry(m, id);
+
+        if (!e || e->making != ticket) { /* of a unit that has ended */
+                query_groups_free(groups);
+                return;
         }
-        for (int i = 0; i < _WORKER_GROUP_MAX; i++)
-                fds[i] = query_groups_fd(e->groups, (GroupFile) i);
-        return worker_conn_send_groups(e->conn, fds);
+        e->making = 0;
+        if (r >= 0) {
+                e->groups = groups;
+                manager_watch_unit(m, e);
+                r = e->conn && !e->leaving ? send_groups(e) : 0; /* else when it comes back */
+        }
+        if (r < 0 && !e->leaving) {
+                worker_conn_close(e->conn);
+                e->conn = NULL;
+                groups_failed(m, e, r);
+        }
 }
 
 #define UNIT_CGROUP_MAX 128
@@ -55,7 +85,9 @@ static bool is_expected(Entry *e, WorkerConn *c, bool first) {
                 return false;
         if (worker_conn_peer_cgroup(c, seen, sizeof(seen)) < 0)
                 return false;
-        return strcmp(seen, unit_cgroup(e->record.id, first ? "" : "/worker", expected)) == 0;
+        if (first && strcmp(seen, unit_cgroup(e->record.id, "", expected)) == 0)
+                return true;
+        return (!first || e->making) && strcmp(seen, unit_cgroup(e->record.id, "/worker", expected)) == 0;
 }
 
 static int on_hello(WorkerConn *c, const WorkerHello *msg, pid_t pid, void *userdata) {
@@ -94,10 +126,8 @@ static int on_hello(WorkerConn *c, const WorkerHello *msg, pid_t pid, void *user
         if (r >= 0)
                 r = make_groups(m, e, pid);
         if (r < 0) {
-                journal_write(LOG_ERR, JOURNAL_UNIT_FAILED, e->record.id, "Query %llu: its groups can't be made: %s",
-                              (unsigned long long) e->record.id, strerror(-r));
                 e->conn = NULL;
-                (void) systemd_unit_stop(m->systemd, e->record.id);
+                groups_failed(m, e, r);
         }
         return r;
 }
