@@ -44,7 +44,9 @@ static void each_submission_is_told_once_and_by_the_loop(void **state) {
         assert_int_equal(n_told, 0);
         while (n_told < N)
                 assert_true(sd_event_run(loop, 10 * USEC_PER_SEC) > 0);
-        assert_int_equal(sd_event_run(loop, 0), 0);
+        while (sd_event_run(loop, 0) > 0) /* woken for what it has taken already */
+                ;
+        assert_int_equal(n_told, N);
         group_maker_free(m);
         sd_event_unref(loop);
 }
