@@ -2,16 +2,19 @@
 #include "daemon/loop_guard.h"
 
 #include <dlfcn.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#define FRAMES_MAX 32
 #define SLEEPS_MAX 64u
 #define SLEEPS_FILE "loop-sleeps"
 
@@ -79,11 +82,28 @@ void guard_describe(int fd, const char *path, char *buf, size_t len) {
                 snprintf(buf, len, "%s", path ? path : "");
 }
 
+/* The place in the program that led to the call of a library. */
+static const void *caller_in_program(const void *caller) {
+        void *frames[FRAMES_MAX];
+        Dl_info program, info;
+        int n, i = 0;
+
+        if (!dladdr((void *) getauxval(AT_ENTRY), &program))
+                return caller;
+        n = backtrace(frames, FRAMES_MAX);
+        while (i < n && frames[i] != caller)
+                i++;
+        while (i < n && !(dladdr(frames[i], &info) && info.dli_fbase == program.dli_fbase))
+                i++;
+        return i < n ? frames[i] : caller;
+}
+
 void guard_book_sleep(const char *call, const void *caller, int fd, const char *path, uint64_t usec) {
         Sleep *s;
         unsigned i = 0;
 
         in_calls_usec += usec;
+        caller = caller_in_program(caller);
         while (i < n_sleeps && (sleeps[i].call != call || sleeps[i].caller != caller))
                 i++;
         if (i == SLEEPS_MAX)

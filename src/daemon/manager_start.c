@@ -178,7 +178,7 @@ Manager *manager_free(Manager *m) {
         manager_drop_checks(m);
         manager_drop_releases(m);
         lower_free(m->lower);
-        group_maker_free(m->group_maker);
+        m->group_maker = group_maker_free(m->group_maker);
         sd_event_source_disable_unref(m->leftover_timer);
         sd_event_source_disable_unref(m->slice_watch);
         sd_event_source_disable_unref(m->gather_timer);

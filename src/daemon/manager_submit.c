@@ -48,7 +48,8 @@ void entry_drop_unit(Entry *e) {
         e->watch = events_watch_free(e->watch);
         e->last_process = empty_watch_free(e->last_process);
         e->unit_watch = sd_event_source_disable_unref(e->unit_watch);
-        e->groups = query_groups_free(e->groups);
+        group_maker_let_go(e->manager->group_maker, e->groups);
+        e->groups = NULL;
         e->making = 0;
         free(e->taken_key);
         e->taken_key = NULL;

@@ -41,7 +41,7 @@ void manager_on_groups_made(uint64_t id, uint64_t ticket, int r, QueryGroups *gr
         Entry *e = manager_entry(m, id);
 
         if (!e || e->making != ticket) { /* of a unit that has ended */
-                query_groups_free(groups);
+                group_maker_let_go(m->group_maker, groups);
                 return;
         }
         e->making = 0;

@@ -29,6 +29,7 @@ QueryGroups *query_groups_free(QueryGroups *g) {
         close_fd(g->pids);
         close_fd(g->cpu_stat);
         close_fd(g->io_stat);
+        close_fd(g->psi_fd);
         close_fd(g->unit_fd);
         close_fd(g->engine_fd);
         close_fd(g->compile_fd);
@@ -42,7 +43,7 @@ static QueryGroups *groups_alloc(const char *unit_cgroup) {
 
         if (!g)
                 return NULL;
-        g->unit_fd = g->engine_fd = g->compile_fd = -1;
+        g->unit_fd = g->engine_fd = g->compile_fd = g->psi_fd = -1;
         g->stat = g->current = g->max = g->high = g->freeze_events = g->pids = g->cpu_stat = g->io_stat = -1;
         for (size_t i = 0; i < _GROUP_FILE_MAX; i++)
                 g->files[i] = -1;

@@ -13,7 +13,7 @@ struct EventsWatch {
         uint64_t query_id;
         EventsCallback on_pressure;
         void *userdata;
-        int events_fd, psi_fd; /* our own: a notification is used up by reading, a trigger lives as long as its fd */
+        int events_fd; /* our own: a notification is used up by reading */
         sd_event_source *events_source, *psi_source;
         uint64_t last_stall_usec;
 };
@@ -25,8 +25,6 @@ EventsWatch *events_watch_free(EventsWatch *w) {
         sd_event_source_disable_unref(w->psi_source);
         if (w->events_fd >= 0)
                 close(w->events_fd);
-        if (w->psi_fd >= 0)
-                close(w->psi_fd);
         free(w);
         return NULL;
 }
@@ -71,30 +69,37 @@ static int on_psi(sd_event_source *source, int fd, uint32_t revents, void *userd
         return tell(w, source);
 }
 
-/* Returns 1 when there is a trigger, 0 when the host has no PSI, or -errno. */
-static int add_psi(EventsWatch *w, sd_event *loop, QueryGroups *g) {
-        char trigger[64], text[256];
-        Sample s = {};
-        ssize_t n;
-        int len, r;
+int events_arm(QueryGroups *g) {
+        char trigger[64];
+        int fd, len, r;
 
-        w->psi_fd = query_groups_open(g, "memory.pressure", O_RDWR | O_NONBLOCK);
-        if (w->psi_fd == -ENOENT || w->psi_fd == -EOPNOTSUPP)
-                return 0;
-        if (w->psi_fd < 0)
-                return w->psi_fd;
-        if (cgroup_read_text(w->psi_fd, text, sizeof text) == 0 && sample_parse_pressure(text, &s) == 0)
-                w->last_stall_usec = s.stall_some_usec;
-
+        if (g->psi_fd >= 0)
+                return 1;
+        fd = query_groups_open(g, "memory.pressure", O_RDWR | O_NONBLOCK);
+        if (fd < 0)
+                return fd == -ENOENT || fd == -EOPNOTSUPP ? 0 : fd;
         len = snprintf(trigger, sizeof trigger, "some %d %d", EVENTS_PSI_STALL_USEC, EVENTS_PSI_WINDOW_USEC);
         /* with its NUL: the kernel overwrites the last byte with one */
-        n = write(w->psi_fd, trigger, (size_t) len + 1);
-        if (n < 0) {
+        if (write(fd, trigger, (size_t) len + 1) < 0) {
                 r = -errno;
+                close(fd);
                 /* psi=0; no PSI for cgroups; cgroup.pressure off; a kernel that wants another window */
                 return r == -EOPNOTSUPP || r == -ENOENT || r == -EINVAL ? 0 : r;
         }
-        r = sd_event_add_io(loop, &w->psi_source, w->psi_fd, EPOLLPRI, on_psi, w);
+        g->psi_fd = fd; /* a trigger lives as long as it */
+        return 1;
+}
+
+static int add_psi(EventsWatch *w, sd_event *loop, QueryGroups *g) {
+        char text[256];
+        Sample s = {};
+        int r = events_arm(g);
+
+        if (r <= 0)
+                return r;
+        if (cgroup_read_text(g->psi_fd, text, sizeof text) == 0 && sample_parse_pressure(text, &s) == 0)
+                w->last_stall_usec = s.stall_some_usec;
+        r = sd_event_add_io(loop, &w->psi_source, g->psi_fd, EPOLLPRI, on_psi, w);
         if (r >= 0)
                 r = sd_event_source_set_priority(w->psi_source, EVENTS_PRIORITY);
         return r < 0 ? r : 1;
@@ -126,7 +131,6 @@ int events_watch_new(sd_event *loop, QueryGroups *g, uint64_t query_id, EventsCa
                 .on_pressure = on_pressure,
                 .userdata = userdata,
                 .events_fd = -1,
-                .psi_fd = -1,
         };
         r = add_events(w, loop, g);
         if (r >= 0)

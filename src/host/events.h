@@ -23,6 +23,9 @@ typedef struct EventsWatch EventsWatch;
  * logged by sd-event at debug level and turns that source off, so return 0. */
 typedef int (*EventsCallback)(uint64_t query_id, uint64_t now_usec, void *userdata);
 
+/* Open memory.pressure of @g with a trigger, unless that was done. Making and closing one takes the kernel tens of milliseconds
+ * (measured), so it is done, as @g is freed, by host/group_maker. Returns 1, 0 when the host has no PSI, or -errno. */
+int events_arm(QueryGroups *g);
 /* Watch @g (borrowed; must outlive the watch). Works without PSI: then only memory.events is watched and
  * @ret_no_psi (may be NULL) is set so that the caller can say so once. Goes quiet by itself when the group is gone.
  * Returns 0 or -errno. */

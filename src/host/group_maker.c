@@ -9,14 +9,16 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "host/events.h"
+
 /* libcgroup has some paths on it at a time. */
 #define STACK_BYTES (512 * KIB)
 
 typedef struct Job Job;
 struct Job {
         Job *next;
-        uint64_t query_id, ticket;
-        QueryGroupsSetup setup; /* its path is ours */
+        uint64_t query_id, ticket; /* 0: @groups are let go */
+        QueryGroupsSetup setup;    /* its path is ours */
         QueryGroups *groups;
         int r;
 };
@@ -87,7 +89,14 @@ static void *work(void *userdata) {
         Job *j = NULL;
 
         while ((j = next_job(userdata, j)))
-                j->r = query_groups_new(&j->setup, &j->groups);
+                if (j->ticket == 0) {
+                        job_free(j);
+                        j = NULL;
+                } else {
+                        j->r = query_groups_new(&j->setup, &j->groups);
+                        if (j->r == 0)
+                                (void) events_arm(j->groups); /* who needs it tries again, and tells */
+                }
         return NULL;
 }
 
@@ -197,6 +206,13 @@ int group_maker_new(sd_event *loop, GroupMakerCallback on_made, void *userdata, 
         return 0;
 }
 
+static void submit(GroupMaker *m, Job *j) {
+        pthread_mutex_lock(&m->mutex);
+        list_add(&m->waiting, j);
+        pthread_cond_signal(&m->more);
+        pthread_mutex_unlock(&m->mutex);
+}
+
 int group_maker_submit(GroupMaker *m, const QueryGroupsSetup *setup, uint64_t query_id, uint64_t *ret_ticket) {
         Job *j = calloc(1, sizeof *j);
         char *path = strdup(setup->unit_cgroup);
@@ -209,9 +225,17 @@ int group_maker_submit(GroupMaker *m, const QueryGroupsSetup *setup, uint64_t qu
         *j = (Job) { .query_id = query_id, .ticket = ++m->last_ticket, .setup = *setup };
         j->setup.unit_cgroup = path;
         *ret_ticket = j->ticket;
-        pthread_mutex_lock(&m->mutex);
-        list_add(&m->waiting, j);
-        pthread_cond_signal(&m->more);
-        pthread_mutex_unlock(&m->mutex);
+        submit(m, j);
         return 0;
+}
+
+void group_maker_let_go(GroupMaker *m, QueryGroups *groups) {
+        Job *j = m && groups ? calloc(1, sizeof *j) : NULL;
+
+        if (!j) {
+                query_groups_free(groups);
+                return;
+        }
+        j->groups = groups;
+        submit(m, j);
 }
