@@ -65,18 +65,22 @@ static Job *list_take(JobList *l) {
         return j;
 }
 
-/* Hand in what was @made, and take the next; NULL: there will be none. */
-static Job *next_job(GroupMaker *m, Job *made) {
+static void hand_in(GroupMaker *m, Job *made) {
         const uint64_t one = 1;
-        Job *j = NULL;
-        ssize_t n = 0;
+        ssize_t n;
 
         pthread_mutex_lock(&m->mutex);
-        if (made) {
-                list_add(&m->done, made);
-                n = write(m->done_fd, &one, sizeof one); /* it is full only if it is readable anyway */
-        }
-        (void) n;
+        list_add(&m->done, made);
+        pthread_mutex_unlock(&m->mutex);
+        n = write(m->done_fd, &one, sizeof one); /* unlocked: the loop is awake at once, and wants the list */
+        (void) n;                                /* it is full only if it is readable anyway */
+}
+
+/* NULL: there will be none. */
+static Job *next_job(GroupMaker *m) {
+        Job *j = NULL;
+
+        pthread_mutex_lock(&m->mutex);
         while (!m->ends && !m->waiting.first)
                 pthread_cond_wait(&m->more, &m->mutex);
         if (!m->ends)
@@ -86,17 +90,18 @@ static Job *next_job(GroupMaker *m, Job *made) {
 }
 
 static void *work(void *userdata) {
-        Job *j = NULL;
+        Job *j;
 
-        while ((j = next_job(userdata, j)))
+        while ((j = next_job(userdata))) {
                 if (j->ticket == 0) {
                         job_free(j);
-                        j = NULL;
-                } else {
-                        j->r = query_groups_new(&j->setup, &j->groups);
-                        if (j->r == 0)
-                                (void) events_arm(j->groups); /* who needs it tries again, and tells */
+                        continue;
                 }
+                j->r = query_groups_new(&j->setup, &j->groups);
+                if (j->r == 0)
+                        (void) events_arm(j->groups); /* who needs it tries again, and tells */
+                hand_in(userdata, j);
+        }
         return NULL;
 }
 

@@ -155,10 +155,12 @@ int results_open(uint64_t id, bool for_writing) {
 }
 
 void results_remove_others(bool (*is_known)(uint64_t id, void *userdata), void *userdata) {
-        DIR *d = opendir(RESULTS_DIRECTORY);
         struct dirent *e;
         uint64_t id;
+        DIR *d;
 
+        (void) mkdir(RESULTS_DIRECTORY, 0700); /* at start, not while queries grow: it is on a disk */
+        d = opendir(RESULTS_DIRECTORY);
         if (!d)
                 return;
         while ((e = readdir(d)))
