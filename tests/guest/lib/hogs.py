@@ -14,15 +14,15 @@ from lib.harness import LIMIT, Failure, Skip, expect, fail, wait_for
 from lib.service import Running, ctl, ctl_start, daemon_pid, system
 
 SOURCE = os.path.realpath(f"{os.path.dirname(__file__)}/../../..")
-# In the guest the build is beside the source; in a checkout it is in it.
-PLACES = [f"{build}/tests/guest" for build in (f"{os.path.dirname(SOURCE)}/build", f"{SOURCE}/build")]
+# In the guest the build is beside the source; in a checkout it is in it, or where the caller says.
+BUILDS = [build for build in (os.environ.get("PENSTOCK_BUILD"), f"{os.path.dirname(SOURCE)}/build", f"{SOURCE}/build") if build]
 BARE = f"{cgroups.ROOT}/penstock-test"  # a sibling of penstock.slice that systemd does not know
 
 
-def program(name):
-    found = next((f"{p}/{name}" for p in PLACES if os.path.exists(f"{p}/{name}")), None)
+def program(name, room="tests/guest"):
+    found = next((f"{build}/{room}/{name}" for build in BUILDS if os.path.exists(f"{build}/{room}/{name}")), None)
     if not found:
-        raise Skip(f"{name} is in none of {', '.join(PLACES)}")
+        raise Skip(f"{room}/{name} is in none of {', '.join(BUILDS)}")
     return found
 
 

@@ -12,8 +12,10 @@ from lib import cgroups, harness, hogs
 from lib.cgroups import MIB, SLICE
 from lib.harness import Failure, expect, expect_equal, expect_in, note, test, wait_for
 from lib.hogs import Hog, bare_groups, race
+from lib.loads import PYTHON, SQLITE_JOIN, SQLITE_SORT
+from lib.raises import latencies
 from lib.service import as_user, configured, ctl, ctl_json, home, submit, system, wait_for_state
-from lib.traced import lines, traced
+from lib.traced import traced
 
 SIZE = 160  # MiB that a growing query takes: two raises from 64M
 
@@ -62,21 +64,6 @@ class HogGrows:
         done.expect(0)
         outcome.expect_grown(self.q.words[1])
         return outcome
-
-
-PYTHON = "kept = [(i,) for i in range(2500000)]; print(len(kept))"  # a tuple, an int and a slot for each
-SQLITE_CACHE = "pragma temp_store=memory; pragma cache_size=-1000000;"
-SQLITE_SORT = f"""{SQLITE_CACHE}
-with recursive c(i) as (select 1 union all select i+1 from c where i < 48000)
-select count(*), max(length(x)) from (select printf('%01600d', abs(random())) x from c order by x limit 48000 offset 1);
-"""
-# SQLite joins what has no index through one that it makes for the query: its hash join.
-SQLITE_JOIN = f"""{SQLITE_CACHE}
-create temp table a as with recursive c(i) as (select 1 union all select i+1 from c where i < 25000)
-  select i k, printf('%01600d', i) v from c;
-create temp table b as select k, v from a;
-select count(*) from a join b using (k) where a.v <= b.v;
-"""
 
 
 class LanguageGrows:
@@ -329,30 +316,6 @@ def sixty_four_hogs():
 
 
 LATENCY_RATIO = 2
-
-
-def raises_in_trace(query_id):
-    """Of each raise, in microseconds: (from the wake-up to the sample, from there to the write, reading back)."""
-    found, limit = [], None
-    for line in lines():
-        if re.match(rf"e \d+ limits {query_id} ", line):
-            values = {k: int(v) for k, v in re.findall(r"limits\.(\w+)=(\d+)", line)}
-            if limit is not None and values["max_bytes"] > limit:
-                sample = values.get("sample_usec", 0)
-                found.append((sample, values["latency_usec"] - sample, values.get("read_back_usec", 0)))
-            limit = values["max_bytes"]
-    return found
-
-
-def latencies():
-    """(sampling, to the write, reading back, bare) of each raise of a query, and of the same raise in a bare group at the
-    same time, by a program that does nothing but poll() and pwrite()."""
-    q = Hog("threads", 400, 1, options=["--memory-initial", "8M"])
-    bare = hogs.start_race("threads", 400, 1, limit="8M", percent=12)
-    q.go()
-    q.wait().expect(0)
-    (one,) = hogs.tries_of(bare.wait())
-    return [(*raised, latency) for raised, latency in zip(raises_in_trace(q.id), one.latencies)]
 
 
 # A measurement, of less than a millisecond: in the short form two guests share two cores, and the host's scheduler, which takes a

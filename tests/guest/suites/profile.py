@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a query used: its statistics, against measurements of its own, and its profile, against what is seen from outside."""
 
-import glob
 import json
 import os
-import re
 import subprocess
 
 from lib import cgroups, harness
 from lib.cgroups import MIB
 from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
 from lib.leftovers import release_all
+from lib.processes import pss_kib, switches
 from lib.profiles import profile
 from lib.service import (
     Gated,
@@ -338,14 +337,6 @@ def whose():
     ctl("profile", "999999999").expect(1, "NoSuchQuery")
 
 
-def switches(pid):
-    """Voluntary context switches of all threads: each is a sleep that a wake-up ended."""
-    total = 0
-    for path in glob.glob(f"/proc/{pid}/task/*/status"):
-        total += int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", cgroups.read(path), re.M)[1])
-    return total
-
-
 @test("a profile costs nothing at rest: penstockd is not woken up while ten queries sleep", slow=True)
 def at_rest():
     release_all()  # the end of what an ended query left for its caller is a wake-up
@@ -403,11 +394,6 @@ while not select.select([sys.stdin], [], [], 0)[0]:
     note(f"{len(rows)} rows, {left_out} left out")
     expect(32 <= len(rows) <= 256, f"{len(rows)} rows after its end")
     expect_in(f"\n{left_out} more rows were left out", ctl("profile", str(q.id)).expect(0).text, "what the table says of it")
-
-
-def pss_kib(pid):
-    """The memory of a process, shared pages by their share."""
-    return int(re.search(r"^Pss:\s+(\d+) kB", cgroups.read(f"/proc/{pid}/smaps_rollup"), re.M)[1])
 
 
 @test("penstockd with 1,000 queries known, each with its profile, takes 8 MiB at most", long_only=True)
