@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A load that grows to a few hundred MiB, from its exec to its end: as a query that is raised step by step, and in a scope that
+has the same maximum from the start."""
+
+from kit import starts
+from kit.figures import Comparison, Goal
+from lib.hogs import program
+from lib.loads import PYTHON, SQLITE_SORT
+from lib.service import configured, language, run as run_query, system
+
+HUGE = "bench-huge-pages"
+HUGE_TEXT = """[Language]
+Description=Any program, with huge pages
+QueryFrom=none
+Arguments=yes
+TransparentHugePages=yes
+
+[Sandbox]
+Home=read-only
+Network=yes
+"""
+SCOPE = ("systemd-run", "--quiet", "--collect", "--scope", "--uid=alice", "--gid=alice", "--slice=bench.slice",
+         "--property=MemoryMax=1G", "--property=MemorySwapMax=0")
+LOADS = {
+    "Python": ("python3", "-c", PYTHON),
+    "SQLite": ("sqlite3", "-bail", "-batch", ":memory:", SQLITE_SORT),
+}
+
+
+def measured(done):
+    return int(done.expect(0).text) / 1e9
+
+
+def run(bench):
+    timed = program("bench-timed", starts.ROOM)
+    # The same pages on both sides: a query has no huge ones unless its language says so.
+    ways = {
+        "ungoverned": lambda argv: system(*SCOPE, timed, *argv),
+        "ungoverned, small pages": lambda argv: system(*SCOPE, timed, "--small-pages", *argv),
+        "governed": lambda argv: run_query("--", timed, *argv),
+        "governed, huge pages": lambda argv: run_query("--language", HUGE, "--", timed, *argv),
+    }
+    with configured(MaxMemoryBytes="1200M"), language(HUGE, HUGE_TEXT), starts.bench_slice():
+        for name, argv in LOADS.items():
+            comparison = Comparison(f"governed.{name.lower()}", f"{name}, from exec to end", "s", "ungoverned")
+
+            def one(n, way):
+                starts.settle()
+                took = measured(ways[way](argv))
+                if n > 0:
+                    comparison.add(way, took)
+
+            starts.in_turn(ways, bench.few, one)
+            bench.show(comparison)
+            small = comparison.ratio("governed", "ungoverned, small pages")
+            huge = comparison.ratio("governed, huge pages")
+            bench.judge(
+                Goal(f"governed.{name.lower()}", f"{name}: governed run, of the ungoverned one", comparison.ratio("governed"), most=1.05),
+                Goal(f"governed.{name.lower()}.small", f"{name}: the same, both with small pages", small, most=1.05),
+                Goal(f"governed.{name.lower()}.huge", f"{name}: the same, both with huge pages", huge, most=1.05),
+            )
