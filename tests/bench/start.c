@@ -4,14 +4,16 @@
  *
  * A line holds words separated by tabs, and is answered with a line of nanoseconds, or "error REASON":
  *   spawn ARGV…                     fork and exec: to the first byte, to the end
- *   query ARGV…                     a query of language exec through libpenstock: the same, its ID, and when it began
- *   unit WITHOUT ARGV…              a transient service with the sandbox of a query less the properties WITHOUT
+ *   query ARGV…                     a query of language exec through libpenstock: the same, when it began, and its ID
+ *   unit WITHOUT ARGV…              a transient service with the sandbox of a query less the properties WITHOUT: the
+ *                                   same, when it began, and the number that it said
  *   crowd N EACH spawn|query ARGV…  N clients at once, each EACH times one after the other: to the end of all
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,16 +51,18 @@ int fail(const char *format, ...) {
 }
 
 int read_span(int fd, uint64_t begin_nsec, Span *ret) {
-        char buf[256];
+        char buf[256] = "";
         ssize_t n = read(fd, buf, 1);
+        size_t size = 1;
 
         ret->begin_nsec = begin_nsec;
         ret->first_nsec = now_nsec() - begin_nsec;
         if (n != 1)
                 return fail("it ended without a byte");
-        while ((n = read(fd, buf, sizeof buf)) > 0)
-                ;
+        while (size < sizeof buf - 1 && (n = read(fd, buf + size, sizeof buf - 1 - size)) > 0)
+                size += (size_t) n;
         ret->whole_nsec = now_nsec() - begin_nsec;
+        ret->said = strtoull(buf, NULL, 10);
         return n < 0 ? fail("reading: %s", strerror(errno)) : 0;
 }
 
@@ -138,7 +142,7 @@ static int await_query(PenstockQuery *q) {
 }
 
 /* The connection is there; the request is made, sent and answered in the measured time. */
-static int start_query(char **argv, Span *ret, uint64_t *ret_id) {
+static int start_query(char **argv, Span *ret) {
         PenstockQuery *q = NULL;
         uint64_t begin;
         int r;
@@ -148,22 +152,20 @@ static int start_query(char **argv, Span *ret, uint64_t *ret_id) {
         begin = now_nsec();
         if (submit(argv, &q) < 0)
                 return -1;
-        *ret_id = penstock_query_id(q);
         r = read_span(penstock_query_results_fd(q), begin, ret);
         if (await_query(q) < 0)
                 r = -1; /* it knows better why there was no byte */
         ret->whole_nsec = now_nsec() - begin;
+        ret->said = penstock_query_id(q);
         penstock_query_free(q);
         return r;
 }
 
 static int start_one(char **words, Span *ret) {
-        uint64_t id;
-
         if (strcmp(words[0], "spawn") == 0)
                 return start_spawn(words + 1, ret);
         if (strcmp(words[0], "query") == 0)
-                return start_query(words + 1, ret, &id);
+                return start_query(words + 1, ret);
         return fail("no such way: %s", words[0]);
 }
 
@@ -225,26 +227,33 @@ static int start_crowd(unsigned n, unsigned each, char **words, uint64_t *ret_ns
         return open_gate(gate, ready, n, pids, ret_nsec);
 }
 
-static void obey(char **words, unsigned n) {
-        uint64_t nsec, id = 0;
+static int obey_crowd(char **words) {
+        uint64_t nsec;
+        int r = start_crowd((unsigned) atoi(words[1]), (unsigned) atoi(words[2]), words + 3, &nsec);
+
+        if (r == 0)
+                printf("%" PRIu64 "\n", nsec);
+        return r;
+}
+
+static int obey_one(char **words) {
         Span span;
+        int r = strcmp(words[0], "unit") == 0 ? start_unit(words[1], words + 2, &span) : start_one(words, &span);
+
+        if (r == 0)
+                printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", span.first_nsec, span.whole_nsec,
+                       span.begin_nsec, span.said);
+        return r;
+}
+
+static void obey(char **words, int n) {
+        bool is_crowd = strcmp(words[0], "crowd") == 0, is_unit = strcmp(words[0], "unit") == 0;
         int r;
 
-        if (strcmp(words[0], "crowd") == 0 && n > 4) {
-                r = start_crowd((unsigned) atoi(words[1]), (unsigned) atoi(words[2]), words + 3, &nsec);
-                if (r == 0)
-                        printf("%" PRIu64 "\n", nsec);
-        } else {
-                if (strcmp(words[0], "query") == 0 && n > 1)
-                        r = start_query(words + 1, &span, &id);
-                else if (strcmp(words[0], "unit") == 0 && n > 2)
-                        r = start_unit(words[1], words + 2, &span);
-                else
-                        r = n > 1 ? start_one(words, &span) : fail("too few words");
-                if (r == 0)
-                        printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", span.first_nsec, span.whole_nsec, id,
-                               span.begin_nsec);
-        }
+        if (n < (is_crowd ? 5 : is_unit ? 3 : 2))
+                r = fail("too few words");
+        else
+                r = is_crowd ? obey_crowd(words) : obey_one(words);
         if (r < 0)
                 printf("error %s\n", reason);
         fflush(stdout);
@@ -255,12 +264,11 @@ int main(void) {
         size_t size = 0;
 
         while (getline(&line, &size, stdin) > 0) {
-                unsigned n = 0;
+                int n = 0;
 
                 line[strcspn(line, "\n")] = '\0';
-                for (char *p = line; p && n < WORDS_MAX;) {
+                for (char *p = line; p && n < WORDS_MAX;)
                         words[n++] = strsep(&p, "\t");
-                }
                 words[n] = NULL;
                 obey(words, n);
         }

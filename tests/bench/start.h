@@ -8,6 +8,7 @@
 /* When the call began, and from there to the first byte of the program's output, and to its end known to the caller. */
 typedef struct Span {
         uint64_t begin_nsec, first_nsec, whole_nsec;
+        uint64_t said; /* the number that its output begins with; of a query its ID */
 } Span;
 
 uint64_t now_nsec(void);
@@ -17,5 +18,5 @@ __attribute__((format(printf, 1, 2))) int fail(const char *format, ...);
 int read_span(int fd, uint64_t begin_nsec, Span *ret);
 
 /* A transient service with the sandbox of a query, or without the properties that @without lists (separated by commas;
- * "all": no sandbox). @argv ends with NULL. Root only. */
+ * "all": no sandbox; "+" before the list: these alone). @argv ends with NULL. Root only. */
 int start_unit(const char *without, char **argv, Span *ret);

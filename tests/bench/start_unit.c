@@ -26,19 +26,23 @@ static bool is_in(const char *const *names, size_t n, const char *name) {
         return false;
 }
 
-static bool is_left_out(const char *without, const char *name) {
+static bool is_listed(const char *list, const char *name) {
         size_t len = strlen(name);
 
+        for (const char *p = list; *p; p += strcspn(p, ","), p += *p == ',')
+                if (strncmp(p, name, len) == 0 && (p[len] == ',' || p[len] == '\0'))
+                        return true;
+        return false;
+}
+
+static bool is_left_out(const char *without, const char *name) {
         if (is_in(dropped, ELEMENTSOF(dropped), name))
                 return true;
         if (is_in(kept, ELEMENTSOF(kept), name))
                 return false;
-        if (strcmp(without, "all") == 0)
-                return true;
-        for (const char *p = without; *p; p += strcspn(p, ","), p += *p == ',')
-                if (strncmp(p, name, len) == 0 && (p[len] == ',' || p[len] == '\0'))
-                        return true;
-        return false;
+        if (*without == '+')
+                return !is_listed(without + 1, name);
+        return strcmp(without, "all") == 0 || is_listed(without, name);
 }
 
 /* As daemon/manager_unit.c has it for language exec and the shipped configuration. */

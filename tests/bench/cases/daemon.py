@@ -14,6 +14,7 @@ from lib.rawbus import Reader
 from lib.service import DAEMON, configured, ctl, daemon_pid, system
 
 KNOWN = (0, 100, 1000)
+ENDED = 100
 
 
 def submit_detached(argv):
@@ -64,16 +65,15 @@ def waiting(bench, memory):
 
 
 def ended(bench, memory):
-    """Queries that ran, ended and were released: each has left its tombstone, with its profile."""
+    """Queries that ran, ended and were released: each has left its tombstone, with its profile. A thousand take too long here;
+    tests/guest/suites/profile.py has them."""
     byte = starts.shortest()
-    system("systemctl", "restart", DAEMON)
     with starts.starters() as (alice, _), configured(ConcurrencyQuota="8", InitialMemoryBytesQuotaPerQuery="16M"):
-        pid, known = daemon_pid(), 0
-        for count in KNOWN[1:]:
-            alice.ask("crowd", 4, (count - known) // 4, "query", byte)
-            known = count
-            note_size(memory, pid, known)
-            bench.say(f"{known} have ended: {pss_kib(pid)} KiB")
+        system("systemctl", "restart", DAEMON)
+        pid = daemon_pid()
+        note_size(memory, pid, 0)
+        alice.ask("crowd", 4, ENDED // 4, "query", byte)
+        note_size(memory, pid, ENDED)
 
 
 def at_rest(bench):
@@ -102,10 +102,9 @@ def run(bench):
     bench.show(memory)
     most = max(max(v) for v in memory.values.values())
     if not bench.quick:
-        memory = Comparison("daemon.ended", "memory (Pss) of penstockd, queries that have ended", "KiB", "100 known")
+        memory = Comparison("daemon.ended", "memory (Pss) of penstockd, queries that have ended", "KiB", "0 known")
         ended(bench, memory)
         bench.show(memory)
-        most = max(most, max(max(v) for v in memory.values.values()))
     (woken, worked), count, seconds = at_rest(bench)
     bench.judge(
         Goal("daemon.memory", "MiB of memory with 1,000 queries known", most / 1024, most=8),

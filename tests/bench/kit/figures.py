@@ -58,13 +58,13 @@ class Comparison:
 
 def table(one):
     """Of what as_json() gave: a table in Markdown."""
-    rows = [f"| {one['title']} | n | median, {one['unit'] or 'ratio'} | quartiles | of {one['baseline'] or 'the first'} | quartiles |",
-            "|---|---|---|---|---|---|"]
+    rows = [f"| {one['title']} | n | median, {one['unit'] or 'ratio'} | quartiles | least | of {one['baseline'] or 'the first'} | quartiles |",
+            "|---|---|---|---|---|---|---|"]
     for w in one["ways"]:
         spread = "–".join(number(q) for q in w["quartiles"])
         ratio = "-" if w["ratio"] is None else f"{w['ratio']:.2f}"
         ratios = "-" if w["ratio_quartiles"][0] is None else "–".join(f"{q:.2f}" for q in w["ratio_quartiles"])
-        rows.append(f"| {w['way']} | {w['n']} | {number(w['median'])} | {spread} | {ratio} | {ratios} |")
+        rows.append(f"| {w['way']} | {w['n']} | {number(w['median'])} | {spread} | {number(w['least'])} | {ratio} | {ratios} |")
     return "\n".join(rows)
 
 
