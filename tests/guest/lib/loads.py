@@ -3,10 +3,17 @@
 
 PYTHON = "kept = [(i,) for i in range(2500000)]; print(len(kept))"  # a tuple, an int and a slot for each
 SQLITE_CACHE = "pragma temp_store=memory; pragma cache_size=-1000000;"
-SQLITE_SORT = f"""{SQLITE_CACHE}
-with recursive c(i) as (select 1 union all select i+1 from c where i < 48000)
-select count(*), max(length(x)) from (select printf('%01600d', abs(random())) x from c order by x limit 48000 offset 1);
+
+
+def sqlite_sort(rows):
+    """Takes 5 KiB for each of its ROWS."""
+    return f"""{SQLITE_CACHE}
+with recursive c(i) as (select 1 union all select i+1 from c where i < {rows})
+select count(*), max(length(x)) from (select printf('%01600d', abs(random())) x from c order by x limit {rows} offset 1);
 """
+
+
+SQLITE_SORT = sqlite_sort(48000)
 # SQLite joins what has no index through one that it makes for the query: its hash join.
 SQLITE_JOIN = f"""{SQLITE_CACHE}
 create temp table a as with recursive c(i) as (select 1 union all select i+1 from c where i < 25000)
