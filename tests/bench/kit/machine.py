@@ -51,4 +51,4 @@ def describe():
 def line(m):
     emulated = "emulated" if m["virtualization"] in ("yes", "qemu") else f"virtualization: {m['virtualization']}"
     text = f"{m['cpus']} × {m['cpu']} ({emulated}), {m['memory_mib']} MiB, {m['system']}, kernel {m['kernel']}"
-    return text + (f", systemd {m['systemd']}" if m["systemd"] else "") + f"; " + (m["host"] or f"load {m['load_average']:.1f}")
+    return text + (f", systemd {m['systemd']}" if m["systemd"] else "") + "; " + (m.get("host") or f"load {m['load_average']:.1f}")
