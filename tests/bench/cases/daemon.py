@@ -59,6 +59,7 @@ def waiting(bench, memory):
         woken, worked = rest(pid, 10)
         bench.say(f"{known} wait: {woken} wake-ups and {worked:.0f} us of CPU in 10 s")
         ctl("shutdown", "--timeout", "0", user="root", limit=600)
+        ctl("resume", user="root").expect(0)  # a pause is remembered across a restart
     system("systemctl", "restart", DAEMON)
     bench.show(cost)
     return cost.ratio("the last 100 of 1000")
