@@ -33,7 +33,7 @@ class Comparison:
     def ratio(self, way, to=None):
         """Of the medians; None while one of them was not measured."""
         to = to or self.baseline
-        if not self.values.get(way) or not self.values.get(to) or not self.median(to):
+        if not to or not self.values.get(way) or not self.values.get(to) or not self.median(to):
             return None
         return self.median(way) / self.median(to)
 
@@ -58,13 +58,16 @@ class Comparison:
 
 def table(one):
     """Of what as_json() gave: a table in Markdown."""
-    rows = [f"| {one['title']} | n | median, {one['unit'] or 'ratio'} | quartiles | least | of {one['baseline'] or 'the first'} | quartiles |",
-            "|---|---|---|---|---|---|---|"]
+    head = [one["title"], "n", f"median, {one['unit'] or 'ratio'}", "quartiles", "least"]
+    if one["baseline"]:
+        head += [f"of {one['baseline']}", "quartiles"]
+    rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for w in one["ways"]:
         spread = "–".join(number(q) for q in w["quartiles"])
         ratio = "-" if w["ratio"] is None else f"{w['ratio']:.2f}"
         ratios = "-" if w["ratio_quartiles"][0] is None else "–".join(f"{q:.2f}" for q in w["ratio_quartiles"])
-        rows.append(f"| {w['way']} | {w['n']} | {number(w['median'])} | {spread} | {number(w['least'])} | {ratio} | {ratios} |")
+        row = [w["way"], str(w["n"]), number(w["median"]), spread, number(w["least"])]
+        rows.append(f"| {' | '.join(row + [ratio, ratios] if one['baseline'] else row)} |")
     return "\n".join(rows)
 
 
