@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The benchmark of tests/bench: that it measures all that it names, and, in the long form, the goals that noise leaves alone."""
 
+import contextlib
 import json
 import os
 
@@ -21,7 +22,8 @@ def figures_of(*words):
         with open(path, encoding="utf-8") as f:
             return json.load(f)
     finally:
-        os.unlink(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def medians(figures, case, key):
