@@ -59,7 +59,8 @@ SystemdLink *systemd_link_free(SystemdLink *l); /* takes NULL, returns NULL */
 /* StartTransientUnit, with AddRef and CollectMode=inactive-or-failed, and UnrefUnit when it runs: two calls of a query that needs
  * nothing more of PID 1. UnitExists is cleared by one ResetFailedUnit
  * and retry. The outcome comes by unit_started. Returns 0 when queued, -EINVAL for an extra property that is not
- * allowed or a path that can't be passed on, -EEXIST when this unit is here already, or -ENOMEM. */
+ * allowed or a path that can't be passed on, -EEXIST when this unit is here already, or -ENOMEM. When an older one of this name
+ * is on its way out, its end is waited for, and not told. */
 int systemd_unit_start(SystemdLink *l, const UnitSpec *spec, Error *ret_error);
 /* What of all that each unit hides by name is there at this moment, as device and inode: a unit hides what there is when it is
  * made, so one made at a moment that says something else hides something else. The caller frees it; NULL: no memory. */

@@ -52,6 +52,7 @@ struct Unit {
         int failure_r;
         sd_event_source *timer; /* when to ask PID 1, because no signal came */
         Unit *next;             /* in the same bucket */
+        Unit *heir;             /* is started under this name when this one is gone */
 };
 
 /* The answer: a method return, an error, or NULL when it could not be sent. @id and @data are as given. */
@@ -108,7 +109,9 @@ void systemd_matches_idle(SystemdLink *l); /* the last unit went */
 void systemd_units_ask_all(SystemdLink *l); /* how each unit is: one call, whatever their number */
 
 /* systemd_unit.c */
+Unit *systemd_unit_new(SystemdLink *l, uint64_t id, UnitState state); /* not in the table; NULL: no memory */
 Unit *systemd_unit_add(SystemdLink *l, uint64_t id, UnitState state); /* NULL: out of memory */
+void systemd_unit_call_start(Unit *u); /* systemd_start.c */
 void systemd_unit_vanished(Unit *u); /* PID 1 does not know it (any more): tell, and free it */
 void systemd_unit_job_done(Unit *u, const char *result);
 void systemd_unit_call_stop(Unit *u);

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A query's unit until its start job is known. */
+/* A query's unit until its start job is known; and what the service asks for: to start it, to follow it, to stop it. */
 #include <errno.h>
 #include <string.h>
 
 #include "host/systemd_private.h"
 #include "host/systemd_props.h"
 
-static void unit_call_start(Unit *u);
-
 static void on_reset(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
         Unit *u = systemd_unit_find(l, id);
 
         (void) data, (void) reply; /* it can be gone already; the second try tells */
         if (u && u->state == UNIT_CALLING)
-                unit_call_start(u);
+                systemd_unit_call_start(u);
 }
 
 static void unit_start_refused(Unit *u, sd_bus_message *reply) {
@@ -64,7 +62,7 @@ static void on_start(SystemdLink *l, uint64_t id, void *data, sd_bus_message *re
 }
 
 /* A sealed message keeps its serial, so each try is a copy. */
-static void unit_call_start(Unit *u) {
+void systemd_unit_call_start(Unit *u) {
         sd_bus_message *m = NULL;
         int r = sd_bus_message_new_method_call(u->link->bus, &m, SYSTEMD_DESTINATION, SYSTEMD_PATH, SYSTEMD_MANAGER,
                                                "StartTransientUnit");
@@ -106,22 +104,66 @@ static int make_start_message(SystemdLink *l, const UnitSpec *spec, sd_bus_messa
         return 0;
 }
 
+/* What became of it was told, or it was told to go. */
+static bool is_leaving(const Unit *u) {
+        return u->state == UNIT_FAILED || u->state == UNIT_FORGETTING || u->stop_wanted;
+}
+
 int systemd_unit_start(SystemdLink *l, const UnitSpec *spec, Error *ret_error) {
+        Unit *u, *old = systemd_unit_find(l, spec->query_id);
         sd_bus_message *m;
-        Unit *u;
         int r;
 
-        if (systemd_unit_find(l, spec->query_id))
+        if (old && (old->heir || !is_leaving(old)))
                 return -EEXIST;
         r = make_start_message(l, spec, &m, ret_error);
         if (r < 0)
                 return r;
-        u = systemd_unit_add(l, spec->query_id, UNIT_CALLING);
+        u = old ? systemd_unit_new(l, spec->query_id, UNIT_CALLING) : systemd_unit_add(l, spec->query_id, UNIT_CALLING);
         if (!u) {
                 sd_bus_message_unref(m);
                 return -ENOMEM;
         }
         u->start = m;
-        unit_call_start(u);
+        if (old)
+                old->heir = u;
+        else
+                systemd_unit_call_start(u);
+        return 0;
+}
+
+static Unit *follow(SystemdLink *l, uint64_t query_id) {
+        Unit *u = systemd_unit_add(l, query_id, UNIT_ACTIVE);
+
+        if (u)
+                u->seen_alive = true;
+        return u;
+}
+
+int systemd_unit_adopt(SystemdLink *l, uint64_t query_id) {
+        Unit *u;
+
+        if (systemd_unit_find(l, query_id))
+                return -EEXIST;
+        u = follow(l, query_id);
+        if (!u)
+                return -ENOMEM;
+        systemd_unit_ask(u); /* it may have gone before the matches were there */
+        return 0;
+}
+
+int systemd_unit_stop(SystemdLink *l, uint64_t query_id) {
+        Unit *u = systemd_unit_find(l, query_id);
+
+        if (!u && !(u = follow(l, query_id)))
+                return -ENOMEM;
+        if (u->heir)
+                u->heir->stop_wanted = true;
+        if (u->stop_wanted)
+                return 0;
+        u->stop_wanted = true;
+        if (u->state == UNIT_ACTIVE ||
+            u->state == UNIT_JOB) /* else: once StartTransientUnit was answered, or it has ended */
+                systemd_unit_call_stop(u);
         return 0;
 }

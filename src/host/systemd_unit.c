@@ -27,6 +27,8 @@ void systemd_set_string(char **p, const char *s) {
 
 static void unit_free(Unit *u) {
         sd_event_source_disable_unref(u->timer);
+        if (u->heir)
+                unit_free(u->heir);
         sd_bus_message_unref(u->start);
         free(u->job);
         free(u->early_job);
@@ -42,7 +44,7 @@ static int on_look(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-Unit *systemd_unit_add(SystemdLink *l, uint64_t id, UnitState state) {
+Unit *systemd_unit_new(SystemdLink *l, uint64_t id, UnitState state) {
         Unit *u;
 
         if (systemd_matches_install(l) < 0)
@@ -59,9 +61,22 @@ Unit *systemd_unit_add(SystemdLink *l, uint64_t id, UnitState state) {
         u->link = l;
         u->id = id;
         u->state = state;
-        u->next = l->units[id % UNIT_BUCKETS];
-        l->units[id % UNIT_BUCKETS] = u;
-        l->n_units++;
+        return u;
+}
+
+static void unit_link(Unit *u) {
+        Unit **bucket = &u->link->units[u->id % UNIT_BUCKETS];
+
+        u->next = *bucket;
+        *bucket = u;
+        u->link->n_units++;
+}
+
+Unit *systemd_unit_add(SystemdLink *l, uint64_t id, UnitState state) {
+        Unit *u = systemd_unit_new(l, id, state);
+
+        if (u)
+                unit_link(u);
         return u;
 }
 
@@ -85,11 +100,30 @@ void systemd_unit_look_after(Unit *u, uint64_t usec) {
         (void) sd_event_source_set_enabled(u->timer, SD_EVENT_ONESHOT);
 }
 
+static void unit_inherit(Unit *u) {
+        (void) systemd_matches_install(u->link); /* they are there, and stay */
+        unit_link(u);
+        if (!u->stop_wanted) {
+                systemd_unit_call_start(u);
+                return;
+        }
+        u->failure_r = -ECANCELED;
+        systemd_set_string(&u->failure, "it was stopped before it could start");
+        systemd_unit_vanished(u);
+}
+
 /* The unit is not there any more. */
 void systemd_unit_vanished(Unit *u) {
         SystemdLink *l = u->link;
+        Unit *heir = u->heir;
 
         unit_unlink(u);
+        if (heir) { /* nobody asks for the old one any more */
+                u->heir = NULL;
+                unit_free(u);
+                unit_inherit(heir);
+                return;
+        }
         switch (u->state) {
         case UNIT_CALLING:
         case UNIT_JOB:
@@ -382,38 +416,4 @@ void systemd_unit_ask(Unit *u) {
                                          NULL) >= 0;
         if (!u->asking)
                 systemd_unit_look_after(u, STOP_LOOK_USEC);
-}
-
-static Unit *follow(SystemdLink *l, uint64_t query_id) {
-        Unit *u = systemd_unit_add(l, query_id, UNIT_ACTIVE);
-
-        if (u)
-                u->seen_alive = true;
-        return u;
-}
-
-int systemd_unit_adopt(SystemdLink *l, uint64_t query_id) {
-        Unit *u;
-
-        if (systemd_unit_find(l, query_id))
-                return -EEXIST;
-        u = follow(l, query_id);
-        if (!u)
-                return -ENOMEM;
-        systemd_unit_ask(u); /* it may have gone before the matches were there */
-        return 0;
-}
-
-int systemd_unit_stop(SystemdLink *l, uint64_t query_id) {
-        Unit *u = systemd_unit_find(l, query_id);
-
-        if (!u && !(u = follow(l, query_id)))
-                return -ENOMEM;
-        if (u->stop_wanted)
-                return 0;
-        u->stop_wanted = true;
-        if (u->state == UNIT_ACTIVE ||
-            u->state == UNIT_JOB) /* else: once StartTransientUnit was answered, or it has ended */
-                systemd_unit_call_stop(u);
-        return 0;
 }
