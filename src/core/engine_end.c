@@ -251,7 +251,9 @@ void end_report(Engine *e, Query *q, const EndedReport *r, const Error *error) {
 void end_unit_gone(Engine *e, Query *q) {
         Error error = {};
 
-        if (query_is_live(q) && q->run == RUN_NONE && q->unit != UNIT_NONE && !q->unit_lost) {
+        if (query_is_live(q) && q->unit == UNIT_NONE)
+                return; /* it has none: what has gone is an earlier life's */
+        if (query_is_live(q) && q->run == RUN_NONE && !q->unit_lost) {
                 /* Nothing has run in it, so another one does as well. Only once: what ends units may go on. */
                 q->unit_lost = true;
                 engine_set_unit(e, q, UNIT_NONE);

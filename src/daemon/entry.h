@@ -62,6 +62,8 @@ typedef struct Entry {
         UnitKind *kind;         /* … as long as it may be taken; else NULL */
         char *taken_key;        /* the plan of a spare; also when it was taken, and is not its own yet. NULL: it is */
         bool unit_unasked;      /* … and the engine has not asked for a unit either */
+        bool is_misfit;         /* … and does not do: it goes when it has started */
+        uint64_t mounts_seen;   /* how often the mounts had changed when it was made */
         bool worker_ready;      /* its worker waits for a command */
         bool fallen;            /* its tombstone is gone: the record goes with the unit */
         bool leaving;           /* released: no more commands */
@@ -168,6 +170,8 @@ struct Manager {
         uint64_t spares_due_usec;        /* when they are to be looked at; USEC_INFINITY: when something happens */
         uint64_t spares_not_before_usec; /* no spare is made */
         int mounts_fd;                   /* tells of each change; -1: nobody asked yet */
+        uint64_t mounts_seen, mounts_hash;
+        RateLimit spare_failures;
 
         uint64_t generation; /* of the configuration: counts its reloads */
         Check *checks;       /* of dependencies: those that run or wait for their turn */

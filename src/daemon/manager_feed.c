@@ -145,8 +145,10 @@ int manager_on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
 }
 
 void manager_feed(Manager *m, const Event *ev) {
-        if (ev->type == EVENT_SHUTDOWN)
+        if (ev->type == EVENT_SHUTDOWN) {
                 state_set(STATE_SHUT_DOWN, true); /* a crash must not open the door again */
+                spares_look_soon(m);              /* nobody will come for them */
+        }
         if (ev->type == EVENT_PAUSE || ev->type == EVENT_RESUME)
                 state_set(STATE_PAUSED, ev->type == EVENT_PAUSE);
         if (ev->type == EVENT_REQUEST && m->n_pending > 0)

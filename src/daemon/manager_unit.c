@@ -13,7 +13,8 @@
 
 uint64_t manager_slice_slack(const Manager *m) {
         const Config *c = m->config;
-        uint64_t units = add_saturating(engine_units_max(m->engine), c->warm_units);
+        /* spares, and as many that were taken and that the engine has not asked for */
+        uint64_t units = add_saturating(engine_units_max(m->engine), 2 * c->warm_units);
 
         return add_saturating(add_saturating(multiply_saturating(c->compile_concurrency, c->compile_memory_bytes),
                                              multiply_saturating(units, UNIT_ALLOWANCE_BYTES)),
@@ -96,8 +97,10 @@ static void let_go(Manager *m, Entry *e) {
         if (e->conn)
                 r = e->ended_told ? worker_conn_send_ack(e->conn) : worker_conn_send_release(e->conn);
         if (r < 0)
-                (void) systemd_unit_stop(m->systemd, e->record.id);
+                r = systemd_unit_stop(m->systemd, e->record.id);
         else
+                r = -EINPROGRESS;
+        if (r < 0) /* else PID 1 sees to it */
                 manager_await_word(m, e);
 }
 
@@ -111,8 +114,10 @@ static void start_checked(Manager *m, Entry *e) {
                 metrics_add(m->metrics, METRIC_WARM_STARTS, &e->record.request.labels, NULL, 1);
                 manager_look_above(m, e); /* while it was nobody's, nobody was told */
                 manager_tell_ready(m, e);
-        } else
+        } else if (!e->starting)
                 let_go(m, e); /* take_back() makes another one */
+        else
+                e->is_misfit = true; /* a start job that is canceled would be one more thing that can go wrong */
 }
 
 void manager_move_unit(Manager *m, Entry *e, Entry *from) {
@@ -142,7 +147,9 @@ static void drop_unit(Manager *m, Entry *e) {
         manager_start_settled(m, e);
         entry_drop_unit(e);
         cgroup_remove_unit(e->record.control_group);
-        e->unit_requested = e->unit_forgotten = e->started_told = false;
+        e->unit_requested = e->unit_forgotten = e->started_told = e->is_misfit = false;
+        if (e->cap_bytes != SIZE_INFINITY) /* an administrator's word on that unit */
+                manager_feed(m, &(Event) { .type = EVENT_CAP, .query_id = e->record.id, .bytes = SIZE_INFINITY });
         e->word_due_usec = 0;
 }
 
@@ -238,8 +245,11 @@ static void on_unit_started(uint64_t id, int r, const char *error_text, void *us
         if (!e)
                 return;
         manager_start_settled(m, e);
-        if (r >= 0)
+        if (r >= 0) {
+                if (e->is_misfit)
+                        let_go(m, e);
                 return; /* its worker will say so */
+        }
         if (!e->is_spare || !e->leaving)
                 journal_write(LOG_ERR, JOURNAL_UNIT_FAILED, id, "Query %llu: its unit was not started: %s",
                               (unsigned long long) id, error_text ? error_text : strerror(-r));
@@ -292,7 +302,7 @@ static void on_unit_gone(uint64_t id, void *userdata) {
                 manager_gather_unit_gone(m, id);
                 return;
         }
-        if (e)
+        if (e && e->unit_requested) /* else it is one of an earlier life, and its query has, or will have, another one */
                 manager_unit_forgotten(m, e);
 }
 

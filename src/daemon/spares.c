@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@
 #define KINDS_MAX 64u
 /* Spares that PID 1 is asked for at one time, and only while it makes none for a query. */
 #define STARTING_MAX 2u
+
+static const RateLimitRule of_complaints = { .burst = 5, .interval_usec = 60 * USEC_PER_SEC };
 
 struct UnitKind {
         char *key; /* what is known of it when a query comes */
@@ -64,16 +67,19 @@ static bool is_ready(const Entry *e) {
         return e->conn && e->worker_ready;
 }
 
-/* One of @k's, if there is one: one that is ready, or one that is not, before the others. */
-static Entry *spare_of(const Manager *m, const Kind *k, bool ready) {
+/* How soon a query could run in it. */
+static unsigned readiness(const Entry *e) {
+        return is_ready(e) ? 3 : e->conn ? 2 : e->starting ? 1 : 0;
+}
+
+/* The readiest one of @k's, or the least ready; of equals the oldest. NULL: there is none. */
+static Entry *spare_of(const Manager *m, const Kind *k, bool readiest) {
         Entry *found = NULL;
 
         for (size_t i = 0; i < m->n_entries; i++) {
                 Entry *e = m->entries[i];
 
-                if (e->kind == k && is_ready(e) == ready)
-                        return e;
-                if (e->kind == k && (!found || e->starting))
+                if (e->kind == k && (!found || (readiest ? readiness(e) > readiness(found) : readiness(e) < readiness(found))))
                         found = e;
         }
         return found;
@@ -96,20 +102,49 @@ void spares_forget(Manager *m) {
         entry_close_fd(&m->mounts_fd);
 }
 
-/* A unit has the mounts that there were when it was made; what is mounted later it gets as the host has it, not read-only.
- * Told once of each change (proc_pid_mountinfo(5)). */
-static bool mounts_have_changed(const Manager *m) {
-        struct pollfd p = { .fd = m->mounts_fd, .events = POLLPRI };
+/* Below these a mount makes no difference to a query: the first is hidden, and the second is root's. */
+static bool is_of_no_matter(const char *line) {
+        static const char *const below[] = { " /run/user/", " /run/credentials/" };
 
-        return poll(&p, 1, 0) != 0;
+        for (size_t i = 0; i < ELEMENTSOF(below); i++)
+                if (strstr(line, below[i]))
+                        return true;
+        return false;
 }
 
-/* Returns true when changes from now on will be told, and no kind is known from before the last one. */
+/* 0: it can't be read. */
+static uint64_t hash_of_mounts(void) {
+        FILE *f = fopen("/proc/self/mountinfo", "re");
+        uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+        char line[4096];
+
+        if (!f)
+                return 0;
+        while (fgets(line, sizeof(line), f))
+                for (const char *p = is_of_no_matter(line) ? "" : line; *p; p++)
+                        hash = (hash ^ (uint8_t) *p) * UINT64_C(0x100000001b3);
+        fclose(f);
+        return hash;
+}
+
+/* A unit has the mounts that there were when it was made; what is mounted later it gets as the host has it, not read-only.
+ * The kernel tells once of each change (proc_pid_mountinfo(5)). Returns true when changes from now on will be told; what was made
+ * before the last one is forgotten, or can be told by its mounts_seen. */
 static bool watch_mounts(Manager *m) {
-        if (m->mounts_fd >= 0 && mounts_have_changed(m))
-                spares_forget(m);
+        struct pollfd p = { .fd = m->mounts_fd, .events = POLLPRI };
+        uint64_t hash;
+
+        if (m->mounts_fd >= 0 && poll(&p, 1, 0) == 0)
+                return true;
         if (m->mounts_fd < 0)
                 m->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+        hash = hash_of_mounts();
+        if (m->mounts_fd >= 0 && hash != 0 && hash == m->mounts_hash)
+                return true;
+        m->mounts_seen++;
+        m->mounts_hash = hash;
+        while (m->n_kinds > 0)
+                forget_kind(m, m->kinds[0]);
         return m->mounts_fd >= 0;
 }
 
@@ -184,7 +219,7 @@ static void learn(Manager *m, char *key, UnitPlan *plan) {
 void spares_learn(Manager *m, Entry *e, UnitPlan *plan) {
         char *key;
 
-        if (m->config->warm_units == 0 || m->config->warm_units_idle_usec == 0 || !watch_mounts(m))
+        if (m->config->warm_units == 0 || m->config->warm_units_idle_usec == 0 || !unit_plan_keeps(plan) || !watch_mounts(m))
                 return;
         key = key_of(e);
         if (!key)
@@ -193,22 +228,27 @@ void spares_learn(Manager *m, Entry *e, UnitPlan *plan) {
         *plan = (UnitPlan) {};
 }
 
+/* Those that wait in the queue with one keep it, however long. */
+static size_t n_taken(const Manager *m) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < m->n_entries; i++)
+                n += m->entries[i]->unit_unasked;
+        return n;
+}
+
 Entry *spares_find(Manager *m, Entry *e) {
         Kind *k;
         Entry *spare;
         char *key;
 
-        if (m->n_kinds == 0)
+        if (m->n_kinds == 0 || !watch_mounts(m) || n_taken(m) >= m->config->warm_units)
                 return NULL;
-        if (mounts_have_changed(m)) {
-                spares_forget(m);
-                return NULL;
-        }
         key = key_of(e);
         k = key ? find_kind(m, key) : NULL;
         free(key);
         spare = k ? spare_of(m, k, true) : NULL;
-        if (spare && !spare->conn && !spare->starting) /* its worker is lost, and its unit about to be */
+        if (spare && readiness(spare) == 0) /* its worker is lost, and its unit about to be */
                 spare = NULL;
         return spare;
 }
@@ -217,6 +257,7 @@ void spares_take(Manager *m, Entry *e, Entry *spare) {
         spare->kind->use.n--;
         used(m, spare->kind);
         e->taken_key = spare->taken_key;
+        e->mounts_seen = spare->mounts_seen;
         spare->taken_key = NULL;
         e->unit_unasked = true;
         manager_move_unit(m, e, spare);
@@ -226,7 +267,7 @@ void spares_take(Manager *m, Entry *e, Entry *spare) {
 bool spares_fits(Manager *m, Entry *e) {
         CLEANUP(unit_plan_done) UnitPlan plan = {};
         char *key = unit_plan_make(e, &plan) < 0 ? NULL : unit_plan_key(&plan, true);
-        bool fits = key && strcmp(key, e->taken_key) == 0;
+        bool fits = key && watch_mounts(m) && e->mounts_seen == m->mounts_seen && strcmp(key, e->taken_key) == 0;
         Kind *k;
 
         free(key);
@@ -275,6 +316,7 @@ static int make(Manager *m, Kind *k) {
         }
         e->record.id = id;
         e->kind = k;
+        e->mounts_seen = m->mounts_seen;
         e->is_spare = true;
         e->fallen = true; /* it goes with its unit */
         k->use.n++;
@@ -291,9 +333,10 @@ static size_t n_starting(const Manager *m) {
         return n;
 }
 
-/* Returns true if it was done, and there may be more. */
+/* Returns true if there may be more to do at once. */
 static bool make_when_quiet(Manager *m, Kind *k, uint64_t now) {
         size_t n = n_starting(m);
+        uint64_t ignored;
         int r;
 
         if (now < m->spares_not_before_usec) {
@@ -305,9 +348,10 @@ static bool make_when_quiet(Manager *m, Kind *k, uint64_t now) {
         r = make(m, k);
         if (r >= 0)
                 return true;
-        journal_write(LOG_WARNING, JOURNAL_UNIT_FAILED, 0, "A unit can't be made ahead of need: %s", strerror(-r));
+        if (rate_limit_take(&m->spare_failures, &of_complaints, now, &ignored))
+                journal_write(LOG_WARNING, JOURNAL_UNIT_FAILED, 0, "A unit can't be made ahead of need: %s", strerror(-r));
         forget_kind(m, k);
-        return false;
+        return true; /* others may do better */
 }
 
 static void forget_idle(Manager *m, uint64_t now) {

@@ -44,14 +44,16 @@ void unit_paths_done(UnitPaths *p) {
 
 /* Let the unit see @path as the language says. All is visible read-only by default; what lies where the unit has a
  * directory of its own must be bound in. The unit's own /tmp itself is never replaced by the host's. */
-static int add_path(const Entry *e, UnitPaths *p, const char *path, PathAccess access, uint64_t dev, uint64_t ino) {
+static int add_path(const Entry *e, UnitPaths *p, const char *path, PathAccess access, const FileIdentity *is) {
         bool is_below = is_below_private(e, path);
-        char file[64];
+        char file[80];
         int r;
 
         if (access == PATH_HIDDEN || is_private_directory(e, path) || (access != PATH_READ_WRITE && !is_below))
                 return 0;
-        snprintf(file, sizeof(file), "%llu:%llu", (unsigned long long) dev, (unsigned long long) ino);
+        snprintf(file, sizeof(file), "%llu:%llu:%llu", (unsigned long long) is->dev, (unsigned long long) is->ino,
+                 (unsigned long long) is->born_nsec);
+        p->is_uncertain |= is->born_nsec == 0;
         r = strlist_add(&p->files, file);
         if (r < 0)
                 return r;
@@ -68,28 +70,31 @@ static int add_database(const Entry *e, UnitPaths *p, const PathcheckResult *dat
                 return -ENOMEM;
         directory = dirname(copy);
         if (is_private_directory(e, directory))
-                r = add_path(e, p, database->resolved, PATH_READ_WRITE, database->dev, database->ino);
+                r = add_path(e, p, database->resolved, PATH_READ_WRITE, &database->self);
         else
-                r = add_path(e, p, directory, PATH_READ_WRITE, database->above_dev, database->above_ino);
+                r = add_path(e, p, directory, PATH_READ_WRITE, &database->above);
         free(copy);
         return r;
 }
 
 int unit_paths_collect(const Entry *e, UnitPaths *ret) {
+        size_t n;
         int r = 0;
 
         for (size_t i = 0; i < e->n_paths && r >= 0; i++) {
                 const PathcheckResult *p = &e->paths[i];
 
                 if (strcmp(p->key, "working_directory") == 0)
-                        r = add_path(e, ret, p->resolved, e->working_directory_access, p->dev, p->ino);
+                        r = add_path(e, ret, p->resolved, e->working_directory_access, &p->self);
                 else if (strcmp(p->key, "database") == 0 && e->database_access == PATH_READ_WRITE)
                         r = add_database(e, ret, p);
                 else
-                        r = add_path(e, ret, p->resolved, PATH_READ_ONLY, p->dev, p->ino);
+                        r = add_path(e, ret, p->resolved, PATH_READ_ONLY, &p->self);
         }
+        n = ret->bind.n + ret->bind_read_only.n;
         if (r >= 0)
                 r = entry_dependency_binds(e, &ret->bind, &ret->bind_read_only);
+        ret->is_uncertain |= ret->bind.n + ret->bind_read_only.n > n;
         return r < 0 ? r : entry_dependency_units(e, &ret->requisite, &ret->after);
 }
 

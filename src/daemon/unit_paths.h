@@ -8,7 +8,8 @@
 typedef struct UnitPaths {
         StrList read_write, bind, bind_read_only;
         StrList requisite, after; /* units, in truth */
-        StrList files;            /* what those of the caller are, as device and inode */
+        StrList files;            /* what those of the caller are: device, inode and time of birth */
+        bool is_uncertain;        /* of some that is not known, or they are others' than the caller's */
 } UnitPaths;
 
 void unit_paths_done(UnitPaths *p);

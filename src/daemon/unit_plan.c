@@ -98,6 +98,11 @@ char *unit_plan_key(const UnitPlan *p, bool with_files) {
         return NULL;
 }
 
+bool unit_plan_keeps(const UnitPlan *p) {
+        return !p->paths.is_uncertain && !pairlist_get(&p->extra, "ReadOnlyPaths") && !pairlist_get(&p->extra, "ReadWritePaths") &&
+               !pairlist_get(&p->extra, "InaccessiblePaths");
+}
+
 int unit_plan_start(const UnitPlan *p, SystemdLink *link, uint64_t id, const char *description, Error *ret_error) {
         char text[32];
         char *argv[] = { (char *) PENSTOCK_WORKER_PATH, text, NULL };

@@ -23,6 +23,10 @@ int unit_plan_guess(Entry *e, UnitPlan *ret);
  * @with_files makes part of it: what the caller's paths were when they were looked at, and what is to be hidden now. Returns
  * a string that the caller frees, NULL: no memory. */
 char *unit_plan_key(const UnitPlan *p, bool with_files);
+/* Can it be told whether a unit that was made of it some time ago is still what one that is made now would be? Not if some of
+ * its paths are a dependency's or the language's own, which nobody looks at, or on a file system that does not say since when a
+ * file has been there: another one may have its number. */
+bool unit_plan_keeps(const UnitPlan *p);
 /* Ask PID 1 for it. Returns 0 or -errno; @ret_error is set for what is wrong with @p. */
 int unit_plan_start(const UnitPlan *p, SystemdLink *link, uint64_t id, const char *description, Error *ret_error);
 

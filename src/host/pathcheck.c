@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "host/child.h"
@@ -17,7 +18,8 @@
 typedef struct Answer {
         int error;
         bool is_directory, is_writable, root_reaches;
-        uint64_t dev, ino, above_dev, above_ino;
+        uint64_t dev, ino;
+        FileIdentity self, above;
         char resolved[PATH_MAX];
 } Answer;
 
@@ -102,16 +104,23 @@ static int resolve(int fd, const struct stat *st, char *resolved, size_t size) {
         return again.st_dev == st->st_dev && again.st_ino == st->st_ino ? 0 : ESTALE;
 }
 
+static int identify(int fd, const char *path, FileIdentity *ret) {
+        struct statx st;
+
+        if (statx(fd, path, AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st) < 0)
+                return errno;
+        ret->dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+        ret->ino = st.stx_ino;
+        if (st.stx_mask & STATX_BTIME)
+                ret->born_nsec = (uint64_t) st.stx_btime.tv_sec * UINT64_C(1000000000) + st.stx_btime.tv_nsec;
+        return 0;
+}
+
 static int look_above(const char *resolved, Answer *a) {
         char path[PATH_MAX];
-        struct stat st;
 
         snprintf(path, sizeof(path), "%s", resolved);
-        if (stat(dirname(path), &st) < 0)
-                return errno;
-        a->above_dev = st.st_dev;
-        a->above_ino = st.st_ino;
-        return 0;
+        return identify(AT_FDCWD, dirname(path), &a->above);
 }
 
 /* In the child, as the caller: walked once, and all that is said is of what was found then. */
@@ -134,6 +143,8 @@ static void look(const PathcheckItem *item, const struct stat *as_root, Answer *
                 a->error = check_access(item, fd);
         if (a->error == 0)
                 a->error = resolve(fd, &st, a->resolved, sizeof(a->resolved));
+        if (a->error == 0)
+                a->error = identify(fd, "", &a->self);
         if (a->error == 0)
                 a->error = look_above(a->resolved, a);
         snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
@@ -173,8 +184,8 @@ static void finish(Pathcheck *p, int r) {
                 results[i].root_reaches = a->root_reaches;
                 results[i].dev = a->dev;
                 results[i].ino = a->ino;
-                results[i].above_dev = a->above_dev;
-                results[i].above_ino = a->above_ino;
+                results[i].self = a->self;
+                results[i].above = a->above;
                 if (a->error == 0 && !(results[i].resolved = strdup(a->resolved)))
                         r = -ENOMEM;
         }

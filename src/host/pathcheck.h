@@ -36,6 +36,11 @@ typedef struct PathcheckRequest {
         size_t n_items;
 } PathcheckRequest;
 
+/* Which file it is, and not another one that has got its number since: that is told by when it came to be. */
+typedef struct FileIdentity {
+        uint64_t dev, ino, born_nsec; /* 0: the file system does not say */
+} FileIdentity;
+
 typedef struct PathcheckResult {
         const char *key;       /* of the item */
         char *path, *resolved; /* as asked for; without symbolic links, NULL when @error is set */
@@ -45,7 +50,7 @@ typedef struct PathcheckResult {
          * can't be bound or made writable in a unit: PID 1 does that as root, and the unit would not start. */
         bool root_reaches;
         uint64_t dev, ino;
-        uint64_t above_dev, above_ino; /* of the directory that it is in */
+        FileIdentity self, above; /* … and of the directory that it is in */
 } PathcheckResult;
 
 typedef struct Pathcheck Pathcheck;
