@@ -129,10 +129,14 @@ static void on_slice_written(void *userdata) {
 }
 
 void manager_slice_settled(Manager *m, int r) {
+        sd_event_source *watch = NULL;
+
         m->n_slice_writes--;
-        /* Anew each time: the group may be another one. */
-        m->slice_watch = sd_event_source_disable_unref(m->slice_watch);
-        (void) limit_watch_new(m->event, SLICE_CGROUP, on_slice_written, m, &m->slice_watch);
+        /* Anew each time: the group may be another one. The new one first: with the last one sd-event closes its inotify
+         * descriptor, and the kernel waits for all processors (32 ms and more, measured). */
+        (void) limit_watch_new(m->event, SLICE_CGROUP, on_slice_written, m, &watch);
+        sd_event_source_disable_unref(m->slice_watch);
+        m->slice_watch = watch;
         if (r >= 0) /* what did not take effect is not written again and again */
                 manager_look_above(m, NULL);
 }
