@@ -58,7 +58,9 @@ def tell_sleeps(text, most=20):
         known[1] += int(total)
         if int(longest) >= known[2]:
             known[2:] = int(longest), what
-    note(f"loop guard: {len(re.findall(r'turns', text))} lives of penstockd; where their loops slept inside a turn, longest first:")
+    for line in re.findall(r"loop guard: (\d+ turns, .*)", text):  # one of each life that ended of its own accord
+        note(f"loop guard: {line}")
+    note("where their loops slept inside a turn, longest first:")
     for (call, place), (n, total, longest, what) in sorted(places.items(), key=lambda item: -item[1][2])[:most]:
         note(f"{longest:8} usec at most, {total:9} usec in {n:6}: {call}({what}) in {named(place)}")
 
