@@ -18,7 +18,7 @@ def host_check():
     if not program:
         raise Skip(f"host-check is in none of {', '.join(PLACES)}")
     try:
-        done = Running([program, "--tries", str(harness.repeats(3, 50))], user="root", cwd="/").wait(harness.repeats(400, 3000))
+        done = Running([program, "--tries", str(harness.repeats(3, 50))], user="root", cwd="/").wait(harness.repeats(550, 3000))
     finally:
         # It sets a lower limit of penstock.slice, which to penstockd is an administrator's; a new one begins with its own.
         system("systemctl", "restart", DAEMON)
