@@ -4,7 +4,8 @@
  *
  * A line holds words separated by tabs, and is answered with a line of nanoseconds, or "error REASON":
  *   spawn ARGV…                     fork and exec: to the first byte, to the end
- *   query ARGV…                     a query of language exec through libpenstock: the same, when it began, and its ID
+ *   query ARGV…                     a query of language exec through libpenstock: the same, when it began, its ID, and to the answer of
+ *                                   the call
  *   unit WITHOUT ARGV…              a transient service with the sandbox of a query less the properties WITHOUT: the
  *                                   same, when it began, and the number that it said
  *   crowd N EACH spawn|query ARGV…  N clients at once, each EACH times one after the other: to the end of all
@@ -152,6 +153,7 @@ static int start_query(char **argv, Span *ret) {
         begin = now_nsec();
         if (submit(argv, &q) < 0)
                 return -1;
+        ret->answered_nsec = now_nsec() - begin;
         r = read_span(penstock_query_results_fd(q), begin, ret);
         if (await_query(q) < 0)
                 r = -1; /* it knows better why there was no byte */
@@ -237,12 +239,12 @@ static int obey_crowd(char **words) {
 }
 
 static int obey_one(char **words) {
-        Span span;
+        Span span = {};
         int r = strcmp(words[0], "unit") == 0 ? start_unit(words[1], words + 2, &span) : start_one(words, &span);
 
         if (r == 0)
-                printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", span.first_nsec, span.whole_nsec,
-                       span.begin_nsec, span.said);
+                printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", span.first_nsec,
+                       span.whole_nsec, span.begin_nsec, span.said, span.answered_nsec);
         return r;
 }
 

@@ -8,7 +8,8 @@
 /* When the call began, and from there to the first byte of the program's output, and to its end known to the caller. */
 typedef struct Span {
         uint64_t begin_nsec, first_nsec, whole_nsec;
-        uint64_t said; /* the number that its output begins with; of a query its ID */
+        uint64_t said;          /* the number that its output begins with; of a query its ID */
+        uint64_t answered_nsec; /* of a query: to the answer of the call; else 0 */
 } Span;
 
 uint64_t now_nsec(void);
