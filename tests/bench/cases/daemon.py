@@ -98,17 +98,17 @@ def at_rest(bench):
 
 
 def run(bench):
+    if not bench.quick:  # first: those that waited are remembered when they have ended, too
+        memory = Comparison("daemon.ended", "memory (Pss) of penstockd, queries that have ended", "KiB", "0 known")
+        ended(bench, memory)
+        bench.show(memory)
     memory = Comparison("daemon.waiting", "memory (Pss) of penstockd, queries that wait", "KiB", "0 known")
     linear = waiting(bench, memory)
     bench.show(memory)
     most = max(max(v) for v in memory.values.values())
-    if not bench.quick:
-        memory = Comparison("daemon.ended", "memory (Pss) of penstockd, queries that have ended", "KiB", "0 known")
-        ended(bench, memory)
-        bench.show(memory)
     (woken, worked), count, seconds = at_rest(bench)
     bench.judge(
-        Goal("daemon.memory", "MiB of memory with 1,000 queries known", most / 1024, most=8),
+        Goal("daemon.memory", "MiB of memory with 1,000 queries that wait", most / 1024, most=8),
         Goal("daemon.per_event", "CPU for one more query with 1,000 known, of that with none", linear, most=1.5),
         Goal("daemon.rest", f"wake-ups in {seconds} s with {count} queries at rest", woken, most=0),
         Goal("daemon.rest_cpu", "ms of CPU in that time", worked / 1000, most=1),
