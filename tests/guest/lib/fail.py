@@ -32,23 +32,43 @@ class Site:
         self.function, self.module, *self.frames, self.count = raw
         self.name = name
         self.key = tuple(raw[:5])
+        self._where = None
 
     def packed(self):
         return SITE.pack(*self.key, 0)
 
     @property
+    def addresses(self):
+        return [hex(f - 1) for f in self.frames if f]
+
+    @property
     def where(self):
         """Its frames by name, innermost first."""
-        addresses = [hex(f - 1) for f in self.frames if f]
-        done = subprocess.run(
-            ["addr2line", "-f", "-s", "-e", PROGRAM, *addresses], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
-        )
-        lines = done.stdout.decode().split("\n")
-        frames = [f"{lines[i]} {lines[i + 1].split()[0]}" for i in range(0, len(lines) - 1, 2)]
-        return " < ".join(frames or addresses)
+        if self._where is None:
+            locate([self])
+        return self._where
+
+    def name_frames(self, names):
+        self._where = " < ".join(names.get(a, a) for a in self.addresses)
 
     def __str__(self):
         return f"{self.name}{' by a library' if self.module else ''} in {self.where}"
+
+
+def locate(sites):
+    """Find the names of all their frames at once: it is the reading of the program that takes the time."""
+    addresses = sorted({a for s in sites for a in s.addresses})
+    done = subprocess.run(
+        ["addr2line", "-f", "-s", "-e", PROGRAM],
+        input="".join(f"{a}\n" for a in addresses).encode(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    lines = done.stdout.decode().split("\n")
+    names = {a: f"{lines[2 * i]} {lines[2 * i + 1].split()[0]}" for i, a in enumerate(addresses) if 2 * i + 1 < len(lines) - 1}
+    for site in sites:
+        site.name_frames(names)
 
 
 class Faults:

@@ -9,7 +9,7 @@ import signal
 import time
 
 from lib import cgroups, harness
-from lib.fail import Faults, recover
+from lib.fail import Faults, locate, recover
 from lib.harness import Failure, expect, expect_equal, fail, note, test, wait_for
 from lib.leftovers import children, counts_at_rest, descriptors, expect_counts
 from lib.service import (
@@ -379,6 +379,7 @@ def taken_over(at_most):
             faults.restart()
         running.go()
         running.wait(LIMIT)
+        locate(sites)
         sites = [s for s in sites if re.search(r" manager_(adopt|gather|load)|restore_|take_over|record_(list|read)", f" {s.where}")]
         note(f"{len(sites)} places")
         harness.rng.shuffle(sites)
