@@ -133,6 +133,43 @@ static void check_stop_while_starting(Check *c) {
         check_nothing_left(c, u);
 }
 
+/* Ask for @u once more under its name; what is told from now on is of the new one. */
+static bool ask_again(Check *c, CheckUnit *u, UnitSpec *spec) {
+        spec->query_id = u->id;
+        *u = (CheckUnit) { .id = u->id };
+        return systemd_unit_start(c->link, spec, NULL) == 0;
+}
+
+static void check_asked_for_while_leaving(Check *c) {
+        char *argv[] = { (char *) "/bin/sleep", (char *) "1000", NULL };
+        CheckUnit *u = start_stand_in(c, "sleep", NULL);
+        UnitSpec spec;
+
+        default_spec(&spec);
+        spec.exec_argv = argv;
+        systemd_unit_stop(c->link, u->id);
+        check(c, ask_again(c, u, &spec), "a unit can be asked for while another one of its name is being stopped");
+        check(c, wait_for(c, unit_has_started, u) && u->start_r == 0 && !u->gone, "… and starts when that is gone: %s", u->start_text);
+        check(c, systemd_unit_start(c->link, &spec, NULL) == -EEXIST, "it is there now");
+        systemd_unit_stop(c->link, u->id);
+        check(c, ask_again(c, u, &spec), "it can be asked for again");
+        systemd_unit_stop(c->link, u->id);
+        check(c, wait_for(c, unit_has_started, u) && u->start_r == -ECANCELED, "… and be stopped before it could start: %d", u->start_r);
+        settle(c);
+        check_nothing_left(c, u);
+
+        spec.query_id = 0;
+        u = start_unit(c, &spec);
+        if (!u)
+                return;
+        systemd_unit_stop(c->link, u->id);
+        if (!wait_for(c, unit_has_started, u) || u->start_r == 0)
+                return; /* it was quicker than the stop */
+        check(c, ask_again(c, u, &spec), "a unit can be asked for as soon as the one before has failed to start");
+        check(c, wait_for(c, unit_has_started, u) && u->start_r == 0, "… and starts: %s", u->start_text);
+        stop_and_check(c, u);
+}
+
 static bool crowd_is(Check *c, void *gone) {
         for (size_t i = 0; i < CROWD; i++)
                 if (gone ? !c->units[i].gone : !c->units[i].started)
@@ -188,5 +225,6 @@ void check_units(Check *c) {
         check_failures(c);
         check_name_taken(c);
         check_stop_while_starting(c);
+        check_asked_for_while_leaving(c);
         check_crowd(c);
 }
