@@ -230,7 +230,7 @@ static int start_crowd(unsigned n, unsigned each, char **words, uint64_t *ret_ns
 }
 
 static int obey_crowd(char **words) {
-        uint64_t nsec;
+        uint64_t nsec = 0;
         int r = start_crowd((unsigned) atoi(words[1]), (unsigned) atoi(words[2]), words + 3, &nsec);
 
         if (r == 0)
