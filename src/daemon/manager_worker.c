@@ -7,6 +7,15 @@
 #include "daemon/entry.h"
 #include "host/journal.h"
 
+#define UNIT_CGROUP_MAX 128
+/* The group of a query's unit, or @below it, as /proc/PID/cgroup names it. Returns @buf. */
+static const char *unit_cgroup(uint64_t id, const char *below, char buf[static UNIT_CGROUP_MAX]) {
+        char name[QUERY_UNIT_NAME_MAX];
+
+        snprintf(buf, UNIT_CGROUP_MAX, "/" SYSTEMD_SLICE "/%s%s", query_unit_name(id, name), below);
+        return buf;
+}
+
 static int send_groups(Entry *e) {
         int fds[_WORKER_GROUP_MAX];
 
@@ -39,9 +48,12 @@ static void groups_failed(Manager *m, Entry *e, int r) {
 void manager_on_groups_made(uint64_t id, uint64_t ticket, int r, QueryGroups *groups, void *userdata) {
         Manager *m = userdata;
         Entry *e = manager_entry(m, id);
+        char path[UNIT_CGROUP_MAX];
 
         if (!e || e->making != ticket) { /* of a unit that has ended */
                 group_maker_let_go(m->group_maker, groups);
+                if (!e || !e->unit_requested) /* else there is another one of its name */
+                        cgroup_remove_unit(unit_cgroup(id, "", path));
                 return;
         }
         e->making = 0;
@@ -55,15 +67,6 @@ void manager_on_groups_made(uint64_t id, uint64_t ticket, int r, QueryGroups *gr
                 e->conn = NULL;
                 groups_failed(m, e, r);
         }
-}
-
-#define UNIT_CGROUP_MAX 128
-/* The group of a query's unit, or @below it, as /proc/PID/cgroup names it. Returns @buf. */
-static const char *unit_cgroup(uint64_t id, const char *below, char buf[static UNIT_CGROUP_MAX]) {
-        char name[QUERY_UNIT_NAME_MAX];
-
-        snprintf(buf, UNIT_CGROUP_MAX, "/" SYSTEMD_SLICE "/%s%s", query_unit_name(id, name), below);
-        return buf;
 }
 
 int entry_set_control_group(Entry *e) {
