@@ -190,6 +190,19 @@ static void a_unit_lost_while_its_query_waits_is_made_once_more_and_no_third_tim
         assert_int_equal(kit_saw(&kit, ACTION_RELEASE_UNIT, 2), 0);
 }
 
+/* As one of an earlier life, whose end comes late. */
+static void the_end_of_a_unit_that_a_query_does_not_have_is_not_its_end(void **state) {
+        uint64_t id;
+
+        (void) state;
+        kit_event(&kit, EVENT_PAUSE, 0);
+        id = kit_plain(&kit); /* none is made ahead for it */
+        assert_int_equal(kit_query(&kit, id)->unit, UNIT_NONE);
+        kit_gone(&kit, id);
+        assert_int_equal(kit_state(&kit, id), QUERY_QUEUEING);
+        assert_int_equal(kit_query(&kit, id)->unit, UNIT_NONE);
+}
+
 static void a_canceled_start_ignores_the_late_unit(void **state) {
         uint64_t id;
 
@@ -297,6 +310,7 @@ int main(void) {
                 KIT_TEST(a_unit_that_cannot_start_is_an_error_of_its_query),
                 KIT_TEST(units_are_made_ahead_for_the_next_few_only),
                 KIT_TEST(a_unit_lost_while_its_query_waits_is_made_once_more_and_no_third_time),
+                KIT_TEST(the_end_of_a_unit_that_a_query_does_not_have_is_not_its_end),
                 KIT_TEST(a_canceled_start_ignores_the_late_unit),
                 KIT_TEST(no_more_units_exist_than_promised),
                 KIT_TEST(fewer_units_after_a_reload_never_stop_the_head_of_the_queue),
