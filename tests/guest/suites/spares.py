@@ -410,6 +410,9 @@ def can_not_be_made():
     try:
         with configured(WarmUnits=1, WarmUnitsIdleSec="10min"):
             expect_equal(run("--", "echo", "one").expect(0).text, "one\n", "the answer")
+            said = f"Query {last + 2}: its unit was not started"
+            journal = ["journalctl", "--unit=penstockd.service", "--output=cat", "--lines=50"]
+            wait_for(lambda: said in system(*journal).text, "it was tried")
             wait_for(lambda: not unit_ids(), "there is no spare")
             q = submit("--", "true")
             expect_equal(q, last + 3, "the next ID: that of the spare was asked for once")
