@@ -337,5 +337,6 @@ def callers_terminal():
 @test("files may still be renamed and linked from one directory to another, and a query's processes see each other", slow=True)
 def what_must_work():
     script = ("set -e; mkdir -p way/a way/b; echo x >way/a/f; mv way/a/f way/b/g; ln way/b/g way/a/h; mv way/a/h way; cat way/h; rm -r way; "
-              "mkdir /tmp/a /tmp/b; echo y >/tmp/a/f; mv /tmp/a/f /tmp/b/; cat /tmp/b/f; sleep 100 & cat /proc/$!/comm; ls /proc/$!/root >/dev/null; kill $!")
+              "mkdir /tmp/a /tmp/b; echo y >/tmp/a/f; mv /tmp/a/f /tmp/b/; cat /tmp/b/f; sleep 100 & "
+              "while [ \"$(cat /proc/$!/comm)\" = sh ]; do sleep 0.1; done; cat /proc/$!/comm; ls /proc/$!/root >/dev/null; kill $!")
     expect_equal(run("--", "sh", "-c", script).expect(0).text, "x\ny\nsleep\n", "the output")
