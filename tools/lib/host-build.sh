@@ -31,17 +31,21 @@ build_compile() { # DIRECTORY COMPILER MESON_OPTION…
 }
 
 # Each test of meson's is one of ours. A test that died, or that meson could not start, fails there.
-build_test() { # LABEL DIRECTORY
-        local label=$1 dir=$2 begin r=0 name result
+build_test() { # LABEL DIRECTORY [OPTION-OF-MESON-TEST…]
+        local label=$1 dir=$2 begin r=0 name result log said
 
+        shift 2
+        log=$work/logs/test-${label//[^a-zA-Z]/-}
+        rm -f "$dir"/meson-logs/testlog*
         now_ms begin
         UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-                meson test -C "$dir" --no-rebuild --print-errorlogs --timeout-multiplier "$timeouts" \
-                >"$work/logs/test-${dir##*/}" 2>&1 </dev/null || r=$?
-        if [ ! -s "$dir/meson-logs/testlog.json" ]; then
+                meson test -C "$dir" --no-rebuild --print-errorlogs --timeout-multiplier "$timeouts" "$@" \
+                >"$log" 2>&1 </dev/null || r=$?
+        said=$(compgen -G "$dir/meson-logs/testlog*.json") || said= # a wrapper's name is in it
+        if [ ! -s "$said" ]; then
                 tally fail "$label: tests"
                 progress FAIL "$label: tests" "$begin"
-                show_log "$work/logs/test-${dir##*/}" $r
+                show_log "$log" $r
                 return
         fi
         while IFS=$'\t' read -r result name; do
@@ -50,12 +54,12 @@ build_test() { # LABEL DIRECTORY
                 SKIP) skip "$label: ${name%%$'\t'*}" "${name#*$'\t'}" ;;
                 *) tally fail "$label: $name ($result)" ;;
                 esac
-        done < <(build_results "$dir/meson-logs/testlog.json")
+        done < <(build_results "$said")
         if [ $r = 0 ]; then
-                progress ok "$label: $(grep -c . "$dir/meson-logs/testlog.json") tests" "$begin"
+                progress ok "$label: $(grep -c . "$said") tests" "$begin"
         else
                 progress FAIL "$label: tests" "$begin"
-                show_log "$work/logs/test-${dir##*/}" $r
+                show_log "$log" $r
         fi
 }
 
