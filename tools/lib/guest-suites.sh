@@ -7,6 +7,7 @@
 guest_memory=3072
 guest_limit=4700 # seconds for all suites in one guest
 guest_limit_long=14400
+guest_limit_soak=86400
 
 # Downloading and unpacking Debian takes a while and leaves the processors idle in between, so it goes on beside the
 # builds on the host.
@@ -63,7 +64,11 @@ guests_run() {
                 wait "$pid" || :
         done
         guest_pids=()
-        if [ ${#guest_words[@]} = 0 ]; then guests_without_psi; fi
+        if [ ${#guest_words[@]} -gt 0 ]; then return; fi
+        guests_without_psi
+        if [ -n "$long" ]; then
+                guests_soak
+        fi
 }
 
 # A host that boots with psi=0 (or whose kernel has no pressure stall information) is another for the governor, and nothing
@@ -77,6 +82,13 @@ guests_without_psi() {
                 if [ -z "$long" ]; then break; fi
         done
         guest_words=()
+}
+
+# Hours in one guest, for nothing else is to run beside it.
+guests_soak() {
+        local suite guest_words=(soak) guest_limit_long=$guest_limit_soak
+
+        for suite in "${suites[@]}"; do guest_suite "$suite" '' "$suite-soak"; done
 }
 
 # One guest, or this host, from boot to its last line.

@@ -31,11 +31,12 @@ class _TimeLimit(Exception):
 
 
 class Test:
-    def __init__(self, function, promise, long_only, slow):
+    def __init__(self, function, promise, long_only, slow, limit):
         self.function = function
         self.promise = promise
         self.long_only = long_only
         self.slow = slow
+        self.limit = limit
         self.suite = function.__module__.rsplit(".", 1)[-1]
 
 
@@ -45,12 +46,12 @@ seed = None  # of rng; for what several tests, perhaps on several machines, must
 rng = random.Random()
 
 
-def test(promise, long_only=False, slow=False):
+def test(promise, long_only=False, slow=False, limit=None):
     """Make a test of a function without arguments. PROMISE completes the sentence "Penstock promises: …". A SLOW one may be
-    left to another machine, see only_part()."""
+    left to another machine, see only_part(). LIMIT: seconds, instead of those that all have."""
 
     def register(function):
-        _tests.append(Test(function, promise, long_only, slow))
+        _tests.append(Test(function, promise, long_only, slow, limit))
         return function
 
     return register
@@ -118,10 +119,10 @@ def _on_alarm(_number, _frame):
     raise _TimeLimit("the test took more than its limit")
 
 
-def _run_guarded(function):
+def _run_guarded(function, limit=None):
     """Run FUNCTION; returns None, or what went wrong as text. Skip passes through."""
     signal.signal(signal.SIGALRM, _on_alarm)
-    signal.alarm(TEST_LIMIT_LONG if is_long else TEST_LIMIT)
+    signal.alarm(limit or (TEST_LIMIT_LONG if is_long else TEST_LIMIT))
     try:
         function()
     except Skip:
@@ -148,7 +149,7 @@ def _run_one(one, clean_up):
     reason = None
     problems = []
     try:
-        problems.append(_run_guarded(one.function))
+        problems.append(_run_guarded(one.function, one.limit))
     except Skip as e:
         reason = str(e)
     problems.append(_run_guarded(clean_up))
