@@ -138,8 +138,16 @@ void systemd_unit_vanished(Unit *u) {
         unit_free(u);
 }
 
-static void on_stop(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
+/* Answers are found by the name, and come in the order of the calls: what comes while the start of a unit is not answered was said
+ * of an older one of that name. */
+static Unit *find_started(SystemdLink *l, uint64_t id) {
         Unit *u = systemd_unit_find(l, id);
+
+        return u && u->state != UNIT_CALLING ? u : NULL;
+}
+
+static void on_stop(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
+        Unit *u = find_started(l, id);
 
         (void) data;
         if (u && reply && sd_bus_message_is_method_error(reply, ERROR_NO_SUCH_UNIT))
@@ -157,7 +165,7 @@ void systemd_unit_call_stop(Unit *u) {
 }
 
 static void on_unref(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
-        Unit *u = systemd_unit_find(l, id);
+        Unit *u = find_started(l, id);
 
         (void) data;
         if (u && reply && sd_bus_message_is_method_error(reply, ERROR_NO_SUCH_UNIT))
@@ -352,8 +360,8 @@ static void on_active_state(SystemdLink *l, uint64_t id, void *data, sd_bus_mess
         const char *state;
 
         (void) data;
-        if (!u)
-                return;
+        if (!u || !u->asking)
+                return; /* an older one of that name was asked after */
         u->asking = false;
         state = systemd_reply_string(reply);
         if (state)
@@ -377,8 +385,8 @@ static void on_job(SystemdLink *l, uint64_t id, void *data, sd_bus_message *repl
         uint32_t job;
 
         (void) data;
-        if (!u)
-                return;
+        if (!u || !u->asking)
+                return; /* an older one of that name was asked after */
         if (u->state != UNIT_JOB || (systemd_reply_errno(reply) >= 0 &&
                                      sd_bus_message_read(reply, "v", "(uo)", &job, &path) >= 0 && job == 0)) {
                 ask_property(u, "ActiveState", on_active_state);
@@ -392,8 +400,8 @@ static void on_get_unit(SystemdLink *l, uint64_t id, void *data, sd_bus_message 
         Unit *u = systemd_unit_find(l, id);
 
         (void) data;
-        if (!u)
-                return;
+        if (!u || !u->asking)
+                return; /* an older one of that name was asked after */
         if (reply && sd_bus_message_is_method_error(reply, ERROR_NO_SUCH_UNIT))
                 systemd_unit_vanished(u);
         else if (systemd_reply_errno(reply) < 0) {

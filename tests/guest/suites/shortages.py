@@ -251,8 +251,8 @@ def in_stage(stage):
         return q, lambda: [(r.go(), r.wait()) for r in running]
     if stage == "compiling":
         q = submit("--language", "slow-compile", "x")
-        wait_for_state(q, "compiling")
-        wait_for(lambda: worker_of(q), "its worker is there")
+        # Killed before that, it would get another unit.
+        wait_for(lambda: cgroups.is_populated(f"{cgroups.unit_group(q)}/compile"), "its compiler runs")
         return q, lambda: None
     q = submit("--", "sleep", "1000" if stage == "executing" else "3")
     wait_for(lambda: cgroups.is_populated(cgroups.engine_group(q)), "its engine runs")
