@@ -155,7 +155,8 @@ def home(user):
 def environment(user, **more):
     """As after a login."""
     path = "/usr/local/bin:/usr/bin:/bin" + (":/usr/sbin:/sbin" if user == "root" else "")
-    return {"PATH": path, "HOME": home(user), "USER": user, "LOGNAME": user, "SHELL": "/bin/bash", "LANG": "C.UTF-8", **more}
+    tools = {name: os.environ[name] for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if name in os.environ}  # lib/sanitized
+    return {"PATH": path, "HOME": home(user), "USER": user, "LOGNAME": user, "SHELL": "/bin/bash", "LANG": "C.UTF-8", **tools, **more}
 
 
 def ctl_start(*words, **more):
