@@ -172,6 +172,7 @@ static void on_paths(int r, PathcheckResult *results, size_t n, void *userdata) 
         Error error = {};
 
         e->pathcheck = pathcheck_free(e->pathcheck);
+        pathcheck_results_free(e->paths, e->n_paths); /* of a unit that was lost */
         e->paths = results;
         e->n_paths = n;
         if (r < 0) {
