@@ -288,7 +288,8 @@ void spares_lost(Manager *m, Entry *e) {
                 return;
         k->use.n--;
         e->kind = NULL;
-        forget_kind(m, k); /* until a query shows that such a unit can be made */
+        if (k->use.used_usec <= e->unit_wanted_usec) /* until a query shows that such a unit can be made */
+                forget_kind(m, k);
         spares_look_soon(m);
 }
 
@@ -317,6 +318,7 @@ static int make(Manager *m, Kind *k) {
         e->record.id = id;
         e->kind = k;
         e->mounts_seen = m->mounts_seen;
+        e->unit_wanted_usec = manager_now(m);
         e->is_spare = true;
         e->fallen = true; /* it goes with its unit */
         k->use.n++;
