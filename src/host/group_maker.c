@@ -2,14 +2,11 @@
 #include "host/group_maker.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "host/events.h"
+#include "host/helper.h"
 
 /* libcgroup has some paths on it at a time. */
 #define STACK_BYTES (512 * KIB)
@@ -30,16 +27,10 @@ typedef struct JobList {
 struct GroupMaker {
         GroupMakerCallback on_made;
         void *userdata;
-        sd_event_source *source;
-        int done_fd;
-        pthread_t thread;
-        bool has_thread;
         uint64_t last_ticket;
 
-        pthread_mutex_t mutex; /* inherits priority: the loop must not wait for a thread that waits for a CPU */
-        pthread_cond_t more;
-        JobList waiting, done;
-        bool ends;
+        Helper helper;
+        JobList waiting, done; /* under its mutex */
 };
 
 static void job_free(Job *j) {
@@ -66,26 +57,22 @@ static Job *list_take(JobList *l) {
 }
 
 static void hand_in(GroupMaker *m, Job *made) {
-        const uint64_t one = 1;
-        ssize_t n;
-
-        pthread_mutex_lock(&m->mutex);
+        pthread_mutex_lock(&m->helper.mutex);
         list_add(&m->done, made);
-        pthread_mutex_unlock(&m->mutex);
-        n = write(m->done_fd, &one, sizeof one); /* unlocked: the loop is awake at once, and wants the list */
-        (void) n;                                /* it is full only if it is readable anyway */
+        pthread_mutex_unlock(&m->helper.mutex);
+        helper_tell(&m->helper);
 }
 
 /* NULL: there will be none. */
 static Job *next_job(GroupMaker *m) {
         Job *j = NULL;
 
-        pthread_mutex_lock(&m->mutex);
-        while (!m->ends && !m->waiting.first)
-                pthread_cond_wait(&m->more, &m->mutex);
-        if (!m->ends)
+        pthread_mutex_lock(&m->helper.mutex);
+        while (!m->helper.ends && !m->waiting.first)
+                pthread_cond_wait(&m->helper.more, &m->helper.mutex);
+        if (!m->helper.ends)
                 j = list_take(&m->waiting);
-        pthread_mutex_unlock(&m->mutex);
+        pthread_mutex_unlock(&m->helper.mutex);
         return j;
 }
 
@@ -108,19 +95,18 @@ static void *work(void *userdata) {
 static Job *take_made(GroupMaker *m) {
         Job *j;
 
-        pthread_mutex_lock(&m->mutex);
+        pthread_mutex_lock(&m->helper.mutex);
         j = list_take(&m->done);
-        pthread_mutex_unlock(&m->mutex);
+        pthread_mutex_unlock(&m->helper.mutex);
         return j;
 }
 
 static int on_done(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         GroupMaker *m = userdata;
-        uint64_t n;
         Job *j;
 
-        (void) source, (void) revents;
-        if (read(fd, &n, sizeof n) < 0)
+        (void) source, (void) fd, (void) revents;
+        if (!helper_heard(&m->helper))
                 return 0;
         while ((j = take_made(m))) {
                 m->on_made(j->query_id, j->ticket, j->r, j->groups, m->userdata);
@@ -135,56 +121,11 @@ GroupMaker *group_maker_free(GroupMaker *m) {
 
         if (!m)
                 return NULL;
-        if (m->has_thread) {
-                pthread_mutex_lock(&m->mutex);
-                m->ends = true;
-                pthread_cond_signal(&m->more);
-                pthread_mutex_unlock(&m->mutex);
-                pthread_join(m->thread, NULL);
-        }
+        helper_done(&m->helper);
         while ((j = list_take(&m->waiting)) || (j = list_take(&m->done)))
                 job_free(j);
-        sd_event_source_disable_unref(m->source);
-        if (m->done_fd >= 0)
-                close(m->done_fd);
-        pthread_cond_destroy(&m->more);
-        pthread_mutex_destroy(&m->mutex);
         free(m);
         return NULL;
-}
-
-static int init_lock(GroupMaker *m) {
-        pthread_mutexattr_t attributes;
-        int r = pthread_mutexattr_init(&attributes);
-
-        if (r == 0)
-                r = pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
-        if (r == 0)
-                r = pthread_mutex_init(&m->mutex, &attributes);
-        if (r == 0)
-                r = pthread_cond_init(&m->more, NULL);
-        pthread_mutexattr_destroy(&attributes);
-        return -r;
-}
-
-/* All signals are the loop's. */
-static int start_thread(GroupMaker *m) {
-        pthread_attr_t attributes;
-        sigset_t all, old;
-        int r;
-
-        sigfillset(&all);
-        r = pthread_attr_init(&attributes);
-        if (r == 0)
-                r = pthread_attr_setstacksize(&attributes, STACK_BYTES);
-        if (r == 0) {
-                pthread_sigmask(SIG_SETMASK, &all, &old);
-                r = pthread_create(&m->thread, &attributes, work, m);
-                pthread_sigmask(SIG_SETMASK, &old, NULL);
-        }
-        pthread_attr_destroy(&attributes);
-        m->has_thread = r == 0;
-        return -r;
 }
 
 int group_maker_new(sd_event *loop, GroupMakerCallback on_made, void *userdata, GroupMaker **ret) {
@@ -197,12 +138,7 @@ int group_maker_new(sd_event *loop, GroupMakerCallback on_made, void *userdata, 
         m->userdata = userdata;
         m->waiting.last = &m->waiting.first;
         m->done.last = &m->done.first;
-        m->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        r = m->done_fd < 0 ? -errno : init_lock(m);
-        if (r == 0)
-                r = sd_event_add_io(loop, &m->source, m->done_fd, EPOLLIN, on_done, m);
-        if (r >= 0)
-                r = start_thread(m);
+        r = helper_start(&m->helper, loop, on_done, STACK_BYTES, work, m);
         if (r < 0) {
                 group_maker_free(m);
                 return r;
@@ -212,10 +148,10 @@ int group_maker_new(sd_event *loop, GroupMakerCallback on_made, void *userdata, 
 }
 
 static void submit(GroupMaker *m, Job *j) {
-        pthread_mutex_lock(&m->mutex);
+        pthread_mutex_lock(&m->helper.mutex);
         list_add(&m->waiting, j);
-        pthread_cond_signal(&m->more);
-        pthread_mutex_unlock(&m->mutex);
+        pthread_cond_signal(&m->helper.more);
+        pthread_mutex_unlock(&m->helper.mutex);
 }
 
 int group_maker_submit(GroupMaker *m, const QueryGroupsSetup *setup, uint64_t query_id, uint64_t *ret_ticket) {
