@@ -12,6 +12,7 @@
 #include "host/fdstore.h"
 #include "host/group_maker.h"
 #include "host/lower.h"
+#include "host/mounts.h"
 #include "host/pathcheck.h"
 #include "host/systemd.h"
 #include "host/worker_link.h"
@@ -60,10 +61,9 @@ typedef struct Entry {
         bool unit_requested;    /* StartTransientUnit was asked for and unit_gone not heard */
         bool is_spare;          /* a unit without a query (spares.h) */
         UnitKind *kind;         /* … as long as it may be taken; else NULL */
-        char *taken_key;        /* the plan of a spare; also when it was taken, and is not its own yet. NULL: it is */
+        char *taken_key;        /* what a spare was made of; also when it was taken, and is not its own yet. NULL: it is */
         bool unit_unasked;      /* … and the engine has not asked for a unit either */
         bool is_misfit;         /* … and does not do: it goes when it has started */
-        uint64_t mounts_seen;   /* how often the mounts had changed when it was made */
         bool worker_ready;      /* its worker waits for a command */
         bool fallen;            /* its tombstone is gone: the record goes with the unit */
         bool leaving;           /* released: no more commands */
@@ -169,8 +169,7 @@ struct Manager {
         size_t n_kinds;
         uint64_t spares_due_usec;        /* when they are to be looked at; USEC_INFINITY: when something happens */
         uint64_t spares_not_before_usec; /* no spare is made */
-        int mounts_fd;                   /* tells of each change; -1: nobody asked yet */
-        uint64_t mounts_seen, mounts_hash;
+        Mounts mounts;
         RateLimit spare_failures;
 
         uint64_t generation; /* of the configuration: counts its reloads */

@@ -154,7 +154,7 @@ int manager_new(const ManagerSetup *setup, const ManagerOps *ops, void *ops_user
         m->config_file = setup->config_file ? strdup(setup->config_file) : NULL;
         m->slice_cap_bytes = m->cap_bytes = SIZE_INFINITY;
         m->again_usec = m->spares_due_usec = USEC_INFINITY;
-        m->mounts_fd = -1;
+        m->mounts = (Mounts) MOUNTS_INIT;
         m->pace = PACE_INIT;
         m->ops = ops;
         m->ops_userdata = ops_userdata;

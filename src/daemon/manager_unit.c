@@ -52,7 +52,7 @@ static void start_now(Manager *m, Entry *e) {
                 manager_fail(m, e, error.code, error.message);
                 return;
         }
-        manager_unit_asked(m, e, plan.memory_max_bytes);
+        manager_unit_asked(m, e, plan.spec.memory_max_bytes);
         spares_learn(m, e, &plan);
 }
 

@@ -2,11 +2,8 @@
 #include "daemon/spares.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/spares.h"
 #include "host/journal.h"
@@ -63,13 +60,9 @@ static void drop(Manager *m, Entry *spare) {
         manager_release_unit(m, spare);
 }
 
-static bool is_ready(const Entry *e) {
-        return e->conn && e->worker_ready;
-}
-
 /* How soon a query could run in it. */
 static unsigned readiness(const Entry *e) {
-        return is_ready(e) ? 3 : e->conn ? 2 : e->starting ? 1 : 0;
+        return e->conn ? 2 + e->worker_ready : e->starting ? 1 : 0;
 }
 
 /* The readiest one of @k's, or the least ready; of equals the oldest. NULL: there is none. */
@@ -96,56 +89,25 @@ static void forget_kind(Manager *m, Kind *k) {
         kind_free(k);
 }
 
+static void forget_all(Manager *m) {
+        while (m->n_kinds > 0)
+                forget_kind(m, m->kinds[0]);
+}
+
 void spares_forget(Manager *m) {
-        while (m->n_kinds > 0)
-                forget_kind(m, m->kinds[0]);
-        entry_close_fd(&m->mounts_fd);
+        forget_all(m);
+        mounts_close(&m->mounts);
 }
 
-/* Below these a mount makes no difference to a query: the first is hidden, and the second is root's. */
-static bool is_of_no_matter(const char *line) {
-        static const char *const below[] = { " /run/user/", " /run/credentials/" };
-
-        for (size_t i = 0; i < ELEMENTSOF(below); i++)
-                if (strstr(line, below[i]))
-                        return true;
-        return false;
-}
-
-/* 0: it can't be read. */
-static uint64_t hash_of_mounts(void) {
-        FILE *f = fopen("/proc/self/mountinfo", "re");
-        uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-        char line[4096];
-
-        if (!f)
-                return 0;
-        while (fgets(line, sizeof(line), f))
-                for (const char *p = is_of_no_matter(line) ? "" : line; *p; p++)
-                        hash = (hash ^ (uint8_t) *p) * UINT64_C(0x100000001b3);
-        fclose(f);
-        return hash;
-}
-
-/* A unit has the mounts that there were when it was made; what is mounted later it gets as the host has it, not read-only.
- * The kernel tells once of each change (proc_pid_mountinfo(5)). Returns true when changes from now on will be told; what was made
- * before the last one is forgotten, or can be told by its mounts_seen. */
+/* A unit has the mounts that there were when it was made; what is mounted later it gets as the host has it, not read-only. Returns
+ * true when changes from now on will be told; what was made before the last one is forgotten, or does not fit. */
 static bool watch_mounts(Manager *m) {
-        struct pollfd p = { .fd = m->mounts_fd, .events = POLLPRI };
-        uint64_t hash;
+        uint64_t before = m->mounts.n_changes;
+        bool told = mounts_look(&m->mounts);
 
-        if (m->mounts_fd >= 0 && poll(&p, 1, 0) == 0)
-                return true;
-        if (m->mounts_fd < 0)
-                m->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-        hash = hash_of_mounts();
-        if (m->mounts_fd >= 0 && hash != 0 && hash == m->mounts_hash)
-                return true;
-        m->mounts_seen++;
-        m->mounts_hash = hash;
-        while (m->n_kinds > 0)
-                forget_kind(m, m->kinds[0]);
-        return m->mounts_fd >= 0;
+        if (m->mounts.n_changes != before)
+                forget_all(m);
+        return told;
 }
 
 static Kind *make_place(Manager *m) {
@@ -172,6 +134,26 @@ static char *key_of(Entry *e) {
         return unit_plan_guess(e, &plan) < 0 ? NULL : unit_plan_key(&plan, false);
 }
 
+/* As queries like @e were seen before; NULL: they were not. */
+static Kind *kind_of(const Manager *m, Entry *e) {
+        char *key = m->n_kinds > 0 ? key_of(e) : NULL;
+        Kind *k = key ? find_kind(m, key) : NULL;
+
+        free(key);
+        return k;
+}
+
+/* What a unit that is made of @plan now comes to: also which mounts it has, and what it hides. The caller frees it; NULL: no memory. */
+static char *made_of(const Manager *m, const UnitPlan *plan) {
+        char *key = unit_plan_key(plan, true), *hidden = systemd_hidden_paths(), *made = NULL;
+
+        if (!key || !hidden || asprintf(&made, "%smounts %llu\nhidden %s\n", key, (unsigned long long) m->mounts.n_changes, hidden) < 0)
+                made = NULL;
+        free(key);
+        free(hidden);
+        return made;
+}
+
 static void used(Manager *m, Kind *k) {
         uint64_t now = manager_now(m);
 
@@ -190,42 +172,35 @@ static bool is_same(const UnitPlan *a, const UnitPlan *b) {
         return same;
 }
 
-/* Takes over both. */
-static void learn(Manager *m, char *key, UnitPlan *plan) {
-        Kind *k = find_kind(m, key);
-        SpareKind use = {};
-
-        if (k && is_same(&k->plan, plan)) {
-                free(key);
-                unit_plan_done(plan);
-                used(m, k);
-                return;
-        }
-        if (k) {
-                use = (SpareKind) { .used_usec = k->use.used_usec };
-                forget_kind(m, k);
-        }
-        k = make_place(m);
-        if (!k) {
-                free(key);
-                unit_plan_done(plan);
-                return;
-        }
-        *k = (Kind) { .key = key, .plan = *plan, .use = use };
-        m->n_kinds++;
-        used(m, k);
-}
-
 void spares_learn(Manager *m, Entry *e, UnitPlan *plan) {
+        SpareKind use = {};
         char *key;
+        Kind *k;
 
         if (m->config->warm_units == 0 || m->config->warm_units_idle_usec == 0 || !unit_plan_keeps(plan) || !watch_mounts(m))
                 return;
         key = key_of(e);
         if (!key)
                 return;
-        learn(m, key, plan);
+        k = find_kind(m, key);
+        if (k && is_same(&k->plan, plan)) {
+                free(key);
+                used(m, k);
+                return;
+        }
+        if (k) {
+                use.used_usec = k->use.used_usec;
+                forget_kind(m, k);
+        }
+        k = make_place(m);
+        if (!k) {
+                free(key);
+                return;
+        }
+        *k = (Kind) { .key = key, .plan = *plan, .use = use };
         *plan = (UnitPlan) {};
+        m->n_kinds++;
+        used(m, k);
 }
 
 /* Those that wait in the queue with one keep it, however long. */
@@ -238,15 +213,12 @@ static size_t n_taken(const Manager *m) {
 }
 
 Entry *spares_find(Manager *m, Entry *e) {
-        Kind *k;
         Entry *spare;
-        char *key;
+        Kind *k;
 
         if (m->n_kinds == 0 || !watch_mounts(m) || n_taken(m) >= m->config->warm_units)
                 return NULL;
-        key = key_of(e);
-        k = key ? find_kind(m, key) : NULL;
-        free(key);
+        k = kind_of(m, e);
         spare = k ? spare_of(m, k, true) : NULL;
         if (spare && readiness(spare) == 0) /* its worker is lost, and its unit about to be */
                 spare = NULL;
@@ -257,7 +229,6 @@ void spares_take(Manager *m, Entry *e, Entry *spare) {
         spare->kind->use.n--;
         used(m, spare->kind);
         e->taken_key = spare->taken_key;
-        e->mounts_seen = spare->mounts_seen;
         spare->taken_key = NULL;
         e->unit_unasked = true;
         manager_move_unit(m, e, spare);
@@ -266,19 +237,14 @@ void spares_take(Manager *m, Entry *e, Entry *spare) {
 
 bool spares_fits(Manager *m, Entry *e) {
         CLEANUP(unit_plan_done) UnitPlan plan = {};
-        char *key = unit_plan_make(e, &plan) < 0 ? NULL : unit_plan_key(&plan, true);
-        bool fits = key && watch_mounts(m) && e->mounts_seen == m->mounts_seen && strcmp(key, e->taken_key) == 0;
-        Kind *k;
+        char *made = watch_mounts(m) && unit_plan_make(e, &plan) >= 0 ? made_of(m, &plan) : NULL;
+        bool fits = made && strcmp(made, e->taken_key) == 0;
+        Kind *k = fits ? NULL : kind_of(m, e);
 
-        free(key);
-        if (fits)
-                return true;
-        key = key_of(e);
-        k = key ? find_kind(m, key) : NULL;
-        free(key);
+        free(made);
         if (k) /* its others would not fit either */
                 forget_kind(m, k);
-        return false;
+        return fits;
 }
 
 void spares_lost(Manager *m, Entry *e) {
@@ -307,7 +273,7 @@ static int make(Manager *m, Kind *k) {
         if (r < 0)
                 return r;
         id = engine_reserve_id(m->engine);
-        e->taken_key = unit_plan_key(&k->plan, true); /* before it is made: what comes meanwhile is not part of it */
+        e->taken_key = made_of(m, &k->plan); /* before it is made: what comes meanwhile is not part of it */
         r = e->taken_key ? state_reserve_id(id) : -ENOMEM;
         if (r >= 0)
                 r = unit_plan_start(&k->plan, m->systemd, id, "Penstock query (unit made ahead of it)", &error);
@@ -317,13 +283,12 @@ static int make(Manager *m, Kind *k) {
         }
         e->record.id = id;
         e->kind = k;
-        e->mounts_seen = m->mounts_seen;
         e->unit_wanted_usec = manager_now(m);
         e->is_spare = true;
         e->fallen = true; /* it goes with its unit */
         k->use.n++;
         m->entries[m->n_entries++] = e; /* no ID is higher */
-        manager_unit_asked(m, e, k->plan.memory_max_bytes);
+        manager_unit_asked(m, e, k->plan.spec.memory_max_bytes);
         return 0;
 }
 
@@ -392,5 +357,5 @@ void spares_end(Manager *m) {
         while (m->n_kinds > 0)
                 kind_free(m->kinds[--m->n_kinds]);
         free(m->kinds);
-        entry_close_fd(&m->mounts_fd);
+        mounts_close(&m->mounts);
 }

@@ -14,12 +14,13 @@ int unit_plan_make(const Entry *e, UnitPlan *ret) {
         const Config *c = e->manager->config;
         int r;
 
-        *ret = (UnitPlan) {
+        ret->spec = (UnitSpec) {
+                .slice = SYSTEMD_SLICE,
                 .memory_max_bytes = entry_unit_max_bytes(e),
                 .memory_low_bytes = MIN(c->initial_bytes, e->max_bytes),
+                .protect_min = c->memory_protection == PROTECTION_MIN,
                 .tasks_max = add_saturating(c->tasks_max_per_query, 8),
                 .tmpfs_bytes = e->max_bytes,
-                .protect_min = c->memory_protection == PROTECTION_MIN,
                 .tmp_on_disk = e->tmp == TMP_DISK,
                 .network = e->network,
                 .home = e->home_access == PATH_HIDDEN      ? UNIT_HOME_HIDDEN
@@ -68,27 +69,23 @@ static void put_list(FILE *f, const char *name, const StrList *l) {
 
 char *unit_plan_key(const UnitPlan *p, bool with_files) {
         const UnitPaths *u = &p->paths;
-        char *key = NULL, *hidden = with_files ? systemd_hidden_paths() : NULL;
+        const UnitSpec *s = &p->spec;
+        char *key = NULL;
         size_t len;
-        FILE *f = with_files && !hidden ? NULL : open_memstream(&key, &len);
+        FILE *f = open_memstream(&key, &len);
 
-        if (!f) {
-                free(hidden);
+        if (!f)
                 return NULL;
-        }
-        fprintf(f, "%llu %llu %llu %llu %d %d %d %d\n", (unsigned long long) p->memory_max_bytes,
-                (unsigned long long) p->memory_low_bytes, (unsigned long long) p->tasks_max,
-                (unsigned long long) p->tmpfs_bytes, p->protect_min, p->tmp_on_disk, p->network, p->home);
+        fprintf(f, "%llu %llu %llu %llu %d %d %d %d\n", (unsigned long long) s->memory_max_bytes,
+                (unsigned long long) s->memory_low_bytes, (unsigned long long) s->tasks_max, (unsigned long long) s->tmpfs_bytes,
+                s->protect_min, s->tmp_on_disk, s->network, (int) s->home);
         put_list(f, "rw", &u->read_write);
         put_list(f, "bind", &u->bind);
         put_list(f, "bind-ro", &u->bind_read_only);
         put_list(f, "requisite", &u->requisite);
         put_list(f, "after", &u->after);
-        if (with_files) {
+        if (with_files)
                 put_list(f, "files", &u->files);
-                fprintf(f, "hidden %s\n", hidden);
-        }
-        free(hidden);
         for (size_t i = 0; i < p->extra.n; i++)
                 fprintf(f, "%zu %s=%zu %s\n", strlen(p->extra.v[i].key), p->extra.v[i].key, strlen(p->extra.v[i].value),
                         p->extra.v[i].value);
@@ -106,27 +103,17 @@ bool unit_plan_keeps(const UnitPlan *p) {
 int unit_plan_start(const UnitPlan *p, SystemdLink *link, uint64_t id, const char *description, Error *ret_error) {
         char text[32];
         char *argv[] = { (char *) PENSTOCK_WORKER_PATH, text, NULL };
-        UnitSpec spec = {
-                .query_id = id,
-                .slice = SYSTEMD_SLICE,
-                .description = description,
-                .exec_argv = argv,
-                .memory_max_bytes = p->memory_max_bytes,
-                .memory_low_bytes = p->memory_low_bytes,
-                .protect_min = p->protect_min,
-                .tasks_max = p->tasks_max,
-                .tmpfs_bytes = p->tmpfs_bytes,
-                .tmp_on_disk = p->tmp_on_disk,
-                .network = p->network,
-                .home = p->home,
-                .read_write_paths = &p->paths.read_write,
-                .bind_paths = &p->paths.bind,
-                .bind_read_only_paths = &p->paths.bind_read_only,
-                .requisite_units = &p->paths.requisite,
-                .after_units = &p->paths.after,
-                .extra = &p->extra,
-        };
+        UnitSpec spec = p->spec;
 
         snprintf(text, sizeof(text), "%llu", (unsigned long long) id);
+        spec.query_id = id;
+        spec.description = description;
+        spec.exec_argv = argv;
+        spec.read_write_paths = &p->paths.read_write;
+        spec.bind_paths = &p->paths.bind;
+        spec.bind_read_only_paths = &p->paths.bind_read_only;
+        spec.requisite_units = &p->paths.requisite;
+        spec.after_units = &p->paths.after;
+        spec.extra = &p->extra;
         return systemd_unit_start(link, &spec, ret_error);
 }

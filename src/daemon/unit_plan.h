@@ -6,22 +6,19 @@
 
 /* Zero-initialise. */
 typedef struct UnitPlan {
-        uint64_t memory_max_bytes, memory_low_bytes, tasks_max, tmpfs_bytes;
-        bool protect_min, tmp_on_disk, network;
-        int home;
+        UnitSpec spec; /* its numbers; the lists are below, so that a plan can be moved */
         UnitPaths paths;
         PairList extra;
 } UnitPlan;
 
 void unit_plan_done(UnitPlan *p);
 
-/* Of @e, whose paths were looked at as the caller. Returns 0 or -ENOMEM. */
+/* Of @e, whose paths were looked at as the caller; @ret must be empty. Returns 0 or -ENOMEM. */
 int unit_plan_make(const Entry *e, UnitPlan *ret);
 /* The same before they were, taking each for what it was called: what queries of one kind have in common. */
 int unit_plan_guess(Entry *e, UnitPlan *ret);
-/* Two plans make the same unit when their keys are equal, provided that the host has the same under each name, which
- * @with_files makes part of it: what the caller's paths were when they were looked at, and what is to be hidden now. Returns
- * a string that the caller frees, NULL: no memory. */
+/* Two plans make the same unit when their keys are equal, provided that the host has the same under each name. @with_files: which
+ * files the caller's paths were when they were looked at is part of it. The caller frees it; NULL: no memory. */
 char *unit_plan_key(const UnitPlan *p, bool with_files);
 /* Can it be told whether a unit that was made of it some time ago is still what one that is made now would be? Not if some of
  * its paths are a dependency's or the language's own, which nobody looks at, or on a file system that does not say since when a

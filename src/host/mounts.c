@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/mounts.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOUNTS_FILE "/proc/self/mountinfo"
+
+static bool is_left_out(const char *line) {
+        static const char *const below[] = { " /run/user/", " /run/credentials/" };
+
+        for (size_t i = 0; i < ELEMENTSOF(below); i++)
+                if (strstr(line, below[i]))
+                        return true;
+        return false;
+}
+
+/* 0: it can't be read. */
+static uint64_t hash_of_mounts(void) {
+        FILE *f = fopen(MOUNTS_FILE, "re");
+        uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+        char line[4096];
+
+        if (!f)
+                return 0;
+        while (fgets(line, sizeof(line), f))
+                for (const char *p = is_left_out(line) ? "" : line; *p; p++)
+                        hash = (hash ^ (uint8_t) *p) * UINT64_C(0x100000001b3);
+        fclose(f);
+        return hash;
+}
+
+/* The kernel tells once of each change (proc_pid_mountinfo(5)). */
+bool mounts_look(Mounts *m) {
+        struct pollfd p = { .fd = m->fd, .events = POLLPRI };
+        uint64_t hash;
+
+        if (m->fd >= 0 && poll(&p, 1, 0) == 0)
+                return true;
+        if (m->fd < 0)
+                m->fd = open(MOUNTS_FILE, O_RDONLY | O_CLOEXEC);
+        hash = hash_of_mounts();
+        if (m->fd >= 0 && hash != 0 && hash == m->hash)
+                return true;
+        m->n_changes++;
+        m->hash = hash;
+        return m->fd >= 0;
+}
+
+void mounts_close(Mounts *m) {
+        if (m->fd >= 0)
+                close(m->fd);
+        m->fd = -1;
+}
