@@ -18,7 +18,6 @@
 typedef struct Answer {
         int error;
         bool is_directory, is_writable, root_reaches;
-        uint64_t dev, ino;
         FileIdentity self, above;
         char resolved[PATH_MAX];
 } Answer;
@@ -134,8 +133,6 @@ static void look(const PathcheckItem *item, const struct stat *as_root, Answer *
                 return;
         }
         a->is_directory = S_ISDIR(st.st_mode);
-        a->dev = st.st_dev;
-        a->ino = st.st_ino;
         a->root_reaches = as_root->st_ino == st.st_ino && as_root->st_dev == st.st_dev;
         if (a->is_directory != (item->kind == PATHCHECK_DIRECTORY))
                 a->error = a->is_directory ? EISDIR : ENOTDIR;
@@ -182,8 +179,6 @@ static void finish(Pathcheck *p, int r) {
                 results[i].is_directory = a->is_directory;
                 results[i].is_writable = a->is_writable;
                 results[i].root_reaches = a->root_reaches;
-                results[i].dev = a->dev;
-                results[i].ino = a->ino;
                 results[i].self = a->self;
                 results[i].above = a->above;
                 if (a->error == 0 && !(results[i].resolved = strdup(a->resolved)))

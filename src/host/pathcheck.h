@@ -49,8 +49,7 @@ typedef struct PathcheckResult {
         /* Root finds the same under this name. If not (FUSE keeps root out, a link leads elsewhere for root), it
          * can't be bound or made writable in a unit: PID 1 does that as root, and the unit would not start. */
         bool root_reaches;
-        uint64_t dev, ino;
-        FileIdentity self, above; /* … and of the directory that it is in */
+        FileIdentity self, above; /* its own, and that of the directory that it is in */
 } PathcheckResult;
 
 typedef struct Pathcheck Pathcheck;

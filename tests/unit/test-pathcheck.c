@@ -149,8 +149,8 @@ static void what_the_caller_may_open_is_found(void **state) {
                 assert_string_equal(b->results[i].key, items[i].key);
                 assert_string_equal(b->results[i].path, items[i].path);
                 assert_int_equal(stat(items[i].path, &st), 0);
-                assert_int_equal(b->results[i].ino, st.st_ino);
-                assert_int_equal(b->results[i].dev, st.st_dev);
+                assert_int_equal(b->results[i].self.ino, st.st_ino);
+                assert_int_equal(b->results[i].self.dev, st.st_dev);
                 assert_int_equal(b->results[i].is_directory, i == 3);
                 assert_int_equal(b->results[i].is_writable, i != 1);
                 assert_true(b->results[i].root_reaches);
