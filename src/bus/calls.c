@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bus/known.h"
 #include "bus/reply.h"
 
 typedef struct Sender Sender;
@@ -37,6 +38,7 @@ struct Calls {
         CallerAsk ask;
         Sender *senders; /* in the order in which they came */
         size_t n, n_asking, bytes;
+        Known known;
 };
 
 static void calls_ask(Calls *c);
@@ -101,6 +103,7 @@ Calls *calls_free(Calls *c) {
                 return NULL;
         while (c->senders)
                 sender_free(c->senders);
+        known_done(&c->known);
         sd_bus_unref(c->bus);
         free(c);
         return NULL;
@@ -165,6 +168,8 @@ static void on_caller(int r, const Caller *caller, void *userdata) {
         c->n_asking--;
         if (r >= 0)
                 r = caller_copy(caller, &s->caller);
+        if (r >= 0)
+                known_add(&c->known, s->name, caller);
         if (r < 0)
                 sender_refuse(s, r);
         else if (check_user(c, s, 0, 0, &error) < 0)
@@ -204,15 +209,18 @@ static Sender *sender_find(Calls *c, const char *name) {
 
 static Sender *sender_new(Calls *c, const char *name) {
         Sender *s = calloc(1, sizeof(*s)), **p = &c->senders;
+        const Caller *caller = known_find(&c->known, name);
 
         if (!s)
                 return NULL;
         s->calls = c;
         s->name = strdup(name);
-        if (!s->name) {
+        if (!s->name || (caller && caller_copy(caller, &s->caller) < 0)) {
+                free(s->name);
                 free(s);
                 return NULL;
         }
+        s->known = caller;
         while (*p)
                 p = &(*p)->next;
         *p = s;
@@ -220,34 +228,24 @@ static Sender *sender_new(Calls *c, const char *name) {
 }
 
 static int check_bounds(const Calls *c, const Sender *s, size_t bytes, Error *e) {
-        if (s && s->n >= CALLS_PER_SENDER_MAX)
+        if (s->n >= CALLS_PER_SENDER_MAX)
                 return error_set(e, ERROR_QUEUE_LENGTH_EXCEEDED,
                                  "%zu calls of this connection wait for an answer; wait for some of them first",
                                  s->n);
         if (c->n >= CALLS_MAX)
                 return error_set(e, ERROR_QUEUE_LENGTH_EXCEEDED, "%zu calls wait to be looked at; try again", c->n);
         /* One that comes alone is always taken: its own size was checked by then. */
-        if ((s && s->bytes + bytes > CALLS_PER_SENDER_BYTES_MAX) || (c->n > 0 && c->bytes + bytes > CALLS_BYTES_MAX))
+        if ((s->n > 0 && s->bytes + bytes > CALLS_PER_SENDER_BYTES_MAX) || (c->n > 0 && c->bytes + bytes > CALLS_BYTES_MAX))
                 return error_set(e, ERROR_QUEUE_LENGTH_EXCEEDED,
                                  "%zu bytes of requests wait to be looked at; wait for some answers first", c->bytes);
-        return s && s->known ? check_user(c, s, 1, bytes, e) : 0;
+        return s->known ? check_user(c, s, 1, bytes, e) : 0;
 }
 
-int calls_add(Calls *c, sd_bus_message *m, size_t bytes, CallHandler handler) {
-        const char *name = sd_bus_message_get_sender(m) ?: "";
-        Sender *s = sender_find(c, name);
-        Error error = {};
-        Call *call;
+static int sender_push(Sender *s, sd_bus_message *m, size_t bytes, CallHandler handler) {
+        Call *call = calloc(1, sizeof(*call));
 
-        if (check_bounds(c, s, bytes, &error) < 0)
-                return reply_error(m, &error);
-        call = calloc(1, sizeof(*call));
-        if (call && !s)
-                s = sender_new(c, name);
-        if (!s || !call) {
-                free(call);
+        if (!call)
                 return -ENOMEM;
-        }
         *call = (Call) { .sender = s, .message = sd_bus_message_ref(m), .handler = handler, .bytes = bytes };
         if (s->last)
                 s->last->next = call;
@@ -256,13 +254,28 @@ int calls_add(Calls *c, sd_bus_message *m, size_t bytes, CallHandler handler) {
         s->last = call;
         s->n++;
         s->bytes += bytes;
-        c->n++;
-        c->bytes += bytes;
-        if (s->known)
+        s->calls->n++;
+        s->calls->bytes += bytes;
+        return 0;
+}
+
+int calls_add(Calls *c, sd_bus_message *m, size_t bytes, CallHandler handler) {
+        const char *name = sd_bus_message_get_sender(m) ?: "";
+        Sender *s = sender_find(c, name) ?: sender_new(c, name);
+        Error error = {};
+        int r = 1;
+
+        if (!s)
+                return -ENOMEM;
+        if (check_bounds(c, s, bytes, &error) < 0)
+                r = reply_error(m, &error);
+        else if (sender_push(s, m, bytes, handler) < 0)
+                r = -ENOMEM;
+        if (s->known || !s->first)
                 sender_run(s);
         else
                 calls_ask(c);
-        return 1;
+        return r;
 }
 
 sd_bus_message *call_message(const Call *c) {

@@ -431,9 +431,19 @@ static void questions_are_bounded_for_each_user_and_in_all(void **state) {
         assert_int_equal(authority.n_canceled, 0);
 }
 
+static sd_bus_message *request_with_priority(Bench *b, const char *query) {
+        sd_bus_message *m = bench_request_open(b);
+
+        assert_return_code(sd_bus_message_append(m, "{sv}{sv}{sv}", "language", "s", "sqlite", "query", "s", query, "priority",
+                                                 "i", 1),
+                           0);
+        bench_request_close(m);
+        return m;
+}
+
 /* Behind questions that he never answers, a user may have half of what can wait, from however many connections. */
 static void the_calls_of_one_user_leave_room_for_others(void **state) {
-        sd_bus_message *replies[POLKIT_QUESTIONS_PER_USER_MAX][3] = {}, *others = NULL;
+        sd_bus_message *replies[POLKIT_QUESTIONS_PER_USER_MAX][3] = {}, *known[2] = {}, *others = NULL;
         const size_t size = 4 * MIB;
         char sender[32], *query = malloc(size + 1);
         size_t n_waiting = 0;
@@ -442,20 +452,21 @@ static void the_calls_of_one_user_leave_room_for_others(void **state) {
         assert_non_null(query);
         memset(query, 'q', size);
         query[size] = '\0';
+        send_from(b, request(b, 0), ":1.200", &known[0]);
+        assert_returned(known[0]);
         for (size_t k = 0; k < ELEMENTSOF(replies); k++) {
                 snprintf(sender, sizeof(sender), ":1.%zu", k + 10);
                 for (size_t i = 0; i < ELEMENTSOF(replies[k]); i++) {
-                        sd_bus_message *m = bench_request_open(b);
+                        sd_bus_message *m = request_with_priority(b, query);
 
-                        assert_return_code(sd_bus_message_append(m, "{sv}{sv}{sv}", "language", "s", "sqlite", "query", "s",
-                                                                 query, "priority", "i", 1),
-                                           0);
-                        bench_request_close(m);
                         assert_return_code(sd_bus_message_set_sender(m, sender), 0);
                         bench_send(b, m, &replies[k][i]);
                 }
                 bench_settle(b);
         }
+        /* Nor has he more of it by a connection that is known already. */
+        send_from(b, request_with_priority(b, query), ":1.200", &known[1]);
+        assert_error(known[1], TOO_MANY, "calls of other connections of uid 1000 wait");
         free(query);
         for (size_t k = 0; k < ELEMENTSOF(replies); k++)
                 for (size_t i = 0; i < ELEMENTSOF(replies[k]); i++)
