@@ -125,6 +125,11 @@ static int on_start(Player *p, const TraceRecord *record) {
         return engine_new(&p->config, record->first_id, &p->engine);
 }
 
+/* As the service looks before it asks the engine. */
+static bool may_be_adopted(const Player *p, const TraceRecord *record) {
+        return query_snapshot_is_valid(&record->snapshot) && !engine_find(p->engine, record->event.query_id);
+}
+
 static int on_event(Player *p, TraceRecord *record) {
         int r;
 
@@ -135,6 +140,8 @@ static int on_event(Player *p, TraceRecord *record) {
                 return r;
         if (record->event.type == EVENT_CONFIG)
                 record->event.config = &p->config;
+        if (record->event.type == EVENT_ADOPT && !may_be_adopted(p, record))
+                return say(p, -EBADMSG, "query %" PRIu64 " is known already, or cannot be as it is taken over", record->event.query_id);
         p->r->n_events++;
         p->n_seen = 0;
         r = engine_step(p->engine, &record->event, record->now_usec, &p->actions);

@@ -56,6 +56,14 @@ head -c 4096 /dev/zero >"$dir/zeros"
 refused zeros 'start'
 refused missing 'No such file'
 
+# What is taken over is looked at first, as penstockd does: the engine trusts it. No such record has a state of 30.
+adopt='e 5 adopt 7 spec.language=sim initial_bytes=4096 max_bytes=4096'
+sed "/^start/q" "$dir/good" >"$dir/head"
+{ cat "$dir/head" && echo "$adopt state=30"; } >"$dir/no-state"
+refused no-state 'query 7 is known already, or cannot be'
+{ cat "$dir/head" && echo "$adopt" && echo "$adopt"; } >"$dir/twice"
+refused twice 'query 7 is known already, or cannot be'
+
 # A service that was killed leaves half a line, and perhaps not all that its last step asked for.
 head -c $(($(wc -c <"$dir/good") / 2)) "$dir/good" >"$dir/half"
 "$sim" replay "$dir/half" >/dev/null || fail "half a trace is a trace"
