@@ -151,8 +151,8 @@ static Verdict describe_memory(const Engine *e, const Query *q, const FinalNumbe
         size_format(n->memory_peak_bytes, c);
         if (v == VERDICT_MAXIMUM)
                 error_set(error, ERROR_MEMORY_LIMIT_EXCEEDED,
-                          "it needed more than its maximum of %s (peak %s, %llu raises); %s sets that", b, c,
-                          ULL(q->n_raises),
+                          "it needed more than its maximum of %s (peak %s, %llu raise%s); %s sets that", b, c,
+                          ULL(q->n_raises), q->n_raises == 1 ? "" : "s",
                           q->max_bytes < e->config.per_query_bytes ? "memory_max_bytes of the request"
                                                                    : "MemoryBytesQuotaPerQuery");
         else if (v == VERDICT_BUDGET)
