@@ -8,6 +8,7 @@
 
 #define RECORDS_DIRECTORY "queries"
 #include "../../src/host/records.c"
+#include "../../src/host/record_request.c"
 
 static char scratch[] = "/tmp/test-records.XXXXXX";
 
@@ -102,7 +103,7 @@ static void a_request_comes_back_whole(void **state) {
 }
 
 static void write_text(const char *text) {
-        assert_int_equal(write_whole(8, REQUEST_SUFFIX, text, strlen(text)), 0);
+        assert_int_equal(record_write_file(8, REQUEST_SUFFIX, text, strlen(text)), 0);
 }
 
 static void what_is_no_request_is_refused(void **state) {
@@ -144,7 +145,7 @@ static void states_are_listed_in_the_order_of_ids(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(written); i++)
                 assert_int_equal(record_write_state(written[i], "old"), 0);
         assert_int_equal(record_write_state(9, "e 1 adopt 9"), 0);
-        assert_int_equal(write_whole(3, REQUEST_SUFFIX, "", 0), 0); /* without a state it is nobody's */
+        assert_int_equal(record_write_file(3, REQUEST_SUFFIX, "", 0), 0); /* without a state it is nobody's */
         assert_int_equal(record_list(&ids, &n), 0);
         assert_int_equal(n, 3);
         assert_int_equal(ids[0], 9);

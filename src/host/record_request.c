@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The request as JSON: all members of Request under their own names. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/record_members.h"
+#include "host/records_private.h"
+
+#define RECORD_VERSION 1
+/* No request that was accepted is longer as JSON, where a byte can take six. */
+#define REQUEST_FILE_MAX (64 * MIB)
+
+#define R(kind, member) MEMBER(kind, RequestRecord, member)
+static const Member members[] = {
+        R(STRING, request.language),
+        R(U64, request.query_len),
+        R(STRINGS, request.argv),
+        R(STRING, request.database),
+        R(STRING, request.file),
+        R(STRING, request.working_directory),
+        R(PAIRS, request.parameters),
+        R(PAIRS, request.labels),
+        R(PAIRS, request.environment),
+        R(U64, request.memory_initial_bytes),
+        R(U64, request.memory_max_bytes),
+        R(I32, request.priority),
+        R(U64, request.timeout_usec),
+        R(U64, request.queue_timeout_usec),
+        R(STRINGS, request.dependencies),
+        R(STRING, request.user),
+        R(U32, request.umask),
+        R(BOOL, request.detach),
+        R(BOOL, request.has_stdin),
+        R(BOOL, request.has_stderr),
+        R(U32, request.uid),
+        R(U32, request.gid),
+        R(U64, created_realtime_usec),
+        R(U64, ended_realtime_usec),
+        R(STRING, stderr_tail),
+};
+/* Whoever adds a member names it above. limits and gids are lists of numbers, below. */
+_Static_assert(sizeof(size_t) == sizeof(uint64_t), "query_len is written as 64 bits");
+_Static_assert(sizeof(RequestRecord) == sizeof(Request) + 3 * sizeof(uint64_t), "RequestRecord has changed");
+_Static_assert(sizeof(Request) == 224 + REQUEST_LIMITS_MAX * sizeof(RequestLimit), "Request has changed");
+
+static json_t *numbers_to_json(const Request *r, bool gids) {
+        json_t *a = json_array();
+
+        for (size_t i = 0; a && gids && i < r->n_gids; i++)
+                a = record_append(a, json_integer(r->gids[i]));
+        for (size_t i = 0; a && !gids && i < r->n_limits; i++)
+                a = record_append(a, json_pack("[iII]", r->limits[i].resource, (json_int_t) r->limits[i].soft,
+                                               (json_int_t) r->limits[i].hard));
+        return a;
+}
+
+int record_write_request(uint64_t id, const RequestRecord *r, size_t max_bytes, size_t *ret_bytes) {
+        json_t *o = json_pack("{s:i, s:o, s:o}", "version", RECORD_VERSION, "gids", numbers_to_json(&r->request, true), "limits",
+                              numbers_to_json(&r->request, false));
+        size_t len;
+        char *text;
+        int k = o ? 0 : -ENOMEM;
+
+        if (k == 0)
+                k = members_to_json(o, members, ELEMENTSOF(members), r);
+        text = k == 0 ? json_dumps(o, JSON_COMPACT) : NULL;
+        json_decref(o);
+        if (!text)
+                return -ENOMEM;
+        len = strlen(text);
+        k = len > max_bytes ? -EFBIG : record_write_file(id, REQUEST_SUFFIX, text, len);
+        free(text);
+        if (k == 0)
+                *ret_bytes = len;
+        return k;
+}
+
+static int numbers_from_json(const json_t *gids, const json_t *limits, Request *ret) {
+        size_t n = json_array_size(gids);
+
+        if (n > REQUEST_GROUPS_MAX || json_array_size(limits) > REQUEST_LIMITS_MAX)
+                return -EBADMSG;
+        ret->gids = n > 0 ? calloc(n, sizeof(*ret->gids)) : NULL;
+        if (n > 0 && !ret->gids)
+                return -ENOMEM;
+        for (; ret->n_gids < n; ret->n_gids++) {
+                const json_t *v = json_array_get(gids, ret->n_gids);
+
+                if (!json_is_integer(v)) /* a query must not run with fewer groups, and never with others */
+                        return -EBADMSG;
+                ret->gids[ret->n_gids] = (uint32_t) json_integer_value(v);
+        }
+        for (; ret->n_limits < json_array_size(limits); ret->n_limits++) {
+                json_int_t soft, hard;
+                RequestLimit *l = &ret->limits[ret->n_limits];
+
+                if (json_unpack(json_array_get(limits, ret->n_limits), "[iII]", &l->resource, &soft, &hard) < 0)
+                        return -EBADMSG;
+                l->soft = (uint64_t) soft;
+                l->hard = (uint64_t) hard;
+        }
+        return 0;
+}
+
+int record_read_request(uint64_t id, RequestRecord *ret, size_t *ret_bytes) {
+        RequestRecord record = { .request = REQUEST_INIT };
+        char *text = NULL;
+        json_t *o = NULL;
+        size_t len = 0;
+        int r = record_read_file(id, REQUEST_SUFFIX, REQUEST_FILE_MAX, &text, &len);
+
+        if (r == 0 && !(o = json_loadb(text, len, 0, NULL)))
+                r = -EBADMSG;
+        free(text);
+        if (r == 0 && json_integer_value(json_object_get(o, "version")) != RECORD_VERSION)
+                r = -EBADMSG;
+        if (r == 0)
+                r = members_from_json(o, members, ELEMENTSOF(members), &record);
+        if (r == 0)
+                r = numbers_from_json(json_object_get(o, "gids"), json_object_get(o, "limits"), &record.request);
+        if (r == 0 && (!record.request.language || !json_object_get(o, "request.uid") || !json_object_get(o, "request.gid")))
+                r = -EBADMSG;
+        json_decref(o);
+        if (r < 0) {
+                request_record_done(&record);
+                return r;
+        }
+        *ret = record;
+        *ret_bytes = len;
+        return 0;
+}
+
+void request_record_done(RequestRecord *r) {
+        request_done(&r->request);
+        free(r->stderr_tail);
+        r->stderr_tail = NULL;
+}
