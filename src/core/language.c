@@ -153,6 +153,14 @@ static int names_add(StrList *field, const char *value) {
         return r;
 }
 
+static unsigned choices_count(const char *choices) {
+        unsigned n = 1;
+
+        for (; *choices; choices++)
+                n += *choices == ' ';
+        return n;
+}
+
 static int choice_set(unsigned *field, const char *choices, const char *value) {
         size_t len = strlen(value);
 
@@ -300,4 +308,37 @@ int language_finish(const Language *l, Error *ret_error) {
                               "read");
         r = query_from_check(l, compile, execute, ret_error);
         return r < 0 ? r : database_check(l, compile, execute | environment, ret_error);
+}
+
+static bool templates_are_valid(const StrList *l) {
+        for (size_t i = 0; i < l->n; i++)
+                if (!template_is_valid(l->v[i]))
+                        return false;
+        return true;
+}
+
+static bool pairs_are_valid(const PairList *l) {
+        for (size_t i = 0; i < l->n; i++)
+                if (!identifier_is_valid(l->v[i].key) || !template_is_valid(l->v[i].value))
+                        return false;
+        return true;
+}
+
+int language_check(const Language *l) {
+        Error ignored = {};
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                const void *field = (const char *) l + keys[i].offset;
+
+                if ((keys[i].kind == ARGV && !templates_are_valid(field)) || (keys[i].kind == PAIRS && !pairs_are_valid(field)) ||
+                    (keys[i].kind == CHOICE && *(const unsigned *) field >= choices_count(keys[i].rule)))
+                        return -EINVAL;
+        }
+        for (size_t i = 0; i < l->unit_properties.n && r == 0; i++) {
+                const UnitProperty *p = unit_property_find(l->unit_properties.v[i].key);
+
+                r = p ? unit_property_check(p, l->unit_properties.v[i].value) : -EINVAL;
+        }
+        return r < 0 ? r : language_finish(l, &ignored);
 }

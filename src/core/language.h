@@ -70,6 +70,9 @@ int language_set(Language *l, const char *section, const char *key, const char *
 /* Check the whole: Execute= is there (or the program comes with the request: QueryFrom=none and Arguments=yes), only
  * known placeholders, QueryFrom= and Database= fit them. Returns 0 or -EINVAL. */
 int language_finish(const Language *l, Error *ret_error);
+/* Of one that somebody wrote down: 0 if language_set() could have made it and language_finish() lets it pass; else -EINVAL, or
+ * -ENOMEM. */
+int language_check(const Language *l);
 
 /* What the placeholders stand for beside the request itself. */
 typedef struct LanguageContext {

@@ -210,8 +210,9 @@ int entry_watch_hold(Entry *e); /* 0 or -errno */
 
 /* manager_record.c: for a later life */
 const char *entry_stored_name(uint64_t id, const char *role, char buf[static FDSTORE_NAME_MAX]);
-/* Before it is admitted. Returns 0 or -errno; @ret_error is set when it is the caller who has no room for it. */
-int manager_record_request(Entry *e, uint64_t id, Error *ret_error);
+/* Before it is admitted, with the language that it is of. Returns 0 or -errno; @ret_error is set when it is the caller who has no
+ * room for it. */
+int manager_record_request(Entry *e, uint64_t id, const Language *l, Error *ret_error);
 void entry_count_record(Entry *e, size_t bytes); /* its request, as it is written; 0: it is not there any more */
 void manager_keep_descriptors(Manager *m, Entry *e); /* once it is */
 void manager_record_decided(Manager *m, const Event *ev);  /* before it is performed */

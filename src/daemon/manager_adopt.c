@@ -89,13 +89,13 @@ static int read_text(Request *r, int fd) {
         return 0;
 }
 
-/* Of one that nothing was handed over of: it starts as if it had just been submitted. */
+/* Of one that nothing was handed over of: it starts as it was submitted, by the language of that time. */
 static int restore_start(Entry *e, const Language *l, Error *ret_error) {
         Request *r = &e->record.request;
         int fds[_PARCEL_MAX] = { -1, -1, -1, -1 }, k = 0;
 
         if (!l)
-                return error_set(ret_error, ERROR_UNKNOWN_LANGUAGE, "there is no language %s any more", r->language);
+                return error_set(ret_error, ERROR_INTERNAL, "its record does not say how language %s starts it", r->language);
         if (e->parcel_fd >= 0)
                 k = parcel_look(e->parcel_fd, fds, _PARCEL_MAX);
         e->query_fd = fds[PARCEL_QUERY];
@@ -119,7 +119,7 @@ static int restore_start(Entry *e, const Language *l, Error *ret_error) {
         return k;
 }
 
-static void restore_descriptors(Adoption *a, StoredFds *stored) {
+static void restore_descriptors(Adoption *a, const Language *of_submission, StoredFds *stored) {
         Entry *e = a->entry;
         const Language *l = language_set_find(e->manager->languages, e->record.request.language);
         char name[FDSTORE_NAME_MAX];
@@ -131,7 +131,7 @@ static void restore_descriptors(Adoption *a, StoredFds *stored) {
         if (e->record.request.detach)
                 e->record.results_file_fd = results_open(e->record.id, false);
         if (is_live(a) && a->failure.code == ERROR_NONE)
-                (void) restore_start(e, l, &a->failure); /* what is handed over after all needs nothing of it */
+                (void) restore_start(e, of_submission, &a->failure); /* what is handed over after all needs nothing of it */
         else if (!is_live(a))
                 entry_drop_parcel(e);
 }
@@ -163,7 +163,7 @@ static int load(Manager *m, uint64_t id, StoredFds *stored, Adoption *a) {
                 record.stderr_tail = NULL;
                 a->entry->max_bytes = a->snapshot.max_bytes;
                 a->entry->has_compile = a->snapshot.spec.has_compile;
-                restore_descriptors(a, stored);
+                restore_descriptors(a, record.language, stored);
                 (void) record_read_profile(id, &a->profile, &a->profile_len); /* then it begins anew */
         }
         request_record_done(&record);

@@ -35,12 +35,14 @@ void entry_count_record(Entry *e, size_t bytes) {
         e->record_bytes = bytes;
 }
 
-/* One that has started, or ended, needs little and counts for nothing: there are as many as may execute, and tombstones. */
-static int write_request(Entry *e, uint64_t id, bool waits, size_t max_bytes) {
+/* One that @waits is written with the language that it will be started by, and counts. One that has started, or ended, needs
+ * little and counts for nothing: there are as many as may execute, and tombstones. */
+static int write_request(Entry *e, uint64_t id, const Language *waits, size_t max_bytes) {
         const RequestRecord record = { .request = e->record.request,
                                        .created_realtime_usec = e->record.created_realtime_usec,
                                        .ended_realtime_usec = e->record.ended_realtime_usec,
-                                       .stderr_tail = e->record.stderr_tail };
+                                       .stderr_tail = e->record.stderr_tail,
+                                       .language = waits };
         size_t bytes;
         int r = record_write_request(id, &record, max_bytes, &bytes);
 
@@ -58,8 +60,8 @@ static size_t room_for(const Manager *m, uint32_t uid) {
         return MIN(room, have < RECORDS_OF_USER_BYTES_MAX ? RECORDS_OF_USER_BYTES_MAX - have : 0);
 }
 
-int manager_record_request(Entry *e, uint64_t id, Error *ret_error) {
-        int r = write_request(e, id, true, room_for(e->manager, e->record.request.uid));
+int manager_record_request(Entry *e, uint64_t id, const Language *l, Error *ret_error) {
+        int r = write_request(e, id, l, room_for(e->manager, e->record.request.uid));
 
         if (r == -EFBIG)
                 return error_set(ret_error, ERROR_QUEUE_LENGTH_EXCEEDED,
@@ -78,13 +80,13 @@ void manager_record_started(Manager *m, Entry *e) {
         r->parameters = r->environment = (PairList) {};
         r->gids = NULL;
         r->n_gids = r->n_limits = 0;
-        k = write_request(e, e->record.id, false, SIZE_MAX);
+        k = write_request(e, e->record.id, NULL, SIZE_MAX);
         *r = whole;
         complain(m, e->record.id, "its start can't be written", k);
 }
 
 void manager_record_end(Manager *m, Entry *e) {
-        complain(m, e->record.id, "its end can't be written", write_request(e, e->record.id, false, SIZE_MAX));
+        complain(m, e->record.id, "its end can't be written", write_request(e, e->record.id, NULL, SIZE_MAX));
 }
 
 /* Its loss is not worth a complaint. */

@@ -244,7 +244,7 @@ static void fill_spec(const Entry *e, bool allow_priority, QuerySpec *spec) {
 }
 
 /* Ask the engine. On success the entry belongs to the table, and the caller has its descriptors. */
-static int admit(Manager *m, Entry *e, bool allow_priority, Submitted *ret, Error *ret_error) {
+static int admit(Manager *m, Entry *e, const Language *l, bool allow_priority, Submitted *ret, Error *ret_error) {
         const Entry *spare;
         QuerySpec spec;
         uint64_t id;
@@ -265,7 +265,7 @@ static int admit(Manager *m, Entry *e, bool allow_priority, Submitted *ret, Erro
         if (r >= 0)
                 r = e->record.request.detach ? make_detached(e, ret) : make_attached(e, ret);
         if (r >= 0)
-                r = manager_record_request(e, id, ret_error);
+                r = manager_record_request(e, id, l, ret_error);
         if (r < 0) {
                 record_remove(id);
                 entry_close_fd(&ret->results_fd);
@@ -331,5 +331,5 @@ int manager_submit(Manager *m, Request *request, SubmitFds *fds, bool allow_prio
                 entry_free(e);
                 return ret_error->code ? r : error_set(ret_error, ERROR_INTERNAL, "out of memory");
         }
-        return admit(m, e, allow_priority, ret, ret_error);
+        return admit(m, e, l, allow_priority, ret, ret_error);
 }

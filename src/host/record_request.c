@@ -41,8 +41,66 @@ static const Member members[] = {
 };
 /* Whoever adds a member names it above. limits and gids are lists of numbers, below. */
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "query_len is written as 64 bits");
-_Static_assert(sizeof(RequestRecord) == sizeof(Request) + 3 * sizeof(uint64_t), "RequestRecord has changed");
+_Static_assert(sizeof(RequestRecord) == sizeof(Request) + 4 * sizeof(uint64_t), "RequestRecord has changed");
 _Static_assert(sizeof(Request) == 224 + REQUEST_LIMITS_MAX * sizeof(RequestLimit), "Request has changed");
+
+#define L(kind, member) MEMBER(kind, Language, member)
+/* All that a command is made of. Enums are one of unsigned numbers, which language_check() bounds. */
+static const Member language_members[] = {
+        L(STRINGS, compile),
+        L(STRINGS, execute),
+        L(U32, query_from),
+        L(U32, database),
+        L(STRING, database_default),
+        L(BOOL, arguments),
+        L(BOOL, transparent_huge_pages),
+        L(PAIRS, environment),
+        L(U32, working_directory_access),
+        L(U32, database_access),
+        L(U32, home_access),
+        L(BOOL, network),
+        L(U32, tmp),
+        L(PAIRS, unit_properties),
+#undef L
+};
+_Static_assert(sizeof(QueryFrom) == sizeof(uint32_t) && sizeof(DatabaseKind) == sizeof(uint32_t) &&
+                       sizeof(PathAccess) == sizeof(uint32_t) && sizeof(TmpKind) == sizeof(uint32_t),
+               "an enum is written as 32 bits");
+/* Its name is the request's; nothing is made of description, memory_note and origin_file, and passes_stdin and dependencies have
+ * had their effect. */
+_Static_assert(sizeof(Language) == 160, "Language has changed");
+
+static int language_to_json(json_t *o, const Language *l) {
+        json_t *v = l ? json_object() : NULL;
+        int r = l && !v ? -ENOMEM : 0;
+
+        if (v)
+                r = members_to_json(v, language_members, ELEMENTSOF(language_members), l);
+        if (v && r == 0)
+                return json_object_set_new(o, "language", v) < 0 ? -ENOMEM : 0;
+        json_decref(v);
+        return r;
+}
+
+static int language_from_json(const json_t *v, const char *name, const Language **ret) {
+        Language *l;
+        int r;
+
+        if (!v)
+                return 0;
+        r = json_is_object(v) && language_name_is_valid(name) ? language_new(name, &l) : -EBADMSG;
+        if (r < 0)
+                return r;
+        r = members_from_json(v, language_members, ELEMENTSOF(language_members), l);
+        if (r == 0)
+                r = language_check(l);
+        if (r < 0) {
+                language_free(l);
+                return r == -ENOMEM ? r : -EBADMSG;
+        }
+        *ret = l;
+        return 0;
+}
 
 static json_t *numbers_to_json(const Request *r, bool gids) {
         json_t *a = json_array();
@@ -64,6 +122,8 @@ int record_write_request(uint64_t id, const RequestRecord *r, size_t max_bytes, 
 
         if (k == 0)
                 k = members_to_json(o, members, ELEMENTSOF(members), r);
+        if (k == 0)
+                k = language_to_json(o, r->language);
         text = k == 0 ? json_dumps(o, JSON_COMPACT) : NULL;
         json_decref(o);
         if (!text)
@@ -121,6 +181,8 @@ int record_read_request(uint64_t id, RequestRecord *ret, size_t *ret_bytes) {
                 r = numbers_from_json(json_object_get(o, "gids"), json_object_get(o, "limits"), &record.request);
         if (r == 0 && (!record.request.language || !json_object_get(o, "request.uid") || !json_object_get(o, "request.gid")))
                 r = -EBADMSG;
+        if (r == 0)
+                r = language_from_json(json_object_get(o, "language"), record.request.language, &record.language);
         json_decref(o);
         if (r < 0) {
                 request_record_done(&record);
@@ -135,4 +197,5 @@ void request_record_done(RequestRecord *r) {
         request_done(&r->request);
         free(r->stderr_tail);
         r->stderr_tail = NULL;
+        r->language = language_free((Language *) r->language);
 }

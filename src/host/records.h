@@ -5,12 +5,14 @@
  * the old one. */
 #pragma once
 
-#include "core/request.h"
+#include "core/language.h"
 
+/* One that was read is request_record_done()'s to free. */
 typedef struct RequestRecord {
-        Request request; /* without query text and groups' order changed; owned: request_record_done() */
+        Request request; /* without query text and groups' order changed */
         uint64_t created_realtime_usec, ended_realtime_usec;
         char *stderr_tail; /* NULL: none */
+        const Language *language; /* what its commands are made of, as it was when it was submitted; NULL once it has started */
 } RequestRecord;
 
 /* Each returns 0 or -errno: -EFBIG when it would be longer than @max_bytes; -EBADMSG when a file is not what was written, or of

@@ -90,11 +90,45 @@ static void later_values_replace_and_nothing_resets(void **state) {
         assert_false(language_name_is_valid("SQL"));
 }
 
+static void what_was_written_down_is_checked_as_what_is_set(void **state) {
+        Language *l = GOOD(L("QueryFrom", "stdin"), L("Execute", "e {tmpdir}"), L("Environment", "A={param:a}"), S("Nice", "5"));
+        Language was = *l;
+
+        (void) state;
+        assert_int_equal(language_check(l), 0);
+        l->query_from = QUERY_FROM_FILE; /* {query_file} is not in Execute= */
+        assert_int_equal(language_check(l), -EINVAL);
+        l->query_from = (QueryFrom) (QUERY_FROM_FILE + 1);
+        assert_int_equal(language_check(l), -EINVAL);
+        l->query_from = was.query_from;
+        l->home_access = (PathAccess) (PATH_READ_WRITE + 1);
+        assert_int_equal(language_check(l), -EINVAL);
+        l->home_access = PATH_READ_WRITE;
+        assert_int_equal(language_check(l), 0);
+        assert_int_equal(strlist_add(&l->execute, "{nope}"), 0);
+        assert_int_equal(language_check(l), -EINVAL);
+        free(l->execute.v[--l->execute.n]);
+        assert_int_equal(pairlist_set(&l->environment, "B", "{"), 0);
+        assert_int_equal(language_check(l), -EINVAL);
+        pairlist_remove(&l->environment, "B");
+        assert_int_equal(pairlist_set(&l->environment, "1", ""), 0);
+        assert_int_equal(language_check(l), -EINVAL);
+        pairlist_remove(&l->environment, "1");
+        assert_int_equal(pairlist_set(&l->unit_properties, "Nice", "20"), 0);
+        assert_int_equal(language_check(l), -EINVAL);
+        assert_int_equal(pairlist_set(&l->unit_properties, "Nice", "19"), 0);
+        assert_int_equal(language_check(l), 0);
+        assert_int_equal(pairlist_set(&l->unit_properties, "User", "root"), 0);
+        assert_int_equal(language_check(l), -EINVAL);
+        language_free(l);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(templates_are_checked_at_load),
                 cmocka_unit_test(the_sandbox_takes_only_what_is_listed),
                 cmocka_unit_test(later_values_replace_and_nothing_resets),
+                cmocka_unit_test(what_was_written_down_is_checked_as_what_is_set),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,22 +63,11 @@ static void assert_same_pairs(const PairList *a, const PairList *b) {
         }
 }
 
-static void a_request_comes_back_whole(void **state) {
-        RequestRecord a, b;
-        size_t written, len;
+static void assert_same(const Member *these, size_t n, const void *a, const void *b) {
+        for (size_t i = 0; i < n; i++) {
+                const char *p = (const char *) a + these[i].offset, *q = (const char *) b + these[i].offset;
 
-        (void) state;
-        fill(&a);
-        assert_int_equal(record_write_request(7, &a, SIZE_MAX, &written), 0);
-        assert_int_equal(record_write_request(7, &a, written - 1, &len), -EFBIG);
-        assert_int_equal(record_write_request(7, &a, written, &len), 0);
-        assert_int_equal(len, written);
-        assert_int_equal(record_read_request(7, &b, &len), 0);
-        assert_int_equal(len, written);
-        for (size_t i = 0; i < ELEMENTSOF(members); i++) {
-                const char *p = (const char *) &a + members[i].offset, *q = (const char *) &b + members[i].offset;
-
-                switch (members[i].kind) {
+                switch (these[i].kind) {
                 case MEMBER_STRING: assert_string_equal(*(char *const *) p, *(char *const *) q); break;
                 case MEMBER_STRINGS:
                         assert_int_equal(((const StrList *) p)->n, ((const StrList *) q)->n);
@@ -92,6 +81,22 @@ static void a_request_comes_back_whole(void **state) {
                 case MEMBER_BOOL: assert_memory_equal(p, q, 1); break;
                 }
         }
+}
+
+static void a_request_comes_back_whole(void **state) {
+        RequestRecord a, b;
+        size_t written, len;
+
+        (void) state;
+        fill(&a);
+        assert_int_equal(record_write_request(7, &a, SIZE_MAX, &written), 0);
+        assert_int_equal(record_write_request(7, &a, written - 1, &len), -EFBIG);
+        assert_int_equal(record_write_request(7, &a, written, &len), 0);
+        assert_int_equal(len, written);
+        assert_int_equal(record_read_request(7, &b, &len), 0);
+        assert_int_equal(len, written);
+        assert_same(members, ELEMENTSOF(members), &a, &b);
+        assert_null(b.language);
         assert_int_equal(b.request.n_limits, 1);
         assert_memory_equal(b.request.limits, a.request.limits, sizeof(a.request.limits[0]));
         assert_int_equal(b.request.n_gids, 2);
@@ -102,9 +107,70 @@ static void a_request_comes_back_whole(void **state) {
         assert_int_equal(record_read_request(7, &b, &len), -ENOENT);
 }
 
+static Language *make_language(const char *name) {
+        static const char *const lines[][3] = {
+                { "Language", "Compile", "/bin/check '{query_file}' {{" },  { "Language", "Execute", "/bin/run --set=a {param:p} {database} \"{query_file}\"" },
+                { "Language", "QueryFrom", "file" },                         { "Language", "Database", "optional-file" },
+                { "Language", "DatabaseDefault", ":memory:" },               { "Language", "Arguments", "yes" },
+                { "Language", "TransparentHugePages", "yes" },               { "Language", "Environment", "B={tmpdir} 'A=é {memory_max_mib}'" },
+                { "Language", "Tmp", "memory" },                             { "Sandbox", "WorkingDirectory", "read-write" },
+                { "Sandbox", "DatabaseAccess", "hidden" },                   { "Sandbox", "Home", "read-only" },
+                { "Sandbox", "Network", "yes" },                             { "Sandbox", "SystemCallFilter", "@mount ptrace" },
+        };
+        Error error = {};
+        Language *l;
+
+        assert_int_equal(language_new(name, &l), 0);
+        for (size_t i = 0; i < ELEMENTSOF(lines); i++)
+                assert_int_equal(language_set(l, lines[i][0], lines[i][1], lines[i][2], "f", 1, &error), 0);
+        assert_int_equal(language_finish(l, &error), 0);
+        return l;
+}
+
+static void assert_same_command(const LanguageCommand *a, const LanguageCommand *b) {
+        assert_int_equal(a->argv.n, b->argv.n);
+        for (size_t i = 0; i < a->argv.n; i++)
+                assert_string_equal(a->argv.v[i], b->argv.v[i]);
+        assert_same_pairs(&a->environment, &b->environment);
+        assert_int_equal(a->stdin_from, b->stdin_from);
+        assert_int_equal(a->query_on_fd, b->query_on_fd);
+}
+
+/* Whatever has become of its language since. */
+static void one_that_waits_makes_the_commands_that_it_made_when_it_was_submitted(void **state) {
+        LanguageContext x = { .memory_max_bytes = 300 * MIB, .tmpdir = "/tmp" };
+        Language *l = make_language("sqlite");
+        LanguageCommand made[4] = {};
+        RequestRecord a, b;
+        Error error = {};
+        size_t len;
+
+        (void) state;
+        fill(&a);
+        a.language = l;
+        assert_int_equal(record_write_request(7, &a, SIZE_MAX, &len), 0);
+        assert_int_equal(record_read_request(7, &b, &len), 0);
+        assert_same(language_members, ELEMENTSOF(language_members), l, b.language);
+        assert_string_equal(b.language->name, "sqlite");
+        assert_int_equal(language_compile_command(l, &a.request, &x, &made[0], &error), 0);
+        assert_int_equal(language_execute_command(l, &a.request, &x, &made[1], &error), 0);
+        request_record_done(&a);
+        assert_int_equal(language_compile_command(b.language, &b.request, &x, &made[2], &error), 0);
+        assert_int_equal(language_execute_command(b.language, &b.request, &x, &made[3], &error), 0);
+        assert_same_command(&made[0], &made[2]);
+        assert_same_command(&made[1], &made[3]);
+        assert_true(made[1].argv.n > 4 && made[0].argv.n == 3);
+        for (size_t i = 0; i < ELEMENTSOF(made); i++)
+                language_command_done(&made[i]);
+        request_record_done(&b);
+        record_remove(7);
+}
+
 static void write_text(const char *text) {
         assert_int_equal(record_write_file(8, REQUEST_SUFFIX, text, strlen(text)), 0);
 }
+
+#define WITH_LANGUAGE(text) "{\"version\":1,\"request.language\":\"exec\",\"request.uid\":1,\"request.gid\":1,\"language\":" text "}"
 
 static void what_is_no_request_is_refused(void **state) {
         static const char *const texts[] = {
@@ -116,6 +182,12 @@ static void what_is_no_request_is_refused(void **state) {
                 "{\"version\":1,\"request.language\":\"exec\",\"request.uid\":1,\"request.gid\":1,\"limits\":[[1]]}",
                 "{\"version\":1,\"request.language\":\"exec\",\"request.uid\":1,\"request.gid\":1,\"request.argv\":[1]}",
                 "{\"version\":1,\"request.language\":\"exec\",\"request.uid\":1,\"request.gid\":1,\"request.labels\":[[\"a\"]]}",
+                WITH_LANGUAGE("7"),
+                WITH_LANGUAGE("{}"), /* a program is missing */
+                WITH_LANGUAGE("{\"execute\":\"e\",\"query_from\":1}"),
+                WITH_LANGUAGE("{\"execute\":[\"e\",\"{nope}\"],\"query_from\":1}"),
+                WITH_LANGUAGE("{\"execute\":[\"e\"],\"query_from\":4}"),
+                WITH_LANGUAGE("{\"execute\":[\"e\"],\"query_from\":1,\"unit_properties\":[[\"User\",\"root\"]]}"),
         };
         RequestRecord r;
         size_t len;
@@ -129,6 +201,10 @@ static void what_is_no_request_is_refused(void **state) {
         write_text("{\"version\":1,\"request.language\":\"exec\",\"request.uid\":1,\"request.gid\":1,\"later\":true}");
         assert_int_equal(record_read_request(8, &r, &len), 0);
         assert_int_equal(r.request.umask, 022);
+        request_record_done(&r);
+        write_text(WITH_LANGUAGE("{\"execute\":[\"e\"],\"query_from\":1,\"later\":true}"));
+        assert_int_equal(record_read_request(8, &r, &len), 0);
+        assert_int_equal(r.language->query_from, QUERY_FROM_STDIN);
         request_record_done(&r);
         record_remove(8);
 }
@@ -163,6 +239,7 @@ static void states_are_listed_in_the_order_of_ids(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_request_comes_back_whole),
+                cmocka_unit_test(one_that_waits_makes_the_commands_that_it_made_when_it_was_submitted),
                 cmocka_unit_test(what_is_no_request_is_refused),
                 cmocka_unit_test(states_are_listed_in_the_order_of_ids),
         };

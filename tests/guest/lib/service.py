@@ -347,7 +347,8 @@ def language(name, text):
     try:
         yield
     finally:
-        os.unlink(path)
+        with contextlib.suppress(FileNotFoundError):  # a test may take it away
+            os.unlink(path)
         reload_daemon()
 
 

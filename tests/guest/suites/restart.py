@@ -4,6 +4,7 @@
 import os
 import signal
 import subprocess
+import tempfile
 import time
 
 from lib import cgroups, harness, leftovers
@@ -12,7 +13,8 @@ from lib.grower import Observer
 from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
 from lib.profiles import profile
 from lib.service import (
-    DAEMON, Gated, Running, configured, ctl, ctl_json, ctl_start, daemon_pid, run, status, submit, system, unit_property, wait_for_state,
+    DAEMON, LANGUAGES, Gated, Running, configured, ctl, ctl_json, ctl_start, daemon_pid, language, reload_daemon, run, state, status, submit,
+    system, unit_property, wait_for_state,
 )
 
 GROWS = "b=bytearray({0}<<20); print(sum(b[i] == 0 for i in range(0, len(b), 4096)), flush=True)"
@@ -135,6 +137,43 @@ def waiting():
             expect_equal(queue[2].wait().expect(0).text, "bob\n", "who ran it")
             wait_for_state(detached, "finished")
             expect_equal(ctl("results", str(detached)).expect(0).text, "word\n", "the detached results")
+
+    both_ways(one)
+
+
+ECHO = "[Language]\nQueryFrom=argument\nExecute=/bin/sh -c {query}\n"
+
+
+@test("a query that compiles, and one that waits, run as they were submitted, though their language has another form by then, or none", slow=True)
+def language_of_submission():
+    def one(way):
+        with tempfile.TemporaryDirectory(prefix="penstock-test.", dir="/srv") as d:
+            os.chmod(d, 0o755)
+            gated = f"{ECHO}Compile=/bin/sh -c \"while ! test -e {d}/go; do sleep 0.2; done\"\nEnvironment=WORD=old\n"
+            gone = f"{ECHO}Environment=WORD=gone\n"
+            with configured(ConcurrencyQuota=1, CompileTimeoutSec="10min"), language("changed", gated), language("gone", gone):
+                first = Gated()
+                compiling = submit("--language", "changed", "echo $WORD")
+                waiting = submit("--language", "gone", "echo $WORD")
+                wait_for_state(compiling, "compiling")
+                wait_for_state(waiting, "queueing")
+                os.unlink(f"{LANGUAGES}/gone.conf")
+                with open(f"{LANGUAGES}/changed.conf", "w", encoding="ascii") as f:
+                    f.write("[Language]\nQueryFrom=argument\nExecute=/bin/false {query}\n")
+                reload_daemon()
+                way()
+                wait_until_it_serves()
+                run("--language", "gone", "true").expect(125, "UnknownLanguage")
+                expect_equal([state(q) for q in (compiling, waiting)], ["compiling", "queueing"], "their states afterwards")
+                open(f"{d}/go", "w", encoding="ascii").close()
+                wait_for_state(compiling, "queueing")
+                first.go()
+                first.wait().expect(0)
+                for query, word in ((compiling, "old"), (waiting, "gone")):
+                    wait_for_state(query, "finished", "errored")
+                    expect_equal(ctl("results", str(query)).expect(0).text, f"{word}\n", "its results")
+                run("--language", "changed", "true").expect(1)
+                ctl("done", str(compiling), str(waiting)).expect(0)
 
     both_ways(one)
 
