@@ -146,7 +146,7 @@ typedef enum ActionRecord { ACTION_NOT_RECORDED, ACTION_RECORDED_FIRST, ACTION_R
 ActionRecord action_record(ActionType type);
 /* The same for an event that may change its query without any action. */
 static inline bool event_is_recorded(EventType type) {
-        return type == EVENT_DEPENDENCIES;
+        return type == EVENT_DEPENDENCIES || type == EVENT_LOWERED;
 }
 /* As query_snapshot(), while @unperformed (NULL: nothing) is still to be done. */
 void engine_snapshot(const Query *q, const ActionList *unperformed, QuerySnapshot *ret, Error *ret_error);

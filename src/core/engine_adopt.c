@@ -59,6 +59,33 @@ static uint64_t frozen_meanwhile(const Engine *e, const Query *q, const QuerySna
         return q->frozen || since == 0 ? 0 : subtract_saturating(e->now_usec, MAX(since, s->state_since_usec));
 }
 
+/* The quota that its rows end with; 0: they do not say. */
+static uint64_t quota_in_profile(const Query *q) {
+        ProfileReader r = { .profile = &q->profile };
+        uint64_t quota = 0;
+
+        while (profile_next(&r))
+                if (r.row.event == PROFILE_RAISE)
+                        quota = r.row.new_bytes;
+                else if (r.row.event == PROFILE_START || r.row.event == PROFILE_LOWERED)
+                        quota = r.row.limit_bytes;
+        return quota;
+}
+
+/* What was written to its limit, and not down, by one who was killed in between: the rows may lack what the record has. */
+static void book_unrecorded(Engine *e, Query *q, const QuerySnapshot *s, uint64_t limit) {
+        uint64_t quota = quota_in_profile(q);
+
+        if (limit == 0 || s->ending)
+                return; /* its group is gone, or nobody knows what it has */
+        q->n_raises += s->lease_bytes > 0 && limit > s->lease_bytes;
+        if (quota > 0 && limit > quota)
+                profile_add_raise(&q->profile, RAISE_NONE, quota, limit, query_time_in(q, QUERY_EXECUTING, e->now_usec));
+        profile_limits(&q->profile, limit, SIZE_INFINITY, 0);
+        if (limit < quota)
+                engine_profile(e, q, PROFILE_LOWERED, 0);
+}
+
 /* It runs, or its worker waits to tell of its end. The kernel's limit is what it has, whatever was decided last. */
 static void take_over_running(Engine *e, Query *q, const QuerySnapshot *s) {
         uint64_t limit = MIN(s->limit_bytes, s->max_bytes); /* more, or none, is not of ours */
@@ -68,9 +95,11 @@ static void take_over_running(Engine *e, Query *q, const QuerySnapshot *s) {
         q->run = RUN_HANDED;
         q->quota_bytes = limit;
         lease_adopt(&e->budget, &q->lease, limit);
-        if (profile_begins)
+        book_unrecorded(e, q, s, limit);
+        if (profile_begins) {
                 engine_profile(e, q, PROFILE_START, 0);
-        profile_limits(&q->profile, limit, SIZE_INFINITY, 0);
+                profile_limits(&q->profile, limit, SIZE_INFINITY, 0);
+        }
         q->high_bytes = SIZE_INFINITY; /* not known; what it uses must not be braked on the loop */
         q->current_bytes = s->current_bytes;
         if (s->is_frozen)

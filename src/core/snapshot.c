@@ -14,6 +14,7 @@ void query_snapshot(const Query *q, QuerySnapshot *ret, Error *ret_error) {
                 .max_bytes = q->max_bytes,
                 .timeout_usec = q->timeout_usec,
                 .queue_timeout_usec = q->queue_timeout_usec,
+                .lease_bytes = q->lease.bytes,
                 .n_raises = q->n_raises,
                 .n_denied = q->n_denied,
                 .peak_bytes = q->peak_bytes,
@@ -48,6 +49,7 @@ bool query_snapshot_is_valid(const QuerySnapshot *s) {
                s->wanted_cause < _RAISE_CAUSE_MAX && s->ending_verdict < _VERDICT_MAX &&
                s->ending_state < _QUERY_STATE_MAX && (!s->ending || query_state_is_end((QueryState) s->ending_state)) &&
                s->spec.language[0] && s->initial_bytes > 0 && s->initial_bytes <= s->max_bytes &&
+               s->lease_bytes <= s->max_bytes &&
                s->created_usec <= s->state_since_usec && (ended || !s->handed || s->state == QUERY_EXECUTING) &&
                (ended || !s->ending || s->handed);
 }

@@ -15,6 +15,8 @@ static void check_group(World *w, const SimQuery *q) {
                            ULL(known->lease.bytes));
         else if (q->group.max_bytes > known->max_bytes)
                 world_fail(w, "memory.max of q%llu is past its maximum", ULL(q->id));
+        else if (q->n_raises > known->n_raises)
+                world_fail(w, "q%llu was raised %llu times, and %llu are counted", ULL(q->id), ULL(q->n_raises), ULL(known->n_raises));
         else if (q->actions_pending == 0 && q->group.max_bytes != known->lease.bytes)
                 world_fail(w, "memory.max of q%llu stays at %llu, the ledger has %llu", ULL(q->id),
                            ULL(q->group.max_bytes), ULL(known->lease.bytes));

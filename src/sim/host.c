@@ -132,6 +132,7 @@ static void set_limits(World *w, SimQuery *q, size_t i, const Item *item) {
                 world_fail(w, "the limit of q%llu is set while it is lowered", (unsigned long long) q->id);
         else if (item->max_bytes < q->group.max_bytes)
                 world_fail(w, "the limit of q%llu is lowered under it", (unsigned long long) q->id);
+        q->n_raises += item->action == ACTION_SET_LIMITS && item->max_bytes > q->group.max_bytes;
         if (kernel_group_set_max(&q->group, item->max_bytes))
                 world_fail(w, "a write of memory.max killed q%llu", (unsigned long long) q->id);
         q->group.high_bytes = item->high_bytes;
@@ -222,7 +223,11 @@ void host_perform(World *w, const Item *item) {
         case ACTION_KILL: process_die(w, item->query, -1, SIGKILL); break;
         default: world_fail(w, "an action that nobody performs: %d", (int) item->action);
         }
-        if (action_record(item->action) == ACTION_RECORDED_WHEN_DONE)
+        if (action_record(item->action) != ACTION_RECORDED_WHEN_DONE)
+                return;
+        /* What dependencies were told of is told again by another service: to them it is twice. */
+        w->killed = item->action != ACTION_RELEASE_DEPENDENCIES && world_is_to_crash(w);
+        if (!w->killed)
                 world_save_query(w, q->id, NULL);
 }
 

@@ -138,6 +138,7 @@ void world_restart(World *w) {
         bool paused = engine_is_paused(w->engine);
 
         world_trace(w, "killed, and started anew");
+        w->killed = false;
         w->tally.restarts++;
         world_keep_items(w, outlives);
         w->tick_usec = USEC_INFINITY;

@@ -259,7 +259,7 @@ static void run(World *w) {
                                                                   ? 0
                                                                   : w->queries[item.query].id));
                 happen(w, &item);
-                if (world_is_to_crash(w))
+                if (w->killed || world_is_to_crash(w))
                         world_restart(w);
                 if (++w->tally.items > WORLD_EVENTS_MAX || w->now_usec > WORLD_USEC_MAX)
                         world_fail(w, "it does not come to an end");

@@ -75,6 +75,7 @@ typedef struct SimQuery {
         bool end_published, forgotten;
         bool checking, has_dependencies, recheck, dependencies_told;
         bool lowering; /* frozen for it */
+        uint64_t n_raises; /* of its limit, as the kernel had them */
         char *saved;   /* what the service wrote of it: a line of a trace */
 } SimQuery;
 
@@ -90,6 +91,7 @@ typedef struct World {
         Random random; /* for what is not part of the story: wake-ups */
         Random crash;  /* and when the service is killed */
         bool crashes, adopting;
+        bool killed; /* before it wrote down what it had just done */
         Engine *engine;
         ActionList actions;
         uint64_t now_usec;

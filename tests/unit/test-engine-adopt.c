@@ -106,6 +106,94 @@ static void its_profile_goes_on(void **state) {
         assert_string_equal(events_of(2), "S");
 }
 
+/* The service was killed after @s and the profile were written, and the kernel has @limit_bytes. */
+static void take_over_at(const QuerySnapshot *written, const Error *error, const uint8_t *profile, size_t len, uint64_t limit_bytes) {
+        QuerySnapshot s = *written;
+
+        s.limit_bytes = limit_bytes;
+        engine_free(kit.engine);
+        assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
+        kit.n_log = 0;
+        kit_step(&kit, (Event) { .type = EVENT_ADOPT, .query_id = 1, .adopt = { &s, error, profile, len } });
+        kit_step(&kit, (Event) { .type = EVENT_TICK });
+}
+
+static void a_raise_that_was_written_and_not_recorded_is_counted(void **state) {
+        uint8_t before[PROFILE_SAVED_MAX], after[PROFILE_SAVED_MAX];
+        QuerySnapshot s, raised;
+        size_t n_before, n_after;
+        ProfileReader r = {};
+        Error error;
+
+        (void) state;
+        kit_plain(&kit);
+        s = found(1, &error);
+        n_before = profile_save(&kit_query(&kit, 1)->profile, before);
+        kit.now_usec += 7;
+        kit_need(&kit, 1, 60 * MIB);
+        raised = found(1, &error);
+        n_after = profile_save(&kit_query(&kit, 1)->profile, after);
+        assert_int_equal(raised.limit_bytes, 128 * MIB);
+
+        take_over_at(&s, &error, before, n_before, 128 * MIB);
+        assert_int_equal(kit_query(&kit, 1)->n_raises, 1);
+        assert_int_equal(kit_lease(1), 128 * MIB);
+        assert_string_equal(events_of(1), "SR");
+        r.profile = &kit_query(&kit, 1)->profile;
+        assert_true(profile_next_raise(&r));
+        assert_int_equal(r.row.old_bytes, 64 * MIB);
+        assert_int_equal(r.row.new_bytes, 128 * MIB);
+        assert_int_equal(r.row.limit_bytes, 128 * MIB);
+        assert_int_equal(r.row.cause, RAISE_NONE);
+        assert_int_equal(r.row.time_usec, 7);
+        take_over(1); /* and once only */
+        assert_int_equal(kit_query(&kit, 1)->n_raises, 1);
+        assert_string_equal(events_of(1), "SR");
+
+        take_over_at(&raised, &error, before, n_before, 128 * MIB); /* its profile is written a little later */
+        assert_int_equal(kit_query(&kit, 1)->n_raises, 1);
+        assert_string_equal(events_of(1), "SR");
+        take_over_at(&s, &error, after, n_after, 128 * MIB);
+        assert_int_equal(kit_query(&kit, 1)->n_raises, 1);
+        assert_string_equal(events_of(1), "SR");
+        take_over_at(&raised, &error, after, n_after, 128 * MIB);
+        assert_int_equal(kit_query(&kit, 1)->n_raises, 1);
+        assert_string_equal(events_of(1), "SR");
+        take_over_at(&s, &error, before, n_before, 64 * MIB); /* not written either: it is decided again */
+        assert_int_equal(kit_query(&kit, 1)->n_raises, 0);
+        assert_string_equal(events_of(1), "S");
+        take_over_at(&raised, &error, after, n_after, 0); /* its group is gone */
+        assert_int_equal(kit_query(&kit, 1)->n_raises, 1);
+        assert_string_equal(events_of(1), "SR");
+}
+
+static void a_quota_that_was_lowered_and_not_recorded_is_none_that_was_raised(void **state) {
+        uint8_t profile[PROFILE_SAVED_MAX];
+        QuerySnapshot s;
+        size_t len;
+        Error error;
+
+        (void) state;
+        kit_plain(&kit);
+        kit_need(&kit, 1, 60 * MIB);
+        kit_need(&kit, 1, 120 * MIB);
+        assert_int_equal(kit_lease(1), 256 * MIB);
+        s = found(1, &error);
+        len = profile_save(&kit_query(&kit, 1)->profile, profile);
+        take_over_at(&s, &error, profile, len, 128 * MIB);
+        assert_int_equal(kit_query(&kit, 1)->n_raises, 2);
+        assert_int_equal(kit_lease(1), 128 * MIB);
+        assert_string_equal(events_of(1), "SRRL");
+        take_over(1);
+        assert_string_equal(events_of(1), "SRRL");
+        assert_true(event_is_recorded(EVENT_LOWERED)); /* or the next raise, up to less than it had before, would not be seen */
+        kit_need(&kit, 1, 120 * MIB);
+        s = found(1, &error);
+        take_over_at(&s, &error, profile, 0, 256 * MIB); /* no profile */
+        assert_int_equal(kit_query(&kit, 1)->n_raises, 3);
+        assert_string_equal(events_of(1), "S");
+}
+
 static void who_is_new_gets_nothing_before_all_are_known(void **state) {
         QuerySnapshot s;
         Error error;
@@ -408,6 +496,8 @@ static void a_snapshot_that_cannot_be_is_not_valid(void **state) {
         assert_false(query_snapshot_is_valid(&s));
         s = good, s.initial_bytes = s.max_bytes + 1;
         assert_false(query_snapshot_is_valid(&s));
+        s = good, s.lease_bytes = s.max_bytes + 1;
+        assert_false(query_snapshot_is_valid(&s));
         s = good, s.ending = true, s.ending_state = QUERY_EXECUTING;
         assert_false(query_snapshot_is_valid(&s));
         s = good, s.spec.language[0] = 0;
@@ -418,6 +508,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(who_runs_keeps_its_limit_and_grows_on),
                 KIT_TEST(its_profile_goes_on),
+                KIT_TEST(a_raise_that_was_written_and_not_recorded_is_counted),
+                KIT_TEST(a_quota_that_was_lowered_and_not_recorded_is_none_that_was_raised),
                 KIT_TEST(who_is_new_gets_nothing_before_all_are_known),
                 KIT_TEST(what_was_not_handed_over_starts_anew),
                 KIT_TEST(its_dependencies_are_asked_for_once_more),
