@@ -313,6 +313,44 @@ int dependency_list_add(DependencyList *l, const Dependency *d) {
         return r;
 }
 
+static bool texts_are_same(const char *a, const char *b) {
+        return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool strings_are_same(const StrList *a, const StrList *b) {
+        bool same = a->n == b->n;
+
+        for (size_t i = 0; same && i < a->n; i++)
+                same = strcmp(a->v[i], b->v[i]) == 0;
+        return same;
+}
+
+static bool pairs_are_same(const PairList *a, const PairList *b) {
+        bool same = a->n == b->n;
+
+        for (size_t i = 0; same && i < a->n; i++)
+                same = strcmp(a->v[i].key, b->v[i].key) == 0 && strcmp(a->v[i].value, b->v[i].value) == 0;
+        return same;
+}
+
+bool dependency_is_same(const Dependency *a, const Dependency *b) {
+        bool same = strcmp(a->name, b->name) == 0;
+
+        for (size_t i = 0; same && i < ELEMENTSOF(keys); i++) {
+                const void *x = (const char *) a + keys[i].offset, *y = (const char *) b + keys[i].offset;
+
+                switch (keys[i].kind) {
+                case USER: same = texts_are_same(*(char *const *) x, *(char *const *) y); break;
+                case TIMEOUT: same = *(const uint64_t *) x == *(const uint64_t *) y; break;
+                case SWITCH: same = *(const bool *) x == *(const bool *) y; break;
+                case ENVIRONMENT:
+                case CREDENTIAL: same = pairs_are_same(x, y); break;
+                default: same = strings_are_same(x, y);
+                }
+        }
+        return same;
+}
+
 int dependency_list_copy(const DependencyList *l, DependencyList *ret) {
         int r = 0;
 

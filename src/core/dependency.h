@@ -39,6 +39,8 @@ bool dependency_name_is_valid(const char *name);
 
 /* Append a copy of @d to @l, unless one of that name is there. Returns 0 or -ENOMEM. */
 int dependency_list_add(DependencyList *l, const Dependency *d);
+/* True when they give and ask for the same, under one name. */
+bool dependency_is_same(const Dependency *a, const Dependency *b);
 int dependency_list_copy(const DependencyList *l, DependencyList *ret); /* @ret must be empty; 0 or -ENOMEM */
 
 /* Who asks for dependencies, in the order in which a query gets them: each once, at its first mention. What is first

@@ -18,6 +18,8 @@
 /* dependency_give.c */
 /* Copy what @l, the request and the configuration name into the entry. Returns as dependency_collect() does. */
 int entry_collect_dependencies(Entry *e, const Language *l, Error *ret_error);
+/* As its record has them; @l is taken over. Returns 0 or -ENOMEM. */
+int entry_restore_dependencies(Entry *e, DependencyList *l);
 /* The query is to get @d, and @from_files: its variables and credentials, as far as no earlier dependency has set them.
  * Returns 0, -ENOMEM, or -E2BIG when all of them set more than a query can be given. */
 int entry_take_dependency(Entry *e, const Dependency *d, const PairList *from_files);

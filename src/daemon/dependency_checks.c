@@ -10,7 +10,6 @@
 struct Check {
         Manager *manager;
         uint64_t number;     /* of this check: answers that come late name it */
-        uint64_t generation; /* of the configuration it is from */
         DependencyList of;   /* one: a copy, since a query that waits may end */
         size_t n_waiting;
         bool running;
@@ -222,12 +221,12 @@ static void checks_pump(Manager *m) {
         }
 }
 
-/* The check of @d that runs or waits, or a new one; NULL: out of memory. */
-static Check *check_of(Manager *m, const Dependency *d, uint64_t generation) {
+/* The check of @d that runs or waits, or a new one; NULL: out of memory. Of that name there may be others: from before a reload. */
+static Check *check_of(Manager *m, const Dependency *d) {
         Check **p = &m->checks, *c;
 
         for (; *p; p = &(*p)->next)
-                if (!(*p)->stopping && (*p)->generation == generation && strcmp(dependency_of(*p)->name, d->name) == 0)
+                if (!(*p)->stopping && dependency_is_same(dependency_of(*p), d))
                         return *p;
         c = calloc(1, sizeof(*c));
         if (!c || dependency_list_add(&c->of, d) < 0) {
@@ -236,7 +235,6 @@ static Check *check_of(Manager *m, const Dependency *d, uint64_t generation) {
         }
         c->manager = m;
         c->number = ++m->last_check;
-        c->generation = generation;
         return *p = c;
 }
 
@@ -249,7 +247,7 @@ static void check_next_dependency(Manager *m, Entry *e) {
                 int r = -ENOMEM;
 
                 if (dependency_needs_check(d)) {
-                        e->check = check_of(m, d, e->dependencies_generation);
+                        e->check = check_of(m, d);
                         if (e->check) {
                                 e->check->n_waiting++;
                                 return;

@@ -6,6 +6,14 @@
 
 #include "daemon/dependencies.h"
 
+static int take_names(Entry *e) {
+        int r = 0;
+
+        for (size_t i = 0; i < e->dependencies.n && r == 0; i++)
+                r = strlist_add(&e->record.dependencies, e->dependencies.v[i].name);
+        return r;
+}
+
 int entry_collect_dependencies(Entry *e, const Language *l, Error *ret_error) {
         const Config *c = e->manager->config;
         DependencyWishes wishes = { .executor = &c->executor_dependencies,
@@ -14,10 +22,13 @@ int entry_collect_dependencies(Entry *e, const Language *l, Error *ret_error) {
                                     .of_request = &e->record.request.dependencies };
         int r = dependency_collect(&c->dependencies, &wishes, &e->dependencies, ret_error);
 
-        for (size_t i = 0; i < e->dependencies.n && r == 0; i++)
-                r = strlist_add(&e->record.dependencies, e->dependencies.v[i].name);
-        e->dependencies_generation = e->manager->generation;
-        return r;
+        return r < 0 ? r : take_names(e);
+}
+
+int entry_restore_dependencies(Entry *e, DependencyList *l) {
+        e->dependencies = *l;
+        *l = (DependencyList) {};
+        return take_names(e);
 }
 
 /* What all of them set must fit into a launch record, beside what the caller sends. */

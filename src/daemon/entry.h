@@ -40,7 +40,6 @@ typedef struct Entry {
 
         /* copied from the configuration for the same reason */
         DependencyList dependencies;
-        uint64_t dependencies_generation;
         size_t next_dependency;           /* those before it were given */
         Check *check;                     /* the one that is waited for; NULL: none */
         PairList dependency_environment;  /* wins over all else */
@@ -172,7 +171,6 @@ struct Manager {
         Mounts mounts;
         RateLimit spare_failures;
 
-        uint64_t generation; /* of the configuration: counts its reloads */
         Check *checks;       /* of dependencies: those that run or wait for their turn */
         uint64_t last_check;
         size_t n_checks_running;

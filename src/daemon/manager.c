@@ -272,7 +272,6 @@ int manager_reload(Manager *m, Error *ret_error) {
         config_move(m->config, &config);
         language_set_done(m->languages);
         *m->languages = languages;
-        m->generation++;
         spares_forget(m);
         journal_write(LOG_INFO, JOURNAL_CONFIG, 0, "Configuration read again");
         r = apply_config(m, old_budget);

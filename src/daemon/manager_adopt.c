@@ -119,20 +119,17 @@ static int restore_start(Entry *e, const Language *l, Error *ret_error) {
         return k;
 }
 
-static void restore_descriptors(Adoption *a, const Language *of_submission, StoredFds *stored) {
+static void restore_descriptors(Adoption *a, const Language *l, StoredFds *stored) {
         Entry *e = a->entry;
-        const Language *l = language_set_find(e->manager->languages, e->record.request.language);
         char name[FDSTORE_NAME_MAX];
 
         e->parcel_fd = stored_fds_take(stored, entry_stored_name(a->id, "parcel", name));
         e->hold_fd = stored_fds_take(stored, entry_stored_name(a->id, "hold", name));
-        if (a->snapshot.spec.has_dependencies && l) /* they are told its end, also of one that runs or has ended */
-                (void) entry_collect_dependencies(e, l, &a->failure);
         if (e->record.request.detach)
                 e->record.results_file_fd = results_open(e->record.id, false);
-        if (is_live(a) && a->failure.code == ERROR_NONE)
-                (void) restore_start(e, of_submission, &a->failure); /* what is handed over after all needs nothing of it */
-        else if (!is_live(a))
+        if (is_live(a))
+                (void) restore_start(e, l, &a->failure); /* what is handed over after all needs nothing of it */
+        else
                 entry_drop_parcel(e);
 }
 
@@ -152,6 +149,13 @@ static int load(Manager *m, uint64_t id, StoredFds *stored, Adoption *a) {
         if (r < 0)
                 return r;
         r = entry_new(m, &record.request, &none, &a->entry);
+        if (r == 0) { /* they are told its end, also of one that runs or has ended */
+                r = entry_restore_dependencies(a->entry, &record.dependencies);
+                if (r < 0)
+                        a->entry = entry_free(a->entry);
+                else if (a->snapshot.dependencies == DEPENDENCIES_RELEASED) /* their names are all that is asked for */
+                        dependency_list_done(&a->entry->dependencies);
+        }
         if (r == 0) {
                 a->id = a->entry->record.id = id;
                 entry_count_record(a->entry, is_live(a) && !may_run(a) ? bytes : 0);

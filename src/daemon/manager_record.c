@@ -42,7 +42,8 @@ static int write_request(Entry *e, uint64_t id, const Language *waits, size_t ma
                                        .created_realtime_usec = e->record.created_realtime_usec,
                                        .ended_realtime_usec = e->record.ended_realtime_usec,
                                        .stderr_tail = e->record.stderr_tail,
-                                       .language = waits };
+                                       .language = waits,
+                                       .dependencies = e->dependencies };
         size_t bytes;
         int r = record_write_request(id, &record, max_bytes, &bytes);
 

@@ -121,12 +121,9 @@ int entry_take_language(Entry *e, const Language *l, Error *ret_error) {
         const Request *r = &e->record.request;
         LanguageContext x = { .memory_max_bytes = e->max_bytes,
                               .tmpdir = entry_tmpdir(l->tmp) };
-        int k;
+        int k = language_execute_command(l, r, &x, &e->execute, ret_error);
 
         e->has_compile = l->compile.n > 0;
-        k = e->dependencies.n > 0 ? 0 : entry_collect_dependencies(e, l, ret_error); /* it has them when it is taken over */
-        if (k >= 0)
-                k = language_execute_command(l, r, &x, &e->execute, ret_error);
         if (k >= 0 && e->has_compile)
                 k = language_compile_command(l, r, &x, &e->compile, ret_error);
         if (k < 0)
@@ -324,6 +321,8 @@ int manager_submit(Manager *m, Request *request, SubmitFds *fds, bool allow_prio
         e->max_bytes = e->record.request.memory_max_bytes ? e->record.request.memory_max_bytes
                                                           : m->config->per_query_bytes;
         r = resolve_database(&e->record.request, l);
+        if (r >= 0)
+                r = entry_collect_dependencies(e, l, ret_error);
         if (r >= 0)
                 r = entry_take_language(e, l, ret_error);
         if (r < 0) {

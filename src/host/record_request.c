@@ -41,7 +41,7 @@ static const Member members[] = {
 };
 /* Whoever adds a member names it above. limits and gids are lists of numbers, below. */
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "query_len is written as 64 bits");
-_Static_assert(sizeof(RequestRecord) == sizeof(Request) + 4 * sizeof(uint64_t), "RequestRecord has changed");
+_Static_assert(sizeof(RequestRecord) == sizeof(Request) + 6 * sizeof(uint64_t), "RequestRecord has changed");
 _Static_assert(sizeof(Request) == 224 + REQUEST_LIMITS_MAX * sizeof(RequestLimit), "Request has changed");
 
 #define L(kind, member) MEMBER(kind, Language, member)
@@ -102,6 +102,65 @@ static int language_from_json(const json_t *v, const char *name, const Language 
         return 0;
 }
 
+#define D(kind, member) MEMBER(kind, Dependency, member)
+static const Member dependency_members[] = {
+        D(STRING, name), /* the first, see below */
+        D(BOOL, requestable),
+        D(PAIRS, environment),
+        D(STRINGS, environment_files),
+        D(PAIRS, credentials),
+        D(STRINGS, bind_paths),
+        D(STRINGS, bind_read_only_paths),
+        D(STRINGS, requires_units),
+        D(STRINGS, after_units),
+        D(STRINGS, check_command),
+        D(STRINGS, release_command),
+        D(STRING, user),
+        D(U64, check_timeout_usec),
+#undef D
+};
+_Static_assert(sizeof(Dependency) == 176, "Dependency has changed");
+
+static int dependencies_to_json(json_t *o, const RequestRecord *r) {
+        json_t *list = r->dependencies.n > 0 ? json_array() : NULL;
+        int k = r->dependencies.n > 0 && !list ? -ENOMEM : 0;
+
+        for (size_t i = 0; i < r->dependencies.n && k == 0; i++) {
+                const Dependency *d = &r->dependencies.v[i];
+                bool whole = r->language || d->release_command.n > 0;
+                json_t *v = json_object();
+
+                k = v ? members_to_json(v, dependency_members, whole ? ELEMENTSOF(dependency_members) : 1, d) : -ENOMEM;
+                list = record_append(list, v);
+                if (!list)
+                        k = -ENOMEM;
+        }
+        if (list && k == 0)
+                return json_object_set_new(o, "dependencies", list) < 0 ? -ENOMEM : 0;
+        json_decref(list);
+        return k;
+}
+
+static int dependencies_from_json(const json_t *list, DependencyList *ret) {
+        size_t n = json_array_size(list);
+        int r = 0;
+
+        if (list && (!json_is_array(list) || n > DEPENDENCIES_MAX))
+                return -EBADMSG;
+        ret->v = n > 0 ? calloc(n, sizeof(*ret->v)) : NULL;
+        if (n > 0 && !ret->v)
+                return -ENOMEM;
+        for (; ret->n < n && r == 0; ret->n++) {
+                const json_t *v = json_array_get(list, ret->n);
+                Dependency *d = &ret->v[ret->n];
+
+                r = json_is_object(v) ? members_from_json(v, dependency_members, ELEMENTSOF(dependency_members), d) : -EBADMSG;
+                if (r == 0 && (!d->name || !dependency_name_is_valid(d->name)))
+                        r = -EBADMSG;
+        }
+        return r;
+}
+
 static json_t *numbers_to_json(const Request *r, bool gids) {
         json_t *a = json_array();
 
@@ -124,6 +183,8 @@ int record_write_request(uint64_t id, const RequestRecord *r, size_t max_bytes, 
                 k = members_to_json(o, members, ELEMENTSOF(members), r);
         if (k == 0)
                 k = language_to_json(o, r->language);
+        if (k == 0)
+                k = dependencies_to_json(o, r);
         text = k == 0 ? json_dumps(o, JSON_COMPACT) : NULL;
         json_decref(o);
         if (!text)
@@ -183,6 +244,8 @@ int record_read_request(uint64_t id, RequestRecord *ret, size_t *ret_bytes) {
                 r = -EBADMSG;
         if (r == 0)
                 r = language_from_json(json_object_get(o, "language"), record.request.language, &record.language);
+        if (r == 0)
+                r = dependencies_from_json(json_object_get(o, "dependencies"), &record.dependencies);
         json_decref(o);
         if (r < 0) {
                 request_record_done(&record);
@@ -198,4 +261,5 @@ void request_record_done(RequestRecord *r) {
         free(r->stderr_tail);
         r->stderr_tail = NULL;
         r->language = language_free((Language *) r->language);
+        dependency_list_done(&r->dependencies);
 }

@@ -5,6 +5,7 @@
  * the old one. */
 #pragma once
 
+#include "core/dependency.h"
 #include "core/language.h"
 
 /* One that was read is request_record_done()'s to free. */
@@ -13,6 +14,7 @@ typedef struct RequestRecord {
         uint64_t created_realtime_usec, ended_realtime_usec;
         char *stderr_tail; /* NULL: none */
         const Language *language; /* what its commands are made of, as it was when it was submitted; NULL once it has started */
+        DependencyList dependencies; /* the same; once it has started, of those that are told of its end, else their names alone */
 } RequestRecord;
 
 /* Each returns 0 or -errno: -EFBIG when it would be longer than @max_bytes; -EBADMSG when a file is not what was written, or of

@@ -160,11 +160,41 @@ static void only_what_can_fail_is_checked(void **state) {
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void it_is_the_same_when_all_of_it_is(void **state) {
+        static const char *const others[][2] = {
+                { "Requestable", "yes" },      { "Environment", "A=2" },         { "Environment", "B=1" },
+                { "EnvironmentFile", "/e" },   { "LoadCredential", "A:/f" },     { "BindPaths", "/p" },
+                { "BindReadOnlyPaths", "/p" }, { "Requires", "x.service" },      { "After", "x.service" },
+                { "CheckCommand", "/bin/a" },  { "ReleaseCommand", "/bin/a b" }, { "CheckTimeoutSec", "7s" },
+                { "User", "bob" },
+        };
+        DependencyList a = {}, b = {};
+        Error e = {};
+
+        (void) state;
+        assert_int_equal(dependency_set(&a, "x", "Environment", "A=1", "f", 1, &e), 0);
+        assert_int_equal(dependency_set(&a, "x", "ReleaseCommand", "/bin/a", "f", 1, &e), 0);
+        for (size_t i = 0; i < ELEMENTSOF(others); i++) {
+                assert_int_equal(dependency_list_copy(&a, &b), 0);
+                assert_true(dependency_is_same(&a.v[0], &b.v[0]));
+                assert_int_equal(dependency_set(&b, "x", others[i][0], others[i][1], "f", 1, &e), 0);
+                if (dependency_is_same(&a.v[0], &b.v[0]) || dependency_is_same(&b.v[0], &a.v[0]))
+                        fail_msg("%s=%s makes no difference", others[i][0], others[i][1]);
+                dependency_list_done(&b);
+        }
+        assert_int_equal(dependency_set(&b, "y", "Environment", "A=1", "f", 1, &e), 0);
+        assert_int_equal(dependency_set(&b, "y", "ReleaseCommand", "/bin/a", "f", 1, &e), 0);
+        assert_false(dependency_is_same(&a.v[0], &b.v[0]));
+        dependency_list_done(&a);
+        dependency_list_done(&b);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(the_union_is_in_order_and_each_once), TEST(a_request_names_only_what_it_may),
                 TEST(unknown_names_are_named),             TEST(more_than_32_are_refused),
                 TEST(a_copy_is_whole_and_its_own),         TEST(only_what_can_fail_is_checked),
+                cmocka_unit_test(it_is_the_same_when_all_of_it_is),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,6 +170,46 @@ static void write_text(const char *text) {
         assert_int_equal(record_write_file(8, REQUEST_SUFFIX, text, strlen(text)), 0);
 }
 
+/* What is told of a query's end is what it had, whatever has become of the section since. */
+static void its_dependencies_come_back_as_they_were(void **state) {
+        static const char *const lines[][3] = {
+                { "told", "Requestable", "yes" },        { "told", "Environment", "B=2 A=1" },   { "told", "EnvironmentFile", "-/e /f" },
+                { "told", "LoadCredential", "C:/c" },    { "told", "BindPaths", "/b" },          { "told", "BindReadOnlyPaths", "/r '/s t'" },
+                { "told", "Requires", "x.service" },     { "told", "After", "y.service" },       { "told", "CheckCommand", "/bin/check a" },
+                { "told", "ReleaseCommand", "/bin/release 'a b'" }, { "told", "User", "alice" }, { "told", "CheckTimeoutSec", "7s" },
+                { "other", "Environment", "SECRET=x" },
+        };
+        RequestRecord a, b;
+        Error error = {};
+        size_t len;
+
+        (void) state;
+        fill(&a);
+        a.language = make_language("sqlite");
+        for (size_t i = 0; i < ELEMENTSOF(lines); i++)
+                assert_int_equal(dependency_set(&a.dependencies, lines[i][0], lines[i][1], lines[i][2], "f", 1, &error), 0);
+        assert_int_equal(record_write_request(7, &a, SIZE_MAX, &len), 0);
+        assert_int_equal(record_read_request(7, &b, &len), 0);
+        assert_int_equal(b.dependencies.n, 2);
+        for (size_t i = 0; i < 2; i++) {
+                assert_string_equal(b.dependencies.v[i].name, a.dependencies.v[i].name);
+                assert_true(dependency_is_same(&a.dependencies.v[i], &b.dependencies.v[i]));
+        }
+        request_record_done(&b);
+
+        a.language = language_free((Language *) a.language); /* it has started */
+        assert_int_equal(record_write_request(7, &a, SIZE_MAX, &len), 0);
+        assert_int_equal(record_read_request(7, &b, &len), 0);
+        assert_int_equal(b.dependencies.n, 2);
+        assert_true(dependency_is_same(&a.dependencies.v[0], &b.dependencies.v[0]));
+        assert_string_equal(b.dependencies.v[1].name, "other");
+        assert_int_equal(b.dependencies.v[1].environment.n, 0);
+        request_record_done(&a);
+        request_record_done(&b);
+        record_remove(7);
+}
+
+#define WITH_DEPENDENCIES(text) "{\"version\":1,\"request.language\":\"exec\",\"request.uid\":1,\"request.gid\":1,\"dependencies\":" text "}"
 #define WITH_LANGUAGE(text) "{\"version\":1,\"request.language\":\"exec\",\"request.uid\":1,\"request.gid\":1,\"language\":" text "}"
 
 static void what_is_no_request_is_refused(void **state) {
@@ -182,6 +222,11 @@ static void what_is_no_request_is_refused(void **state) {
                 "{\"version\":1,\"request.language\":\"exec\",\"request.uid\":1,\"request.gid\":1,\"limits\":[[1]]}",
                 "{\"version\":1,\"request.language\":\"exec\",\"request.uid\":1,\"request.gid\":1,\"request.argv\":[1]}",
                 "{\"version\":1,\"request.language\":\"exec\",\"request.uid\":1,\"request.gid\":1,\"request.labels\":[[\"a\"]]}",
+                WITH_DEPENDENCIES("{}"),
+                WITH_DEPENDENCIES("[7]"),
+                WITH_DEPENDENCIES("[{\"user\":\"alice\"}]"),
+                WITH_DEPENDENCIES("[{\"name\":\"a\"},{\"name\":\"b\\n\"}]"),
+                WITH_DEPENDENCIES("[{\"name\":\"a\",\"release_command\":[7]}]"),
                 WITH_LANGUAGE("7"),
                 WITH_LANGUAGE("{}"), /* a program is missing */
                 WITH_LANGUAGE("{\"execute\":\"e\",\"query_from\":1}"),
@@ -240,6 +285,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_request_comes_back_whole),
                 cmocka_unit_test(one_that_waits_makes_the_commands_that_it_made_when_it_was_submitted),
+                cmocka_unit_test(its_dependencies_come_back_as_they_were),
                 cmocka_unit_test(what_is_no_request_is_refused),
                 cmocka_unit_test(states_are_listed_in_the_order_of_ids),
         };

@@ -13,6 +13,7 @@ from lib import cgroups
 from lib.harness import expect, expect_equal, expect_in, note, rng, test, wait_for
 from lib.service import (
     DAEMON,
+    LANGUAGES,
     Gated,
     ctl,
     ctl_json,
@@ -509,3 +510,35 @@ def release_after_restart():
             wait_for(lambda: set(lines(f"{d}/told")) == set(map(str, queries)), "all were told of")
             note(f"told: {lines(f'{d}/told')}")
             ctl("done", *map(str, queries)).expect(0)
+
+
+@test("what a query was given is told of its end as it was given, though section and language are gone when penstockd comes back", slow=True)
+def release_of_what_was():
+    with place() as d:
+        tell = shell(f'echo "$PENSTOCK_QUERY_ID $PENSTOCK_DEPENDENCY $WORD" >>{d}/told')
+        body = f"BindPaths={d}\nEnvironment=WORD=old\nCheckCommand=/usr/bin/test -w {d}\nReleaseCommand={tell}"
+        needy = "[Language]\nQueryFrom=argument\nExecute=/bin/sh -c {query}\nDependencies=lake\n"
+        with dependencies({"lake": body}, ConcurrencyQuota=1), language("needy", needy):
+            wait = f"while ! test -e {d}/go; do sleep 0.2; done; echo $WORD"
+            running = submit("--language", "needy", wait)
+            wait_for_state(running, "executing")
+            waiting = submit("--language", "needy", wait)
+            wait_for_state(waiting, "queueing")
+            os.unlink(f"{LANGUAGES}/needy.conf")
+            write_config({"ConcurrencyQuota": 1}, {"lake": "ReleaseCommand=/bin/false"})
+            system("systemctl", "restart", DAEMON)
+            write_config({"ConcurrencyQuota": 1}, {})
+            before = daemon_pid()
+            os.kill(before, signal.SIGKILL)
+            wait_for(lambda: daemon_pid() not in (0, before), "another penstockd runs")
+            wait_for(lambda: ctl("status").status == 0, "it answers")
+            open(f"{d}/go", "w", encoding="ascii").close()
+            for query in (running, waiting):
+                ctl("wait", str(query)).expect(0)
+                expect_equal(ctl("results", str(query)).expect(0).text, "old\n", "what it was given")
+                wait_for(lambda: f"{query} lake old" in lines(f"{d}/told"), f"query {query} was told of: {lines(f'{d}/told')}")
+                got = system(
+                    "busctl", "get-property", "org.penstock1", f"/org/penstock1/query/_{query}", "org.penstock1.Query", "Dependencies"
+                ).text
+                expect_equal(got.strip(), 'as 1 "lake"', "Dependencies")
+            ctl("done", str(running), str(waiting)).expect(0)
