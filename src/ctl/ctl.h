@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base.h"
+#include "ctl/format.h"
 #include "penstock.h"
 
 /* Exit statuses. `run` and `wait` pass the engine's own through, so theirs stay out of its way. */
@@ -83,14 +84,6 @@ int exit_status_map(const char *state, const char *error_name, int64_t exit_stat
 
 /* Say how the query ended: the kept end of its stderr, and one line for its error. Returns the exit status. */
 int outcome_report(const PenstockInfo *i);
-
-/* ---- format.c (pure) ---- */
-
-#define TEXT_MAX 64
-const char *format_duration(uint64_t usec, char buf[static TEXT_MAX]);
-const char *format_time(uint64_t realtime_usec, char buf[static TEXT_MAX]);
-/* size_format(), "-" for 0. */
-const char *format_size(uint64_t bytes, char buf[static TEXT_MAX]);
 
 /* ---- plain.c (pure): what others wrote must not command our terminal ---- */
 

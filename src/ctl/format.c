@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ctl/format: numbers as people read them. */
+#include "ctl/format.h"
+
+#include <stdio.h>
 #include <time.h>
 
-#include "ctl/ctl.h"
+#include "core/base.h"
 
 const char *format_duration(uint64_t usec, char buf[static TEXT_MAX]) {
         unsigned long long s = usec / USEC_PER_SEC, ms = usec / USEC_PER_MSEC;
