@@ -33,7 +33,7 @@ CORE_STREAMS = ("stdout", "stderr", "stdin")
 LIBRARIES = {
     "systemd/": "libsystemd", "libcgroup": "libcgroup", "ini.h": "inih", "jansson": "jansson",
     "libsmartcols": "smartcols", "libsmartcols/": "smartcols", "sqlite3": "sqlite3", "microhttpd": "libmicrohttpd",
-    "libmount": "libmount", "glib": "glib", "cmocka": "cmocka", "curl/": "curl", "zstd": "zstd",
+    "libmount": "libmount", "glib": "glib", "cmocka": "cmocka", "curl/": "curl", "zstd": "zstd", "cairo": "cairo",
 }
 
 # A room's own headers are its own in any case. A name that ends in "/" is a whole room, else one header.
@@ -47,6 +47,7 @@ ROOMS = {
     "daemon": {"rooms": ["core/", "host/", "bus/bus.h", "worker/launch.h"], "libraries": ["libsystemd"]},
     "client": {"rooms": ["penstock.h", "core/base.h"], "libraries": ["libsystemd"]},
     "ctl": {"rooms": ["penstock.h", "core/base.h"], "libraries": ["libsystemd", "jansson", "smartcols"]},
+    "draw": {"rooms": ["core/base.h", "ctl/csv.h", "ctl/format.h", "ctl/picture_size.h"], "libraries": ["cairo"]},
     "exporter": {"rooms": ["penstock.h", "core/base.h"], "libraries": ["libsystemd", "libmicrohttpd"]},
     "history": {"rooms": ["penstock.h", "core/base.h"], "libraries": ["libsystemd", "sqlite3"]},
     "sim": {"rooms": ["core/"], "libraries": []},

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ctl/picture_size: how large a picture may be, in pixels. Less has no room for what it says; more is one for nobody.
+ */
+#pragma once
+
+#define PICTURE_WIDTH_MIN 360u
+#define PICTURE_HEIGHT_MIN 280u
+#define PICTURE_SIDE_MAX 4000u
+#define PICTURE_WIDTH_DEFAULT 1000u
+#define PICTURE_HEIGHT_DEFAULT 560u

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "draw/profile_private.h"
+
+/* A maximum that is further away than this many times what else is drawn would leave no room for that. */
+#define FAR_AWAY 4.0
+
+double profile_memory_most(const Timeline *t, const Facts *f) {
+        uint64_t most = f->memory_peak_bytes;
+
+        for (size_t i = 0; i < t->n_readings; i++) {
+                most = MAX(most, reading_sum(&t->readings[i], MEMORY_FILE));
+                if (is_limit(t->readings[i].limit_bytes))
+                        most = MAX(most, t->readings[i].limit_bytes);
+        }
+        if (is_limit(f->memory_max_bytes) && (most == 0 || (double) f->memory_max_bytes <= FAR_AWAY * (double) most))
+                most = MAX(most, f->memory_max_bytes);
+        return most > 0 ? (double) most : (double) MIB;
+}
+
+Ink profile_memory_ink(MemoryKind kind) {
+        static const Ink inks[_MEMORY_KIND_MAX] = {
+                [MEMORY_ANON] = INK_ANON,   [MEMORY_SHMEM] = INK_SHMEM, [MEMORY_KERNEL] = INK_KERNEL,
+                [MEMORY_OTHER] = INK_OTHER, [MEMORY_FILE] = INK_FILE,
+        };
+
+        return inks[kind];
+}
+
+double profile_memory_edge(const Plot *p, const Reading *r, int kind) {
+        return scale_at(&p->memory, kind < 0 ? 0 : (double) reading_sum(r, (MemoryKind) kind));
+}
+
+static double when(const Plot *p, const Reading *r) {
+        return scale_at(&p->x, (double) r->usec);
+}
+
+static void draw_area(const Plot *p, MemoryKind kind) {
+        const Timeline *t = p->t;
+        bool any = false;
+
+        for (size_t i = 0; i < t->n_readings; i++)
+                any = any || t->readings[i].bytes[kind] > 0;
+        if (!any)
+                return;
+        for (size_t i = 0; i < t->n_readings; i++)
+                scene_spot(p->s, when(p, &t->readings[i]), profile_memory_edge(p, &t->readings[i], (int) kind));
+        for (size_t i = t->n_readings; i-- > 0;)
+                scene_spot(p->s, when(p, &t->readings[i]), profile_memory_edge(p, &t->readings[i], (int) kind - 1));
+        scene_area(p->s, profile_memory_ink(kind));
+        for (size_t i = 0; i < t->n_readings; i++)
+                scene_spot(p->s, when(p, &t->readings[i]), profile_memory_edge(p, &t->readings[i], (int) kind));
+        scene_line(p->s, INK_PAPER, 1, STROKE_SOLID); /* so that areas are told apart in grey, too */
+}
+
+/* It holds from its reading to the next one. Where there is none the line is broken. */
+static void draw_limit(const Plot *p, Ink ink, double width) {
+        const Timeline *t = p->t;
+        double y = 0;
+        bool open = false;
+
+        for (size_t i = 0; i < t->n_readings; i++) {
+                double x = when(p, &t->readings[i]);
+
+                if (open)
+                        scene_spot(p->s, x, y);
+                if (open && !is_limit(t->readings[i].limit_bytes))
+                        scene_line(p->s, ink, width, STROKE_SOLID);
+                open = is_limit(t->readings[i].limit_bytes);
+                if (!open)
+                        continue;
+                y = scale_at(&p->memory, (double) t->readings[i].limit_bytes);
+                scene_spot(p->s, x, y);
+        }
+        if (open) {
+                scene_spot(p->s, p->x.to, y);
+                scene_line(p->s, ink, width, STROKE_SOLID);
+        }
+}
+
+static void draw_level(const Plot *p, uint64_t bytes, Ink ink, double width, Stroke stroke) {
+        double y = scale_at(&p->memory, (double) bytes);
+
+        if (is_limit(bytes) && (double) bytes <= p->memory.most)
+                scene_segment(p->s, ink, width, stroke, (Spot) { p->x.from, y }, (Spot) { p->x.to, y });
+}
+
+void profile_draw_memory(Plot *p) {
+        draw_level(p, p->f->memory_peak_bytes, INK_PEAK, 1.5, STROKE_DOTTED); /* no area is above it */
+        for (int kind = 0; kind < _MEMORY_KIND_MAX; kind++)
+                draw_area(p, (MemoryKind) kind);
+        scene_segment(p->s, INK_MUTED, 1, STROKE_SOLID, (Spot) { p->x.from, p->memory.from },
+                      (Spot) { p->x.to, p->memory.from });
+        draw_level(p, p->f->memory_max_bytes, INK_MAXIMUM, 1.5, STROKE_DASHED);
+        draw_limit(p, INK_PAPER, 4.5); /* on dark areas, too */
+        draw_limit(p, INK_LIMIT, 2);
+}
