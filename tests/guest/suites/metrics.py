@@ -30,6 +30,7 @@ from lib.service import (
     write_drop_in,
 )
 
+SOURCE = os.path.realpath(f"{os.path.dirname(__file__)}/../../..")
 PORT = 17367
 EXPORTER, EXPORTER_SOCKET = "penstock-exporter.service", "penstock-exporter.socket"
 STATES = ("all", "compiling", "queueing", "executing")
@@ -297,6 +298,12 @@ def promtool():
             run("--label", 'team=a"b\\c\nd', "--language", "shell", "if").expect(125)
             wait_for(lambda: value("requests_total", team='a"b\\c\nd', site="", result="compile_error"), "it is counted")
             check()
+
+
+@test("each alert of docs/prometheus-alerts.yml comes when it should, and none from a host that does well, says promtool")
+def alerts():
+    done = Running(["promtool", "test", "rules", f"{SOURCE}/tests/lint/alerts.yml"]).wait()
+    expect_equal((done.status, done.errors), (0, ""), f"what promtool says ({done.text})")
 
 
 @contextlib.contextmanager
