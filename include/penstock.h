@@ -57,6 +57,10 @@ int penstock_client_attach_event(PenstockClient *c, struct sd_event *event);
  * may need that, such as penstock_client_pause(), then waits for up to three minutes. */
 void penstock_client_set_interactive(PenstockClient *c, bool interactive);
 
+/* Whether a call starts the service when it is not running: true (the default) or false, for those who only look: then it is
+ * Unreachable. */
+void penstock_client_set_auto_start(PenstockClient *c, bool wanted);
+
 /* All properties of the Controller: counts per state, used_memory_bytes, unused_memory_bytes, languages (pairs), and
  * the configuration under its own names in snake case. Free with penstock_info_free(). */
 int penstock_client_status(PenstockClient *c, PenstockInfo **ret, PenstockError *ret_error);

@@ -68,6 +68,10 @@ EXPORT void penstock_client_set_interactive(PenstockClient *c, bool interactive)
         (void) sd_bus_set_allow_interactive_authorization(c->bus, interactive);
 }
 
+EXPORT void penstock_client_set_auto_start(PenstockClient *c, bool wanted) {
+        c->starts_nobody = !wanted;
+}
+
 uint64_t client_timeout(const PenstockClient *c, uint64_t timeout_usec) {
         return c->interactive ? MAX(timeout_usec, INTERACTIVE_USEC) : timeout_usec;
 }
@@ -102,7 +106,7 @@ int client_message_new(PenstockClient *c, const char *member, uint64_t id, AutoS
         if (r >= 0 && id > 0)
                 r = sd_bus_message_append(m, "t", id);
         if (r >= 0)
-                r = sd_bus_message_set_auto_start(m, start == AUTO_START_YES);
+                r = sd_bus_message_set_auto_start(m, start == AUTO_START_YES && !c->starts_nobody);
         if (r < 0)
                 return r;
         *ret = m;
@@ -154,6 +158,8 @@ EXPORT int penstock_client_status(PenstockClient *c, PenstockInfo **ret, Penstoc
                                            "GetAll");
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", BUS_CONTROLLER);
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(m, !c->starts_nobody);
         if (r < 0)
                 return client_error_from_bus(ret_error, r, NULL);
         r = client_call(c, m, CALL_USEC, &reply, ret_error);

@@ -43,6 +43,7 @@ struct PenstockClient {
         sd_event *event;     /* NULL: only blocking calls */
         unsigned generation; /* how often the connection was replaced */
         bool interactive;
+        bool starts_nobody; /* calls do not start the service */
 };
 
 PenstockClient *client_ref(PenstockClient *c);

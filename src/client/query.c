@@ -160,6 +160,8 @@ static int call_object(PenstockQuery *q, const char *member, sd_bus_message **re
         int r;
 
         r = sd_bus_message_new_method_call(q->client->bus, &m, BUS_NAME, q->path, BUS_QUERY, member);
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(m, !q->client->starts_nobody);
         if (r < 0)
                 return client_error_from_bus(e, r, NULL);
         return client_call(q->client, m, CALL_USEC, ret, e);
