@@ -69,10 +69,10 @@ static int cancel_run(const Verb *verb, int argc, char *argv[]) {
                 default: return verb->usage;
                 }
         if (optind == argc)
-                return usage_error(verb, "the ID of a query is missing");
+                return missing_error(verb);
         for (int k = optind; k < argc; k++)
                 if (id_parse(argv[k], &id) < 0)
-                        return usage_error(verb, "'%s' is not the ID of a query", argv[k]);
+                        return id_error(verb, argv[k]);
         r = client_open(verb, &c);
         return r == GO_ON ? cancel_all(verb, c, argv + optind, argc - optind, wait) : r;
 }
@@ -80,10 +80,12 @@ static int cancel_run(const Verb *verb, int argc, char *argv[]) {
 const Verb verb_cancel = {
         .name = "cancel",
         .arguments = "[--no-wait] ID…",
-        .summary = "Stop queries, in whatever state, and wait until their last process is gone",
+        .summary = "Stop queries in whatever state, and wait until they are gone",
         .help = "  --no-wait  return at once\n",
         .options = options,
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = cancel_run,
+        .examples = "  penstockctl cancel 12 13\n"
+                    "  penstockctl cancel --no-wait 12\n",
 };

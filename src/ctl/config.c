@@ -17,26 +17,29 @@ static int config_run(const Verb *verb, int argc, char *argv[]) {
         bool json;
         int r;
 
-        r = options_simple(verb, argc, argv, 1, 2, &json);
+        r = options_simple(verb, argc, argv, 0, 2, &json);
         if (r != GO_ON)
                 return r;
-        what = argv[optind];
+        what = argc > optind ? argv[optind] : "";
         if (strcmp(what, "check") == 0 && !json)
                 return run_penstockd(verb, (char *[]) { name, check, argv[optind + 1], NULL });
         if (strcmp(what, "show") == 0 && optind + 1 == argc)
                 return run_penstockd(verb, (char *[]) { name, show, json ? as_json : NULL, NULL });
-        return usage_error(verb, "'check [FILE]' or 'show [--json]' is wanted");
+        return usage_error(verb, "say 'check [FILE]' or 'show [--json]'");
 }
 
 const Verb verb_config = {
         .name = "config",
         .arguments = "check [FILE] | show [--json]",
-        .summary = "Validate the configuration, or show the values in effect and where each came from",
-        .help = "  check  read FILE alone (default: what the service would read); exit 0 if it is good\n"
-                "  show   the configuration as it would be read now\n"
+        .summary = "Validate the configuration, or show it and where it came from",
+        .help = "  check   read FILE alone, or what the service would read; exit 0 if it is good\n"
+                "  show    the configuration as it would be read now\n"
                 "  --json  with show: an object\n",
         .options = options_json,
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = config_run,
+        .examples = "  penstockctl config check\n"
+                    "  penstockctl config check /etc/penstock/penstock.conf.d/night.conf\n"
+                    "  penstockctl config show --json | jq -r .MaxMemoryBytes.value\n",
 };

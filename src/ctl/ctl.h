@@ -31,6 +31,7 @@ struct Verb {
         const char *arguments;        /* behind the name in the usage line */
         const char *summary;          /* one line for the list of verbs */
         const char *help;             /* the options and what else there is to say; may be NULL */
+        const char *examples;         /* a line each, with two blanks before it */
         const char *short_options;    /* NULL: none but -h */
         const struct option *options; /* NULL: only --help */
         ExitCode failure, usage;
@@ -39,11 +40,33 @@ struct Verb {
 
 extern const Verb verb_run, verb_submit, verb_list, verb_show, verb_wait, verb_results, verb_cancel, verb_done,
                 verb_stats, verb_why, verb_status, verb_languages, verb_config, verb_pause, verb_resume,
-                verb_shutdown, verb_metrics, verb_profile;
+                verb_shutdown, verb_metrics, verb_profile, verb_help;
+
+/* ---- main.c ---- */
+
+const Verb *verb_at(size_t i); /* in the order of the help; NULL behind the last */
+const Verb *verb_find(const char *name);
+
+/* ---- help.c ---- */
+
+void verb_print_help(const Verb *verb);
+/* Report that there is no verb @name, and which one may be meant. Returns the exit status. */
+int no_such_verb(const char *name);
+
+/* ---- nearest.c (pure) ---- */
+
+typedef struct Nearest {
+        const char *word,
+                        *name; /* @name: the one that @word may be meant for, of those that were tried; NULL: none */
+        size_t distance;
+} Nearest;
+
+void nearest_init(Nearest *n, const char *word);
+void nearest_try(Nearest *n, const char *name);
 
 /* ---- options.c ---- */
 
-enum { OPTION_END = -1, OPTION_HELP = 'h', OPTION_BAD = '?', OPTION_WORD = 1 };
+enum { OPTION_END = -1, OPTION_HELP = 'h', OPTION_BAD = '?', OPTION_NO_VALUE = ':', OPTION_WORD = 1 };
 
 /* For verbs whose only option is --json ('j'). */
 extern const struct option options_json[];
@@ -54,9 +77,14 @@ int options_next(const Verb *verb, int argc, char *argv[]);
 /* Parse options of a verb that has only --json, and check the number of arguments left (@max: -1 for any).
  * Returns GO_ON or an exit status. */
 int options_simple(const Verb *verb, int argc, char *argv[], int min, int max, bool *ret_json);
-void verb_print_help(const Verb *verb);
 /* Report a wrong call; returns @verb->usage. */
 int usage_error(const Verb *verb, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The same for the two things that are wrong with an ID: that it is not there, and that it is none. */
+int missing_error(const Verb *verb);
+int id_error(const Verb *verb, const char *text);
+
+/* ---- id.c (pure) ---- */
+
 /* "12", "q12" or "penstock-q12.service". Returns 0 or -EINVAL. */
 int id_parse(const char *text, uint64_t *ret);
 
@@ -68,8 +96,8 @@ void report(const char *format, ...) PRINTF_LIKE(1, 2);
 int report_error(const PenstockError *e, int status);
 /* Connect, or report why not and return @verb->failure; GO_ON on success. */
 int client_open(const Verb *verb, PenstockClient **ret);
-/* Connect, and take a handle on the query that @text names (nothing is asked of the service yet). Returns GO_ON, or an
- * exit status after a report; what was set is the caller's to free in either case. */
+/* Connect, and take a handle on the query that @text names (nothing is asked of the service yet). Returns GO_ON, or
+ * an exit status after a report; what was set is the caller's to free in either case. */
 int query_open(const Verb *verb, const char *text, PenstockClient **ret_client, PenstockQuery **ret_query);
 /* Flush stdout; returns 0, or @failure after a report if what was printed could not be written. */
 int finish_output(int failure);
@@ -87,7 +115,8 @@ int outcome_report(const PenstockInfo *i);
 
 /* ---- plain.c (pure): what others wrote must not command our terminal ---- */
 
-/* Control characters, but for line ends and tabs, become '?', in place; those of ISO 6429 above 0x7f too. Returns @text. */
+/* Control characters, but for line ends and tabs, become '?', in place; those of ISO 6429 above 0x7f too. Returns
+ * @text. */
 char *text_make_plain(char *text);
 /* JSON has escapes for them. jansson makes those that JSON demands; this also the rest. */
 void json_write_plain(const char *json, FILE *f);

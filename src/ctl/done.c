@@ -13,7 +13,7 @@ static int done_run(const Verb *verb, int argc, char *argv[]) {
                 return r;
         for (int k = optind; k < argc; k++)
                 if (id_parse(argv[k], &id) < 0)
-                        return usage_error(verb, "'%s' is not the ID of a query", argv[k]);
+                        return id_error(verb, argv[k]);
         r = client_open(verb, &c);
         if (r != GO_ON)
                 return r;
@@ -53,4 +53,6 @@ const Verb verb_done = {
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = done_run,
+        .examples = "  penstockctl done 12\n"
+                    "  penstockctl done --json 12 | jq '.[].cpu_usec'\n",
 };

@@ -58,4 +58,5 @@ const Verb verb_languages = {
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = languages_run,
+        .examples = "  penstockctl languages\n",
 };

@@ -96,4 +96,6 @@ const Verb verb_list = {
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = list_run,
+        .examples = "  penstockctl list\n"
+                    "  penstockctl list --json | jq '.[] | select(.state == \"queueing\") | .id'\n",
 };

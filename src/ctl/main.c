@@ -8,19 +8,20 @@
 #include "ctl/ctl.h"
 
 static const Verb *const verbs[] = {
-        &verb_run,       &verb_submit, &verb_list,  &verb_show,    &verb_wait,     &verb_results,
-        &verb_cancel,    &verb_done,   &verb_stats, &verb_profile, &verb_why,      &verb_status,
-        &verb_languages, &verb_config, &verb_pause, &verb_resume,  &verb_shutdown, &verb_metrics,
+        &verb_run,   &verb_submit, &verb_list,     &verb_show,    &verb_wait,   &verb_results,   &verb_cancel,
+        &verb_done,  &verb_stats,  &verb_profile,  &verb_why,     &verb_status, &verb_languages, &verb_config,
+        &verb_pause, &verb_resume, &verb_shutdown, &verb_metrics, &verb_help,
 };
 
-static void print_help(void) {
-        puts("Usage: penstockctl VERB …\n\n"
-             "Run queries under a memory quota that grows, and manage them.\n");
+const Verb *verb_at(size_t i) {
+        return i < ELEMENTSOF(verbs) ? verbs[i] : NULL;
+}
+
+const Verb *verb_find(const char *name) {
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                printf("  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
-        puts("\n  -h, --help     show this help; behind a verb, that verb's\n"
-             "      --version  show the version\n\n"
-             "See penstockctl(1) for exit statuses and the JSON output.");
+                if (strcmp(name, verbs[i]->name) == 0)
+                        return verbs[i];
+        return NULL;
 }
 
 /* The bus connection must not become descriptor 0, 1 or 2, where an engine or a table would be sent to it. */
@@ -36,6 +37,7 @@ static int open_standard_fds(void) {
 
 int main(int argc, char *argv[]) {
         const char *name = argc > 1 ? argv[1] : NULL;
+        const Verb *verb;
 
         if (open_standard_fds() < 0)
                 return EXIT_CODE_REFUSED;
@@ -44,17 +46,12 @@ int main(int argc, char *argv[]) {
                 report("a verb is missing; see: penstockctl --help");
                 return EXIT_CODE_USAGE;
         }
-        if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-                print_help();
-                return finish_output(EXIT_CODE_FAILURE);
-        }
+        if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+                return verb_help.run(&verb_help, 1, argv);
         if (strcmp(name, "--version") == 0) {
                 puts("penstockctl " PENSTOCK_VERSION);
                 return finish_output(EXIT_CODE_FAILURE);
         }
-        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                if (strcmp(name, verbs[i]->name) == 0)
-                        return verbs[i]->run(verbs[i], argc - 1, argv + 1);
-        report("there is no verb '%s'; see: penstockctl --help", name);
-        return EXIT_CODE_USAGE;
+        verb = verb_find(name);
+        return verb ? verb->run(verb, argc - 1, argv + 1) : no_such_verb(name);
 }

@@ -31,4 +31,5 @@ const Verb verb_metrics = {
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = metrics_run,
+        .examples = "  penstockctl metrics | grep '^penstock_all_active'\n",
 };

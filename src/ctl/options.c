@@ -17,13 +17,6 @@ static const struct option options_none[] = {
         {},
 };
 
-void verb_print_help(const Verb *verb) {
-        printf("Usage: penstockctl %s%s%s\n\n%s.\n", verb->name, verb->arguments[0] ? " " : "", verb->arguments,
-               verb->summary);
-        if (verb->help)
-                printf("\n%s", verb->help);
-}
-
 int usage_error(const Verb *verb, const char *format, ...) {
         char text[512];
         va_list ap;
@@ -35,21 +28,79 @@ int usage_error(const Verb *verb, const char *format, ...) {
         return verb->usage;
 }
 
-int options_next(const Verb *verb, int argc, char *argv[]) {
-        const char *short_options = verb->short_options ? verb->short_options : "h";
-        int c, at = optind;
+int missing_error(const Verb *verb) {
+        if (strstr(verb->arguments, "ID"))
+                return usage_error(verb, "the ID of a query is missing; `penstockctl list` shows them");
+        return usage_error(verb, "an argument is missing");
+}
 
+int id_error(const Verb *verb, const char *text) {
+        return usage_error(verb, "'%s' is not the ID of a query; `penstockctl list` shows them", text);
+}
+
+/* The option that @word, "--name" or "--name=value", begins: by its whole name, or by the only one that begins so. */
+static const struct option *option_of(const struct option *options, const char *word, size_t *ret_n) {
+        const struct option *found = NULL;
+        size_t len = strcspn(word + 2, "=");
+
+        *ret_n = 0;
+        for (const struct option *o = options; o->name; o++)
+                if (strncmp(o->name, word + 2, len) == 0) {
+                        found = o;
+                        if (o->name[len] == '\0') {
+                                *ret_n = 1;
+                                return o;
+                        }
+                        (*ret_n)++;
+                }
+        return found;
+}
+
+/* What is wrong with @word, which getopt does not take. */
+static void tell_unknown(const Verb *verb, const struct option *options, const char *word) {
+        bool is_long = strncmp(word, "--", 2) == 0;
+        const struct option *o = NULL;
+        char name[64];
+        Nearest nearest;
+        size_t n = 0;
+
+        if (is_long)
+                o = option_of(options, word, &n);
+        snprintf(name, sizeof(name), "%.*s", (int) strcspn(word, "="), word);
+        if (n == 1 && optopt == o->val) {
+                usage_error(verb, "option '%s' takes no value", name);
+                return;
+        }
+        if (!is_long || optopt != 0) {
+                usage_error(verb, "there is no option -%c", optopt);
+                return;
+        }
+        if (n > 1) {
+                usage_error(verb, "option '%s' may be several; write more of it", name);
+                return;
+        }
+        nearest_init(&nearest, name + 2);
+        for (o = options; o->name; o++)
+                nearest_try(&nearest, o->name);
+        usage_error(verb, "there is no option '%s'%s%s%s", name, nearest.name ? " (did you mean '--" : "",
+                    nearest.name ? nearest.name : "", nearest.name ? "'?)" : "");
+}
+
+int options_next(const Verb *verb, int argc, char *argv[]) {
+        const struct option *options = verb->options ? verb->options : options_none;
+        const char *given = verb->short_options ? verb->short_options : "h";
+        char short_options[32];
+        int c;
+
+        /* With ":" a missing value is told from an unknown option. */
+        snprintf(short_options, sizeof(short_options), "%s:%s", given[0] == '-' ? "-" : "",
+                 given[0] == '-' ? given + 1 : given);
         opterr = 0;
-        c = getopt_long(argc, argv, short_options, verb->options ? verb->options : options_none, NULL);
+        c = getopt_long(argc, argv, short_options, options, NULL);
         switch (c) {
         case OPTION_HELP: verb_print_help(verb); return OPTION_HELP;
-        case OPTION_BAD:
-                if (optopt != 0 && optopt < 256 && argv[at] && argv[at][0] == '-' && argv[at][1] != '-')
-                        usage_error(verb, "option -%c is unknown, or its value is missing", optopt);
-                else
-                        usage_error(verb, "option '%s' is unknown, ambiguous, or its value is missing or not wanted",
-                                    argv[optind - 1]);
-                return OPTION_BAD;
+        case OPTION_NO_VALUE: usage_error(verb, "option '%s' needs a value", argv[optind - 1]); return OPTION_BAD;
+        case OPTION_BAD: tell_unknown(verb, options, argv[optind - 1]); return OPTION_BAD;
         default: return c;
         }
 }
@@ -66,31 +117,10 @@ int options_simple(const Verb *verb, int argc, char *argv[], int min, int max, b
                 }
         n = argc - optind;
         if (n < min)
-                return usage_error(verb, "an argument is missing");
+                return missing_error(verb);
         if (max >= 0 && n > max)
                 return usage_error(verb, "there is an argument too many: '%s'", argv[optind + max]);
         if (ret_json)
                 *ret_json = json;
         return GO_ON;
-}
-
-int id_parse(const char *text, uint64_t *ret) {
-        static const char prefix[] = "penstock-", suffix[] = ".service";
-        char digits[24];
-        uint64_t id;
-        size_t len;
-
-        if (strncmp(text, prefix, strlen(prefix)) == 0)
-                text += strlen(prefix);
-        if (text[0] == 'q')
-                text++;
-        len = strspn(text, "0123456789");
-        if (len == 0 || len >= sizeof(digits) || (text[len] != '\0' && strcmp(text + len, suffix) != 0))
-                return -EINVAL;
-        memcpy(digits, text, len);
-        digits[len] = '\0';
-        if (u64_parse(digits, &id) < 0 || id == 0)
-                return -EINVAL;
-        *ret = id;
-        return 0;
 }

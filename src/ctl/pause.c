@@ -12,4 +12,5 @@ const Verb verb_pause = {
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = pause_run,
+        .examples = "  penstockctl pause\n",
 };

@@ -235,4 +235,6 @@ const Verb verb_profile = {
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = profile_run,
+        .examples = "  penstockctl profile 12\n"
+                    "  penstockctl profile --csv 12 > profile.csv\n",
 };

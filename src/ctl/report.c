@@ -20,8 +20,21 @@ void report(const char *format, ...) {
         fprintf(stderr, "penstockctl: %s\n", text);
 }
 
+/* What to do next, where the service's own words do not say it. */
+static const struct {
+        const char *error, *step;
+} next_steps[] = {
+        { "NoSuchQuery", "; `penstockctl list` shows those that are known" },
+        { "Internal", "; see: journalctl -u penstockd" },
+};
+
 int report_error(const PenstockError *e, int status) {
-        report("%s: %s", e->name, e->message);
+        const char *step = "";
+
+        for (size_t i = 0; i < ELEMENTSOF(next_steps); i++)
+                if (strcmp(e->name, next_steps[i].error) == 0)
+                        step = next_steps[i].step;
+        report("%s: %s%s", e->name, e->message, step);
         return status;
 }
 
@@ -39,7 +52,7 @@ int query_open(const Verb *verb, const char *text, PenstockClient **ret_client, 
         int r;
 
         if (id_parse(text, &id) < 0)
-                return usage_error(verb, "'%s' is not the ID of a query", text);
+                return id_error(verb, text);
         r = client_open(verb, ret_client);
         if (r != GO_ON)
                 return r;

@@ -46,26 +46,29 @@ const struct option request_options[] = {
         {},
 };
 
-const char request_help[] =
-                "  -l, --language LANGUAGE   see `penstockctl languages`; `exec` when only ARGV is given\n"
-                "  -d, --database DATABASE   a file, or what the language says\n"
-                "      --file FILE           a file that holds the query\n"
-                "  -p, --param NAME=VALUE    a parameter of the language\n"
-                "  -e, --env NAME[=VALUE]    a variable for the engine; without a value, yours\n"
-                "      --memory-initial SIZE, --memory-max SIZE\n"
-                "                            the quota to start with, and the most it may become (64M, 1.5G)\n"
-                "      --timeout DURATION, --queue-timeout DURATION\n"
-                "                            of executing and of waiting (90, 2min; 0 or infinity: none)\n"
-                "      --priority NUMBER     higher goes first; above 0 needs permission\n"
-                "      --label KEY=VALUE     for metrics and lists\n"
-                "      --dependency NAME     one more dependency of the service's configuration\n"
-                "      --stdin               give the engine your standard input (exec always has it)\n"
-                "      --working-directory DIR\n"
-                "      --user NAME           run as this user; root only\n"
-                "\n"
-                "The first word is the QUERY, the others are its arguments; \"-\" reads the query from standard "
-                "input.\n"
-                "Behind \"--\" a word may begin with \"-\". With `exec` all words are ARGV.\n";
+const char request_help[] = "  -l, --language LANGUAGE   see `penstockctl languages`; `exec` when there is\n"
+                            "                            only ARGV\n"
+                            "  -d, --database DATABASE   a file, or what the language says\n"
+                            "      --file FILE           a file that holds the query\n"
+                            "  -p, --param NAME=VALUE    a parameter of the language\n"
+                            "  -e, --env NAME[=VALUE]    a variable for the engine; without a value, yours\n"
+                            "      --memory-initial SIZE  the quota to start with (64M, 1.5G)\n"
+                            "      --memory-max SIZE     the most that the quota may become\n"
+                            "      --timeout DURATION    of executing (90, 2min; 0 or infinity: none)\n"
+                            "      --queue-timeout DURATION  of waiting\n"
+                            "      --priority NUMBER     higher goes first; above 0 needs permission\n"
+                            "      --label KEY=VALUE     for metrics and lists\n"
+                            "      --dependency NAME     one more dependency of the service's configuration\n"
+                            "      --stdin               give the engine your standard input; `run` of `exec`\n"
+                            "                            always does\n"
+                            "      --working-directory DIR  in place of the current directory\n"
+                            "      --user NAME           run as this user; root only\n"
+                            "  -q, --quiet               `run`: show no status line\n"
+                            "      --json                `submit`: print an object in place of the ID\n"
+                            "\n"
+                            "The first word is the QUERY, the others are its arguments; \"-\" reads the query\n"
+                            "from standard input. Behind \"--\" a word may begin with \"-\". With `exec` all\n"
+                            "words are ARGV.\n";
 
 static int word_add(RequestOptions *o, char *word) {
         char **grown = reallocarray(o->before.v, o->before.n + 1, sizeof(*grown));

@@ -4,7 +4,7 @@
 
 #include "ctl/ctl.h"
 
-#define REQUEST_ARGUMENTS "[OPTION…] [--language LANGUAGE] QUERY [ARGUMENT…] | [OPTION…] -- ARGV…"
+#define REQUEST_ARGUMENTS "[OPTION…] --language LANGUAGE QUERY [ARGUMENT…] | [OPTION…] -- ARGV…"
 
 extern const char request_help[];
 extern const char request_short_options[];

@@ -99,8 +99,10 @@ static int results_run(const Verb *verb, int argc, char *argv[]) {
                 case OPTION_HELP: return finish_output(verb->failure);
                 default: return verb->usage;
                 }
-        if (optind + 1 != argc)
-                return usage_error(verb, "one ID of a query is wanted");
+        if (optind == argc)
+                return missing_error(verb);
+        if (optind + 1 < argc)
+                return usage_error(verb, "there is an argument too many: '%s'", argv[optind + 1]);
         r = query_open(verb, argv[optind], &c, &q);
         if (r != GO_ON)
                 return r;
@@ -117,4 +119,6 @@ const Verb verb_results = {
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = results_run,
+        .examples = "  penstockctl results 12 > out.csv\n"
+                    "  penstockctl results --follow 12 | less\n",
 };

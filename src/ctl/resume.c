@@ -12,4 +12,5 @@ const Verb verb_resume = {
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = resume_run,
+        .examples = "  penstockctl resume\n",
 };

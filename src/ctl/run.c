@@ -62,12 +62,16 @@ static int run_run(const Verb *verb, int argc, char *argv[]) {
 
 const Verb verb_run = {
         .name = "run",
-        .arguments = "[--quiet] " REQUEST_ARGUMENTS,
-        .summary = "Run a query, write its results to standard output, and exit as it did",
+        .arguments = REQUEST_ARGUMENTS,
+        .summary = "Run a query, write its results to stdout, and exit as it did",
         .help = request_help,
         .short_options = request_short_options,
         .options = request_options,
         .failure = EXIT_CODE_REFUSED,
         .usage = EXIT_CODE_REFUSED,
         .run = run_run,
+        .examples = "  penstockctl run --language sqlite --database sales.db 'select 1 from t'\n"
+                    "  penstockctl run --memory-max 4G -- ./report.py --year 2024 > out.csv\n"
+                    "  penstockctl run -l python --file train.py --label team=ml\n"
+                    "  penstockctl run -l shell - < nightly.sh\n",
 };

@@ -81,4 +81,6 @@ const Verb verb_show = {
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = show_run,
+        .examples = "  penstockctl show 12\n"
+                    "  penstockctl show --json 12 | jq .memory_peak_bytes\n",
 };

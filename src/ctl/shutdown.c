@@ -52,10 +52,12 @@ const Verb verb_shutdown = {
         .name = "shutdown",
         .arguments = "[--timeout DURATION]",
         .summary = "End all queries and accept no more until penstockd is restarted",
-        .help = "  --timeout DURATION  let running queries finish so long (default: ShutdownTimeoutSec=), then\n"
-                "                      cancel them; 0 cancels at once, infinity waits for all\n",
+        .help = "  --timeout DURATION  let running queries finish so long, then cancel them; 0\n"
+                "                      cancels at once, infinity waits for all (default:\n"
+                "                      ShutdownTimeoutSec=)\n",
         .options = options,
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = shutdown_run,
+        .examples = "  penstockctl shutdown --timeout 10min\n",
 };

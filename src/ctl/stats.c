@@ -77,4 +77,5 @@ const Verb verb_stats = {
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = stats_run,
+        .examples = "  penstockctl stats 12\n",
 };

@@ -69,4 +69,6 @@ const Verb verb_status = {
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = status_run,
+        .examples = "  penstockctl status\n"
+                    "  penstockctl status --json | jq .unused_memory_bytes\n",
 };

@@ -45,7 +45,7 @@ static int submit_run(const Verb *verb, int argc, char *argv[]) {
 
 const Verb verb_submit = {
         .name = "submit",
-        .arguments = "[--json] " REQUEST_ARGUMENTS,
+        .arguments = REQUEST_ARGUMENTS,
         .summary = "Submit a query that outlives this command, and print its ID",
         .help = request_help,
         .short_options = request_short_options,
@@ -53,4 +53,6 @@ const Verb verb_submit = {
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = submit_run,
+        .examples = "  penstockctl submit -l python --file etl.py\n"
+                    "  id=$(penstockctl submit -- ./etl.sh) && penstockctl wait $id\n",
 };

@@ -25,4 +25,5 @@ const Verb verb_wait = {
         .failure = EXIT_CODE_REFUSED,
         .usage = EXIT_CODE_REFUSED,
         .run = wait_run,
+        .examples = "  penstockctl wait 12 && penstockctl results 12\n",
 };

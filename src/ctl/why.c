@@ -37,10 +37,11 @@ static int why_run(const Verb *verb, int argc, char *argv[]) {
 const Verb verb_why = {
         .name = "why",
         .arguments = "[--json] ID",
-        .summary = "Say what a query waits for, or why it ended, and which setting decides",
+        .summary = "Say what a query waits for or why it ended, and what decides",
         .help = "  --json  an object\n",
         .options = options_json,
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = why_run,
+        .examples = "  penstockctl why 12\n",
 };

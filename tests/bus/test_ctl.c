@@ -137,7 +137,6 @@ static void errors_become_statuses(void **state) {
         } rows[] = {
                 { "Timeout", 124 },           { "QueueTimeout", 124 },          { "MemoryLimitExceeded", 137 },
                 { "CompilationFailed", 125 }, { "MemoryBudgetExhausted", 137 }, { "Canceled", 125 },
-                { "Internal", 125 },
         };
         char line[128];
         Ctl c;
@@ -149,6 +148,10 @@ static void errors_become_statuses(void **state) {
                 assert_has(c.err_text, line);
                 ctl_done(&c);
         }
+        assert_int_equal(ctl_run(&c, "run", "-l", "fail", "Internal"), 125);
+        assert_string_equal(c.err_text,
+                            "penstockctl: Internal: it was asked to fail; see: journalctl -u penstockd\n");
+        ctl_done(&c);
         assert_int_equal(ctl_run(&c, "run", "-l", "fail", "CompilationFailed"), 125);
         assert_has(c.err_text, "line 1: syntax error\n");
         ctl_done(&c);
@@ -289,7 +292,8 @@ static void cancel_returns_when_it_is_gone(void **state) {
         submit("shell", "sleep 100", id);
         submit("shell", "sleep 100", other);
         assert_int_equal(ctl_run(&c, "cancel", id, "999999", other), 1);
-        assert_string_equal(c.err_text, "penstockctl: NoSuchQuery: there is no query 999999\n");
+        assert_string_equal(c.err_text, "penstockctl: NoSuchQuery: there is no query 999999; "
+                                        "`penstockctl list` shows those that are known\n");
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "show", "--json", other), 0);
         assert_has(c.out_text, "\"state\": \"canceled\"");

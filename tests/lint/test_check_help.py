@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+import unittest
+
+from check_help import check
+
+GOOD = """Usage: penstockctl {verb} [--fast] ID
+
+  -q, --quiet  say nothing
+      --fast   be quick
+
+Examples:
+  penstockctl {verb} -q --fast 12 | other --thing
+"""
+
+
+class TestCheckHelp(unittest.TestCase):
+    def setUp(self):
+        self.verbs = [f"verb{chr(c)}" for c in range(ord("a"), ord("l"))]
+        self.texts = {v: GOOD.format(verb=v) for v in self.verbs}
+
+    def faults(self, overview=None):
+        text = "".join(f"  {v} Do it\n" for v in self.verbs) + "\nExamples:\n  other things\n"
+        return list(check(lambda verb: self.texts[verb] if verb else overview or text))
+
+    def assert_fault(self, part):
+        self.assertTrue(any(part in f for f in self.faults()), f"{part} in {self.faults()}")
+
+    def test_what_is_right_is_clean(self):
+        self.assertEqual(self.faults(), [])
+
+    def test_a_line_that_is_too_long(self):
+        self.texts["verba"] = self.texts["verba"].replace("be quick", "be quick" + 60 * "!")
+        self.assert_fault("penstockctl verba --help: a line has")
+
+    def test_no_example(self):
+        self.texts["verbb"] = self.texts["verbb"].partition("\nExamples")[0]
+        self.assert_fault("penstockctl verbb --help: there is no example")
+
+    def test_an_example_of_another_verb(self):
+        self.texts["verbb"] = self.texts["verbb"].replace("  penstockctl verbb", "  penstockctl verbc")
+        self.assert_fault("penstockctl verbb --help: there is no example")
+
+    def test_an_example_with_what_is_not_explained(self):
+        self.texts["verbc"] = self.texts["verbc"].replace(" -q --fast ", " -q -f --faster=3 ")
+        self.assert_fault("an example has -f,")
+        self.assert_fault("an example has --faster,")
+
+    def test_an_overview_without_verbs(self):
+        self.assertEqual(len(self.faults("  verba Do it\n")), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
