@@ -113,6 +113,23 @@ int exit_status_map(const char *state, const char *error_name, int64_t exit_stat
 /* Say how the query ended: the kept end of its stderr, and one line for its error. Returns the exit status. */
 int outcome_report(const PenstockInfo *i);
 
+/* ---- wrap.c (pure) ---- */
+
+/* The columns that @text takes on a terminal. */
+size_t text_columns(const char *text);
+/* Let @text go on in another line where it would be wider than @columns, by line ends in place of blanks. Line ends
+ * that were there become blanks. A word that is wider stays whole. */
+void text_wrap(char *text, size_t columns);
+
+/* ---- terminal.c ---- */
+
+/* False for what is no terminal, or a dumb one, or where NO_COLOR asks for plain text. */
+bool terminal_takes_escapes(int fd);
+/* The width of the terminal; 0: it is none, and lines may have any length. */
+size_t terminal_columns(int fd);
+/* What a query's state is shown in, by libsmartcols' names; NULL: as it is. */
+const char *state_color(const char *state);
+
 /* ---- plain.c (pure): what others wrote must not command our terminal ---- */
 
 /* Control characters, but for line ends and tabs, become '?', in place; those of ISO 6429 above 0x7f too. Returns

@@ -22,7 +22,7 @@ void languages_names(char *buf, size_t size) {
 }
 
 static int print_table(const Verb *verb, const PenstockInfo *i) {
-        static const Column columns[] = { { "NAME", COLUMN_LEFT }, { "DESCRIPTION", COLUMN_LEFT } };
+        static const Column columns[] = { { "NAME", COLUMN_LEFT }, { "DESCRIPTION", COLUMN_WRAP } };
         struct libscols_table *t = table_new(columns, ELEMENTSOF(columns), TABLE_WITH_HEADINGS);
         const char *name, *description;
 

@@ -4,10 +4,23 @@
 #include "ctl/json.h"
 #include "ctl/table.h"
 
+#define LABELS_MAX 512u
+#define COLUMN_STATE 1u
+
 static const Column columns[] = {
-        { "ID", COLUMN_RIGHT },   { "STATE", COLUMN_LEFT },   { "LANGUAGE", COLUMN_LEFT }, { "USER", COLUMN_LEFT },
-        { "POS", COLUMN_RIGHT },  { "QUOTA", COLUMN_RIGHT },  { "MAX", COLUMN_RIGHT },     { "USED", COLUMN_RIGHT },
-        { "PEAK", COLUMN_RIGHT }, { "RAISES", COLUMN_RIGHT }, { "TIME", COLUMN_RIGHT },    { "WHY", COLUMN_TRUNCATE },
+        { "ID", COLUMN_RIGHT },
+        { "STATE", COLUMN_LEFT },
+        { "LANGUAGE", COLUMN_LEFT, 6 },
+        { "USER", COLUMN_LEFT, 7 },
+        { "POS", COLUMN_RIGHT, 4 },
+        { "QUOTA", COLUMN_RIGHT, 5 },
+        { "MAX", COLUMN_RIGHT, 8 },
+        { "USED", COLUMN_RIGHT, 3 },
+        { "PEAK", COLUMN_RIGHT, 9 },
+        { "RAISES", COLUMN_RIGHT, 10 },
+        { "TIME", COLUMN_RIGHT, 2 },
+        { "WHY", COLUMN_TRUNCATE, 1 },
+        { "LABELS", COLUMN_TRUNCATE, 11 },
 };
 
 static const char *user_name(uint64_t uid, char buf[static TEXT_MAX]) {
@@ -27,9 +40,20 @@ static const char *reason(const PenstockInfo *i, PenstockError *error) {
         return info_string(i, "wait_reason");
 }
 
+/* "team=ml kind=report", as far as there is room. */
+static const char *labels_text(const PenstockInfo *i, char buf[static LABELS_MAX]) {
+        const char *key, *value;
+        size_t n = 0;
+
+        buf[0] = '\0';
+        for (size_t k = 0; n < LABELS_MAX && penstock_info_get_pair(i, "labels", k, &key, &value) == 0; k++)
+                n += (size_t) snprintf(buf + n, LABELS_MAX - n, "%s%s=%s", k > 0 ? " " : "", key, value);
+        return buf;
+}
+
 static void add_row(struct libscols_table *t, const PenstockInfo *i) {
         char id[TEXT_MAX], user[TEXT_MAX], pos[TEXT_MAX] = "-", quota[TEXT_MAX], max[TEXT_MAX], used[TEXT_MAX],
-                                           peak[TEXT_MAX], raises[TEXT_MAX], time[TEXT_MAX];
+                                           peak[TEXT_MAX], raises[TEXT_MAX], time[TEXT_MAX], labels[LABELS_MAX];
         uint64_t position = info_u64(i, "queue_position");
         PenstockError error = {};
 
@@ -51,8 +75,10 @@ static void add_row(struct libscols_table *t, const PenstockInfo *i) {
                                   raises,
                                   format_duration(info_u64(i, "total_usec"), time),
                                   reason(i, &error),
+                                  labels_text(i, labels),
                   },
                   ELEMENTSOF(columns));
+        table_paint(t, COLUMN_STATE, state_color(info_string(i, "state")));
 }
 
 static int list_run(const Verb *verb, int argc, char *argv[]) {
@@ -81,6 +107,7 @@ static int list_run(const Verb *verb, int argc, char *argv[]) {
 
                 for (size_t i = 0; i < n; i++)
                         add_row(t, list[i]);
+                table_fit(t, columns, ELEMENTSOF(columns), terminal_columns(STDOUT_FILENO));
                 r = table_print(verb, t);
         }
         penstock_info_list_free(list, n);

@@ -119,11 +119,11 @@ static void add_row(struct libscols_table *t, const Csv *c, size_t row) {
 
 static int print_table(const Verb *verb, const Csv *c) {
         static const Column columns[] = {
-                { "TIME", COLUMN_RIGHT },  { "EVENT", COLUMN_LEFT },    { "CAUSE", COLUMN_LEFT },
-                { "LIMIT", COLUMN_RIGHT }, { "USED", COLUMN_RIGHT },    { "ANON", COLUMN_RIGHT },
-                { "SHMEM", COLUMN_RIGHT }, { "FILE", COLUMN_RIGHT },    { "KERNEL", COLUMN_RIGHT },
-                { "NEED", COLUMN_RIGHT },  { "STALLED", COLUMN_RIGHT }, { "CPU", COLUMN_RIGHT },
-                { "READ", COLUMN_RIGHT },  { "WRITTEN", COLUMN_RIGHT },
+                { "TIME", COLUMN_RIGHT },     { "EVENT", COLUMN_LEFT },       { "CAUSE", COLUMN_LEFT, 1 },
+                { "LIMIT", COLUMN_RIGHT },    { "USED", COLUMN_RIGHT, 3 },    { "ANON", COLUMN_RIGHT, 8 },
+                { "SHMEM", COLUMN_RIGHT, 9 }, { "FILE", COLUMN_RIGHT, 7 },    { "KERNEL", COLUMN_RIGHT, 10 },
+                { "NEED", COLUMN_RIGHT, 2 },  { "STALLED", COLUMN_RIGHT, 4 }, { "CPU", COLUMN_RIGHT, 5 },
+                { "READ", COLUMN_RIGHT, 6 },  { "WRITTEN", COLUMN_RIGHT, 6 },
         };
         struct libscols_table *t = table_new(columns, ELEMENTSOF(columns), TABLE_WITH_HEADINGS);
         uint64_t left_out = 0;
@@ -133,6 +133,7 @@ static int print_table(const Verb *verb, const Csv *c) {
                 add_row(t, c, i);
                 left_out += csv_get_u64(c, i, "thinned_rows");
         }
+        table_fit(t, columns, ELEMENTSOF(columns), terminal_columns(STDOUT_FILENO));
         r = table_print(verb, t);
         if (r != EXIT_CODE_OK || left_out == 0)
                 return r;

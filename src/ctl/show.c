@@ -49,6 +49,7 @@ static int print_sheet(const Verb *verb, const PenstockInfo *i) {
 
         sheet_add(t, "ID", "%llu", (unsigned long long) info_u64(i, "id"));
         sheet_add(t, "State", "%s", info_string(i, "state"));
+        sheet_paint(t, state_color(info_string(i, "state")));
         sheet_add(t, "Language", "%s", info_string(i, "language"));
         sheet_add(t, "Unit", "%s", info_string(i, "unit"));
         if (info_string(i, "control_group")[0] != '\0')

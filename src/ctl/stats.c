@@ -46,6 +46,7 @@ static int print_sheet(const Verb *verb, const PenstockInfo *i) {
 
         sheet_add(t, "ID", "%llu", (unsigned long long) info_u64(i, "id"));
         sheet_add(t, "State", "%s", info_string(i, "state"));
+        sheet_paint(t, state_color(info_string(i, "state")));
         add_durations(t, i);
         sheet_add(t, "Memory peak", "%s of at most %s", format_size(info_u64(i, "memory_peak_bytes"), a),
                   format_size(info_u64(i, "memory_max_bytes"), b));

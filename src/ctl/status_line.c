@@ -2,14 +2,10 @@
 #include "ctl/status_line.h"
 
 #include <string.h>
-#include <sys/ioctl.h>
 
 void status_line_init(StatusLine *l, bool wanted, uint64_t now_usec) {
-        const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
-
         *l = (StatusLine) {
-                .enabled = wanted && isatty(STDERR_FILENO) && term && term[0] != '\0' && strcmp(term, "dumb") != 0 &&
-                           (!no_color || no_color[0] == '\0'),
+                .enabled = wanted && terminal_takes_escapes(STDERR_FILENO),
                 .start_usec = now_usec,
         };
 }
@@ -32,12 +28,6 @@ void status_line_format(const PenstockInfo *i, uint64_t elapsed_usec, char *buf,
                 snprintf(buf, size, "q%llu %s, %s%s%s", id, state, elapsed, wait[0] ? ": " : "", wait);
 }
 
-static size_t terminal_columns(void) {
-        struct winsize ws;
-
-        return ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col > 1 ? ws.ws_col : 80;
-}
-
 void status_line_draw(StatusLine *l, const PenstockInfo *i, uint64_t now_usec) {
         char text[512];
         size_t columns;
@@ -48,7 +38,7 @@ void status_line_draw(StatusLine *l, const PenstockInfo *i, uint64_t now_usec) {
         for (char *p = text; *p; p++)
                 if ((unsigned char) *p < ' ' || (unsigned char) *p >= 0x7f)
                         *p = '?';
-        columns = terminal_columns() - 1;
+        columns = terminal_columns(STDERR_FILENO) - 1;
         if (strlen(text) > columns)
                 text[columns] = '\0';
         fprintf(stderr, "\r%s\033[K", text);

@@ -165,6 +165,8 @@ static StandInQuery *query_new(StandIn *s, const StandInRequest *r) {
         q->state = "created";
         q->detached = r->detach;
         snprintf(q->language, sizeof(q->language), "%s", r->language);
+        snprintf(q->label[0], sizeof(q->label[0]), "%s", r->label[0] ? r->label[0] : "team");
+        snprintf(q->label[1], sizeof(q->label[1]), "%s", r->label[0] ? r->label[1] : "a b");
         snprintf(q->path, sizeof(q->path), "/org/penstock1/query/_%llu", (unsigned long long) q->id);
         snprintf(q->unit, sizeof(q->unit), "penstock-q%llu.service", (unsigned long long) q->id);
         s->queries[s->n++] = q;

@@ -27,7 +27,7 @@ typedef struct StandInQuery {
         uint64_t id;
         char path[64], unit[64];
         const char *state;
-        char error_name[96], error_message[160], language[32], stderr_tail[64];
+        char error_name[96], error_message[160], language[32], stderr_tail[64], label[2][128];
         int32_t exit_status, exit_signal;
         pid_t pid;
         int detached, results_file, cancel_wanted, is_done;
@@ -47,7 +47,7 @@ struct StandIn {
 /* What Query carried. The descriptors are the message's. */
 typedef struct StandInRequest {
         char language[32];
-        const char *query;
+        const char *query, *label[2];
         char *argv[64];
         size_t argc;
         int detach, stdin_fd, stderr_fd;

@@ -55,7 +55,7 @@ int standin_append_description(sd_bus_message *m, const StandInQuery *q) {
                 r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "MemoryQuotaBytes", "t", 64 * MIB,
                                           "MemoryMaxBytes", "t", GIB, "MemoryCurrentBytes", "t", 10 * MIB,
                                           "QueuePosition", "t", UINT64_C(0), "WaitReason", "s", "", "Labels", "a{ss}",
-                                          1, "team", "a b");
+                                          1, q->label[0], q->label[1]);
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "ErrorName", "s", q->error_name,
                                           "ErrorMessage", "s", q->error_message, "ExitStatus", "i", q->exit_status,

@@ -51,8 +51,13 @@ static int read_pairs(sd_bus_message *m, StandInRequest *r, const char *key) {
         const char *name, *value;
         int k = sd_bus_message_enter_container(m, 'a', "{ss}");
 
-        while (k >= 0 && (k = sd_bus_message_read(m, "{ss}", &name, &value)) > 0)
+        while (k >= 0 && (k = sd_bus_message_read(m, "{ss}", &name, &value)) > 0) {
                 dump(r, "%s a{ss} %s=%.100s\n", key, name, value);
+                if (strcmp(key, "labels") == 0) {
+                        r->label[0] = name;
+                        r->label[1] = value;
+                }
+        }
         return k < 0 ? k : sd_bus_message_exit_container(m);
 }
 

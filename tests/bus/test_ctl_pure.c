@@ -2,6 +2,7 @@
 /* penstockctl's decisions: exit statuses, which word is the query, IDs, paths, numbers for people. */
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -245,6 +246,41 @@ static void what_others_wrote_cannot_command_a_terminal(void **state) {
         }
 }
 
+static void lines_end_between_words(void **state) {
+        static const struct {
+                const char *text;
+                size_t columns;
+                const char *lines;
+        } rows[] = {
+                { "one two three", 80, "one two three" },
+                { "one two three", 13, "one two three" },
+                { "one two three", 12, "one two\nthree" },
+                { "one two three", 7, "one two\nthree" },
+                { "one two three", 6, "one\ntwo\nthree" },
+                { "one two three", 3, "one\ntwo\nthree" }, /* a word is not broken */
+                { "penstock-q2.service", 4, "penstock-q2.service" },
+                { "a\nforged: line", 80, "a forged: line" },
+                { "größe größe", 11, "größe größe" },
+                { "größe größe", 10, "größe\ngröße" },
+                { "日本 日本", 9, "日本 日本" }, /* two columns each */
+                { "日本 日本", 8, "日本\n日本" },
+                { "", 3, "" },
+        };
+        char buf[64];
+
+        (void) state;
+        assert_non_null(setlocale(LC_ALL, "C.UTF-8"));
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                snprintf(buf, sizeof(buf), "%s", rows[i].text);
+                text_wrap(buf, rows[i].columns);
+                assert_string_equal(buf, rows[i].lines);
+        }
+        assert_int_equal(text_columns("größe"), 5);
+        assert_int_equal(text_columns("日本"), 4);
+        assert_int_equal(text_columns("\xff\x1b"), 2);
+        setlocale(LC_ALL, "C");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(exit_status_tells_who_ended_it),
@@ -256,6 +292,7 @@ int main(void) {
                 cmocka_unit_test(paths_become_absolute),
                 cmocka_unit_test(numbers_read_well),
                 cmocka_unit_test(what_others_wrote_cannot_command_a_terminal),
+                cmocka_unit_test(lines_end_between_words),
                 cmocka_unit_test(csv_is_split_by_the_names_of_its_header),
                 cmocka_unit_test(csv_that_is_not_a_table_is_refused),
         };
