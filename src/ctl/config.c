@@ -21,20 +21,21 @@ static int config_run(const Verb *verb, int argc, char *argv[]) {
         if (r != GO_ON)
                 return r;
         what = argc > optind ? argv[optind] : "";
-        if (strcmp(what, "check") == 0 && !json)
-                return run_penstockd(verb, (char *[]) { name, check, argv[optind + 1], NULL });
+        if (strcmp(what, "check") == 0)
+                return run_penstockd(verb, json ? (char *[]) { name, check, as_json, argv[optind + 1], NULL }
+                                                : (char *[]) { name, check, argv[optind + 1], NULL });
         if (strcmp(what, "show") == 0 && optind + 1 == argc)
                 return run_penstockd(verb, (char *[]) { name, show, json ? as_json : NULL, NULL });
-        return usage_error(verb, "say 'check [FILE]' or 'show [--json]'");
+        return usage_error(verb, "say 'check [FILE]' or 'show'");
 }
 
 const Verb verb_config = {
         .name = "config",
-        .arguments = "check [FILE] | show [--json]",
+        .arguments = "check [--json] [FILE] | show [--json]",
         .summary = "Validate the configuration, or show it and where it came from",
         .help = "  check   read FILE alone, or what the service would read; exit 0 if it is good\n"
                 "  show    the configuration as it would be read now\n"
-                "  --json  with show: an object\n",
+                "  --json  an object: what is wrong with it, or its values\n",
         .options = options_json,
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,

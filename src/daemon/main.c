@@ -373,7 +373,7 @@ static int serve(const char *config_file) {
 static int help(FILE *out) {
         fputs("penstockd [--config FILE]\n"
               "  Run as penstockd.service; see penstockd(8).\n"
-              "penstockd --check-config [FILE]\n"
+              "penstockd --check-config [--json] [FILE]\n"
               "  Say whether FILE, or the whole configuration, is valid.\n"
               "penstockd --show-config [--json]\n"
               "  Print the effective values and where each came from.\n"
@@ -421,9 +421,9 @@ int main(int argc, char *argv[]) {
                         return help(stderr);
                 }
         if (mode == OPT_CHECK)
-                return config_report_check(optind < argc ? argv[optind] : config_file, stdout);
+                return config_report_check(optind < argc ? argv[optind] : config_file, stdout, json);
         if (mode == OPT_SHOW)
-                return config_report_show(stdout, json);
+                return config_report_show(config_file, stdout, json);
         if (optind < argc)
                 return help(stderr);
         if (mode == OPT_STOPPED)

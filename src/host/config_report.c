@@ -7,51 +7,73 @@
 #include <string.h>
 #include <unistd.h>
 
-static void warning_print(const char *message, void *userdata) {
-        fprintf(userdata, "warning: %s\n", message);
+/* What a check finds: as lines at once, or as JSON at the end. */
+typedef struct Findings {
+        FILE *out;
+        json_t *warnings, *errors; /* NULL: as lines */
+        bool refused;
+} Findings;
+
+static void note(Findings *f, const char *message) {
+        if (f->warnings)
+                (void) json_array_append_new(f->warnings, json_string(message));
+        else
+                fprintf(f->out, "warning: %s\n", message);
 }
 
-typedef struct LanguageReport {
-        FILE *out;
-        bool refused;
-} LanguageReport;
+static void refuse(Findings *f, const char *message) {
+        f->refused = true;
+        if (f->errors)
+                (void) json_array_append_new(f->errors, json_string(message));
+        else
+                fprintf(f->out, "%s\n", message);
+}
+
+static void on_warning(const char *message, void *userdata) {
+        note(userdata, message);
+}
 
 /* At start a bad language is skipped with a warning; whoever asks for a check wants to know. */
-static void language_warning_print(const char *message, void *userdata) {
-        LanguageReport *r = userdata;
+static void on_language_warning(const char *message, void *userdata) {
         const char suffix[] = "the language is skipped";
         size_t n = strlen(message);
+        Findings *f = userdata;
 
-        if (n >= strlen(suffix) && strcmp(message + n - strlen(suffix), suffix) == 0)
-                r->refused = true;
-        warning_print(message, r->out);
+        if (n < strlen(suffix) || strcmp(message + n - strlen(suffix), suffix) != 0) {
+                note(f, message);
+                return;
+        }
+        f->refused = true;
+        if (f->errors)
+                refuse(f, message);
+        else
+                note(f, message);
 }
 
-static bool dependencies_exist(const Config *c, const Language *l, FILE *out) {
-        bool ok = true;
+static void check_dependencies(const Config *c, const Language *l, Findings *f) {
+        char text[512];
 
         for (size_t i = 0; i < l->dependencies.n; i++)
                 if (!dependency_find(&c->dependencies, l->dependencies.v[i])) {
-                        fprintf(out, "%s: Dependencies=%s names no section: there is no [Dependency %s]\n",
-                                l->origin_file, l->dependencies.v[i], l->dependencies.v[i]);
-                        ok = false;
+                        snprintf(text, sizeof(text),
+                                 "%.300s: Dependencies=%s names no section: there is no [Dependency %s]",
+                                 l->origin_file, l->dependencies.v[i], l->dependencies.v[i]);
+                        refuse(f, text);
                 }
-        return ok;
 }
 
-static int languages_check(const Config *c, FILE *out) {
+static void check_languages(const Config *c, Findings *f) {
         CLEANUP(language_set_done) LanguageSet languages = {};
-        LanguageReport report = { .out = out };
-        int r = config_files_load_languages("", language_warning_print, &report, &languages);
+        int r = config_files_load_languages("", on_language_warning, f, &languages);
+        char text[128];
 
         if (r < 0) {
-                fprintf(out, "languages.d cannot be read: %s\n", strerror(-r));
-                return 1;
+                snprintf(text, sizeof(text), "languages.d cannot be read: %s", strerror(-r));
+                refuse(f, text);
+                return;
         }
         for (size_t i = 0; i < languages.n; i++)
-                if (!dependencies_exist(c, languages.v[i], out))
-                        report.refused = true;
-        return report.refused;
+                check_dependencies(c, languages.v[i], f);
 }
 
 static const char *error_text(const Error *e, int r) {
@@ -66,21 +88,40 @@ static void closed_places_tell(void) {
                 fprintf(stderr, "warning: %s is closed to all but root: files there are not counted here\n", closed);
 }
 
-int config_report_check(const char *file, FILE *out) {
-        CLEANUP(config_done) Config c = {};
-        Error e = {};
-        int r = config_files_load("", file, warning_print, out, &c, &e);
+static int findings_print(Findings *f) {
+        json_t *all;
+        int r;
 
+        if (!f->errors) {
+                if (!f->refused)
+                        fprintf(f->out, "ok\n");
+                return f->refused;
+        }
+        all = json_pack("{s:b, s:o, s:o}", "valid", !f->refused, "errors", f->errors, "warnings", f->warnings);
+        r = all ? json_dumpf(all, f->out, JSON_INDENT(2)) : -1;
+        json_decref(all);
+        fprintf(f->out, r == 0 ? "\n" : "what was found cannot be written as JSON\n");
+        return r == 0 ? f->refused : 1;
+}
+
+int config_report_check(const char *file, FILE *out, bool json) {
+        CLEANUP(config_done) Config c = {};
+        Findings f = { .out = out };
+        Error e = {};
+        int r;
+
+        if (json) {
+                f.warnings = json_array();
+                f.errors = json_array();
+        }
+        r = config_files_load("", file, on_warning, &f, &c, &e);
         if (!file)
                 closed_places_tell();
-        if (r < 0) {
-                fprintf(out, "%s\n", error_text(&e, r));
-                return 1;
-        }
-        if (!file && languages_check(&c, out) != 0)
-                return 1;
-        fprintf(out, "ok\n");
-        return 0;
+        if (r < 0)
+                refuse(&f, error_text(&e, r));
+        else if (!file)
+                check_languages(&c, &f);
+        return findings_print(&f);
 }
 
 static json_t *key_to_json(const Config *c, ConfigKey key, const char *value, const char *origin) {
@@ -98,6 +139,15 @@ static json_t *key_to_json(const Config *c, ConfigKey key, const char *value, co
         return o;
 }
 
+static json_t *dependencies_to_json(const Config *c) {
+        json_t *all = json_object();
+
+        for (size_t i = 0; i < c->dependencies.n; i++)
+                (void) json_object_set_new(all, c->dependencies.v[i].name,
+                                           json_pack("{s:b}", "requestable", c->dependencies.v[i].requestable));
+        return all;
+}
+
 /* Room for the longest list: 32 names of 255 bytes. */
 #define VALUE_TEXT_MAX 8448
 
@@ -113,6 +163,8 @@ static int show_json(const Config *c, FILE *out) {
                 config_origin_text(c, key, origin, sizeof(origin));
                 r = json_object_set_new(all, config_key_name(key), key_to_json(c, key, value, origin));
         }
+        if (r == 0)
+                r = json_object_set_new(all, "dependencies", dependencies_to_json(c));
         if (r == 0)
                 r = json_dumpf(all, out, JSON_INDENT(2));
         json_decref(all);
@@ -144,14 +196,18 @@ static void show_text(const Config *c, FILE *out) {
                 fprintf(out, "# %s%s\n%s=%s\n", config_origin_text(c, key, origin, sizeof(origin)),
                         bytes_text(c, key, bytes, sizeof(bytes)), config_key_name(key), config_value_text(c, key, value, sizeof(value)));
         }
+        for (size_t i = 0; i < c->dependencies.n; i++)
+                fprintf(out, "\n[Dependency %s]\nRequestable=%s\n", c->dependencies.v[i].name,
+                        c->dependencies.v[i].requestable ? "yes" : "no");
 }
 
-int config_report_show(FILE *out, bool json) {
+int config_report_show(const char *file, FILE *out, bool json) {
         CLEANUP(config_done) Config c = {};
         Error e = {};
-        int r = config_files_load("", NULL, NULL, NULL, &c, &e);
+        int r = config_files_load("", file, NULL, NULL, &c, &e);
 
-        closed_places_tell();
+        if (!file)
+                closed_places_tell();
         if (r < 0) {
                 fprintf(out, "%s\n", error_text(&e, r));
                 return 1;

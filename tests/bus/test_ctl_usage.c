@@ -74,7 +74,7 @@ static void an_argument_that_is_wrong_is_told_with_what_is_right(void **state) {
                 { { "stats", "1", "2" },
                   2,
                   "stats: there is an argument too many: '2'; see: penstockctl stats --help" },
-                { { "config" }, 2, "config: say 'check [FILE]' or 'show [--json]'; see: penstockctl config --help" },
+                { { "config" }, 2, "config: say 'check [FILE]' or 'show'; see: penstockctl config --help" },
         };
 
         (void) state;
