@@ -331,10 +331,16 @@ static void service_calls_answer_plainly(void **state) {
         assert_int_equal(ctl_run(&c, "status"), 0);
         assert_has(c.out_text, "penstockctl resume");
         ctl_done(&c);
-        assert_int_equal(ctl_run(&c, "resume"), 0);
-        ctl_done(&c);
         assert_int_equal(ctl_run(&c, "metrics"), 1);
         assert_string_equal(c.err_text, "penstockctl: this version of penstockd has no metrics\n");
+        ctl_done(&c);
+        assert_int_equal(ctl_run(&c, "resume"), 0);
+        ctl_done(&c);
+        assert_int_equal(ctl_run(&c, "metrics"), 0);
+        assert_has(c.out_text, "\npenstock_all_active{team=\"a \\\"b\\\"\"} 2\n");
+        ctl_done(&c);
+        assert_int_equal(ctl_run(&c, "metrics", "--json"), 0);
+        assert_has(c.out_text, "\"team\": \"a \\\"b\\\"\"");
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "shutdown"), 1); /* the service's own timeout is the default */
         assert_string_equal(c.err_text, "penstockctl: Timeout: asked for 90000000\n");
