@@ -14,8 +14,8 @@
 #define TRACE_LINES 60u
 
 static int usage(FILE *f, int status) {
-        fputs("penstock-sim run [--seed N] [--count N] [--queries N] [--only N,N…] [--trace] [--record FILE]\n"
-              "penstock-sim replay FILE\n"
+        fputs("penstock-sim run [--seed N] [--count N] [--queries N] [--only N,N…] [--trace] [--record FILE] [--json]\n"
+              "penstock-sim replay [--json] FILE\n"
               PLAN_USAGE
               "\n"
               "Plays COUNT stories (default 1), the first from SEED (default 1), of QUERIES queries (default 40) each,\n"
@@ -27,7 +27,9 @@ static int usage(FILE *f, int status) {
               "\n"
               "plan plays a load (a CSV with the columns arrival and duration, in seconds, and peak, in bytes; \"-\" is stdin)\n"
               "under each combination of the values given, and prints a line of CSV for each, and which was best. --memory is\n"
-              "the host's (this one's), --growth in what part of its time a query grows to its peak (50).\n",
+              "the host's (this one's), --growth in what part of its time a query grows to its peak (50).\n"
+              "\n"
+              "--json prints an object, or of plan an array of objects.\n",
               f);
         return status;
 }
@@ -67,7 +69,46 @@ static void report_failure(uint64_t seed, size_t n_queries, const char *failure)
         free(story.without);
 }
 
-static int run(Story story, uint64_t count, bool trace, FILE *record) {
+static void print_run(uint64_t first, uint64_t count, const Tally *t) {
+        printf("sim: %" PRIu64 " seeds from %" PRIu64 ", every promise kept\n"
+               "  %" PRIu64 " submitted: %" PRIu64 " refused, %" PRIu64 " finished, %" PRIu64 " errored, %" PRIu64 " canceled\n"
+               "  %" PRIu64 " raises, %" PRIu64 " denials, %" PRIu64 " freezes, %" PRIu64 " lowered, %" PRIu64 " victims\n"
+               "  %" PRIu64 " killed by the kernel, %" PRIu64 " of them below a maximum that the pool could have paid\n"
+               "  %" PRIu64 " engine steps, %" PRIu64 " events, %" PRIu64 " restarts of the service\n",
+               count, first, t->submitted, t->refused, t->finished, t->errored, t->canceled, t->raises, t->denials, t->freezes, t->lowered,
+               t->victims, t->kernel_kills, t->kills_payable, t->steps, t->items, t->restarts);
+}
+
+static void print_run_json(uint64_t first, uint64_t count, const Tally *t) {
+        const struct {
+                const char *name;
+                uint64_t value;
+        } figures[] = {
+                { "seed", first },
+                { "count", count },
+                { "submitted", t->submitted },
+                { "refused", t->refused },
+                { "finished", t->finished },
+                { "errored", t->errored },
+                { "canceled", t->canceled },
+                { "raises", t->raises },
+                { "denials", t->denials },
+                { "freezes", t->freezes },
+                { "lowered", t->lowered },
+                { "victims", t->victims },
+                { "killed_by_kernel", t->kernel_kills },
+                { "killed_payable", t->kills_payable },
+                { "steps", t->steps },
+                { "events", t->items },
+                { "restarts", t->restarts },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(figures); i++)
+                printf("%s\"%s\": %" PRIu64, i == 0 ? "{" : ", ", figures[i].name, figures[i].value);
+        printf("}\n");
+}
+
+static int run(Story story, uint64_t count, bool trace, bool json, FILE *record) {
         uint64_t first = story.seed;
         char failure[WORLD_FAILURE_MAX];
         Tally t = {};
@@ -85,13 +126,7 @@ static int run(Story story, uint64_t count, bool trace, FILE *record) {
                         return EXIT_FAILURE;
                 }
         }
-        printf("sim: %" PRIu64 " seeds from %" PRIu64 ", every promise kept\n"
-               "  %" PRIu64 " submitted: %" PRIu64 " refused, %" PRIu64 " finished, %" PRIu64 " errored, %" PRIu64 " canceled\n"
-               "  %" PRIu64 " raises, %" PRIu64 " denials, %" PRIu64 " freezes, %" PRIu64 " lowered, %" PRIu64 " victims\n"
-               "  %" PRIu64 " killed by the kernel, %" PRIu64 " of them below a maximum that the pool could have paid\n"
-               "  %" PRIu64 " engine steps, %" PRIu64 " events, %" PRIu64 " restarts of the service\n",
-               count, first, t.submitted, t.refused, t.finished, t.errored, t.canceled, t.raises, t.denials, t.freezes, t.lowered,
-               t.victims, t.kernel_kills, t.kills_payable, t.steps, t.items, t.restarts);
+        (json ? print_run_json : print_run)(first, count, &t);
         return EXIT_SUCCESS;
 }
 
@@ -112,7 +147,7 @@ static int parse_only(Story *s, char *list) {
         return 0;
 }
 
-static int run_recorded(const Story *story, uint64_t count, bool trace, const char *path) {
+static int run_recorded(const Story *story, uint64_t count, bool trace, bool json, const char *path) {
         FILE *f = NULL;
         int r;
 
@@ -120,7 +155,7 @@ static int run_recorded(const Story *story, uint64_t count, bool trace, const ch
                 fprintf(stderr, "sim: %s: %s\n", path, strerror(errno));
                 return EXIT_FAILURE;
         }
-        r = run(*story, count, trace, f);
+        r = run(*story, count, trace, json, f);
         if (f && fclose(f) != 0) {
                 fprintf(stderr, "sim: %s: %s\n", path, strerror(errno));
                 r = EXIT_FAILURE;
@@ -128,7 +163,7 @@ static int run_recorded(const Story *story, uint64_t count, bool trace, const ch
         return r;
 }
 
-static int replay(const char *path) {
+static int replay(const char *path, bool json) {
         char failure[REPLAY_FAILURE_MAX], peak[SIZE_TEXT_MAX], budget[SIZE_TEXT_MAX];
         FILE *f = fopen(path, "re");
         Replay t;
@@ -144,6 +179,12 @@ static int replay(const char *path) {
                 fprintf(stderr, "sim: %s: %s\n", path, failure[0] ? failure : strerror(-r));
                 return EXIT_FAILURE;
         }
+        if (json) {
+                printf("{\"events\": %" PRIu64 ", \"actions\": %" PRIu64 ", \"raises\": %" PRIu64
+                       ", \"promised_peak_bytes\": %" PRIu64 ", \"budget_bytes\": %" PRIu64 "}\n",
+                       t.n_events, t.n_actions, t.n_raises, t.promised_peak_bytes, t.budget_bytes);
+                return EXIT_SUCCESS;
+        }
         printf("sim: %" PRIu64 " events and %" PRIu64 " actions, the same again\n"
                "  %" PRIu64 " raises; at most %s of %s promised at one time\n",
                t.n_events, t.n_actions, t.n_raises, size_format_exact(t.promised_peak_bytes, peak),
@@ -152,19 +193,19 @@ static int replay(const char *path) {
 }
 
 int main(int argc, char **argv) {
-        enum { OPT_SEED = 256, OPT_COUNT, OPT_QUERIES, OPT_TRACE, OPT_RECORD, OPT_ONLY };
+        enum { OPT_SEED = 256, OPT_COUNT, OPT_QUERIES, OPT_TRACE, OPT_RECORD, OPT_ONLY, OPT_JSON };
         static const struct option options[] = {
                 { "seed", required_argument, NULL, OPT_SEED },       { "count", required_argument, NULL, OPT_COUNT },
                 { "queries", required_argument, NULL, OPT_QUERIES }, { "trace", no_argument, NULL, OPT_TRACE },
                 { "record", required_argument, NULL, OPT_RECORD },   { "only", required_argument, NULL, OPT_ONLY },
-                { "help", no_argument, NULL, 'h' },
+                { "json", no_argument, NULL, OPT_JSON },             { "help", no_argument, NULL, 'h' },
                 {},
         };
         uint64_t count = 1, queries = QUERIES_DEFAULT;
         Story story = { .seed = 1 };
         const char *record = NULL;
         char *only = NULL;
-        bool trace = false;
+        bool trace = false, json = false;
         int c, r = 0;
 
         if (argc > 1 && strcmp(argv[1], "plan") == 0)
@@ -177,11 +218,12 @@ int main(int argc, char **argv) {
                 case OPT_TRACE: trace = true; break;
                 case OPT_RECORD: record = optarg; break;
                 case OPT_ONLY: only = optarg; break;
+                case OPT_JSON: json = true; break;
                 case 'h': return usage(stdout, EXIT_SUCCESS);
                 default: return usage(stderr, 2);
                 }
         if (r == 0 && optind == argc - 2 && strcmp(argv[optind], "replay") == 0)
-                return replay(argv[optind + 1]);
+                return replay(argv[optind + 1], json);
         story.n_queries = (size_t) queries;
         if (r == 0 && only && queries <= QUERIES_MAX)
                 r = parse_only(&story, only);
@@ -189,7 +231,7 @@ int main(int argc, char **argv) {
             (record && count != 1))
                 r = usage(stderr, 2);
         else
-                r = run_recorded(&story, count, trace, record);
+                r = run_recorded(&story, count, trace, json, record);
         free(story.without);
         return r;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sim/plan_command.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "sim/json.h"
 #include "sim/plan.h"
 
 #define SETTINGS_MAX 8u
@@ -26,11 +28,12 @@ typedef struct Command {
         size_t n_settings, n_plans;
         uint64_t ram_bytes, growth_percent;
         PlanLoad load;
+        bool json;
 } Command;
 
-static int usage(void) {
-        fputs(PLAN_USAGE, stderr);
-        return 2;
+static int usage(FILE *f, int status) {
+        fputs(PLAN_USAGE, f);
+        return status;
 }
 
 /* "KEY=VALUE,VALUE" is cut up in place. */
@@ -86,27 +89,90 @@ static int make_config(const Command *c, size_t i, Config *ret) {
         return r;
 }
 
-static void print_head(const Command *c) {
-        for (size_t k = 0; k < c->n_settings; k++)
-                printf("%s,", c->settings[k].key);
-        printf("finished,at_maximum,by_budget,timed_out,refused,makespan_sec,per_minute,wait_median_sec,wait_95_sec,"
-               "wait_99_sec,wait_longest_sec,frozen_sec,raises,used_mean_bytes,held_mean_bytes,held_most_bytes\n");
-}
-
 static double seconds(uint64_t usec) {
         return (double) usec / (double) USEC_PER_SEC;
 }
 
+/* A figure as it is printed, in CSV and JSON alike. */
+typedef struct Figure {
+        const char *name;
+        char text[32];
+} Figure;
+
+static Figure count(const char *name, uint64_t value) {
+        Figure f = { .name = name };
+
+        snprintf(f.text, sizeof(f.text), "%" PRIu64, value);
+        return f;
+}
+
+static Figure number(const char *name, double value) {
+        Figure f = { .name = name };
+
+        snprintf(f.text, sizeof(f.text), "%.3f", value);
+        return f;
+}
+
+#define FIGURES 16u
+
+static void figures_of(const PlanResult *t, Figure ret[static FIGURES]) {
+        double span = seconds(t->makespan_usec);
+        size_t n = 0;
+
+        ret[n++] = count("finished", t->n_finished);
+        ret[n++] = count("at_maximum", t->n_maximum);
+        ret[n++] = count("by_budget", t->n_budget);
+        ret[n++] = count("timed_out", t->n_timed_out);
+        ret[n++] = count("refused", t->n_refused);
+        ret[n++] = number("makespan_sec", span);
+        ret[n++] = number("per_minute", span > 0 ? 60 * (double) t->n_finished / span : 0);
+        ret[n++] = number("wait_median_sec", seconds(t->wait_usec[0]));
+        ret[n++] = number("wait_95_sec", seconds(t->wait_usec[1]));
+        ret[n++] = number("wait_99_sec", seconds(t->wait_usec[2]));
+        ret[n++] = number("wait_longest_sec", seconds(t->wait_usec[3]));
+        ret[n++] = number("frozen_sec", seconds(t->frozen_usec));
+        ret[n++] = count("raises", t->n_raises);
+        ret[n++] = count("used_mean_bytes", t->used_bytes_mean);
+        ret[n++] = count("held_mean_bytes", t->held_bytes_mean);
+        ret[n++] = count("held_most_bytes", t->held_bytes_most);
+        assert(n == FIGURES);
+}
+
+static void print_head(const Command *c) {
+        Figure figures[FIGURES];
+
+        figures_of(&(PlanResult) {}, figures);
+        for (size_t k = 0; k < c->n_settings; k++)
+                printf("%s,", c->settings[k].key);
+        for (size_t k = 0; k < FIGURES; k++)
+                printf("%s%s", figures[k].name, k + 1 < FIGURES ? "," : "\n");
+}
+
 static void print_plan(const Command *c, size_t i, const PlanResult *t) {
+        Figure figures[FIGURES];
+
+        figures_of(t, figures);
         for (size_t k = 0; k < c->n_settings; k++)
                 printf("%s,", value_in(c, k, i));
-        printf("%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%.3f,%.3f", t->n_finished, t->n_maximum, t->n_budget,
-               t->n_timed_out, t->n_refused, seconds(t->makespan_usec),
-               t->makespan_usec ? 60 * (double) t->n_finished / seconds(t->makespan_usec) : 0);
-        for (size_t k = 0; k < 4; k++)
-                printf(",%.3f", seconds(t->wait_usec[k]));
-        printf(",%.3f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n", seconds(t->frozen_usec), t->n_raises, t->used_bytes_mean,
-               t->held_bytes_mean, t->held_bytes_most);
+        for (size_t k = 0; k < FIGURES; k++)
+                printf("%s%s", figures[k].text, k + 1 < FIGURES ? "," : "\n");
+}
+
+static void print_plan_json(const Command *c, size_t i, const PlanResult *t) {
+        Figure figures[FIGURES];
+
+        figures_of(t, figures);
+        printf("%s {\"settings\": {", i == 0 ? "[" : ",\n ");
+        for (size_t k = 0; k < c->n_settings; k++) {
+                printf(k > 0 ? ", " : "");
+                json_print_string(stdout, c->settings[k].key);
+                printf(": ");
+                json_print_string(stdout, value_in(c, k, i));
+        }
+        printf("}");
+        for (size_t k = 0; k < FIGURES; k++)
+                printf(", \"%s\": %s", figures[k].name, figures[k].text);
+        printf("}");
 }
 
 /* More that finish come first, then a shorter wait of all but the unluckiest, then an earlier end of all. */
@@ -129,7 +195,8 @@ static int play_all(const Command *c) {
         PlanResult best = {};
         size_t best_index = 0;
 
-        print_head(c);
+        if (!c->json)
+                print_head(c);
         for (size_t i = 0; i < c->n_plans; i++) {
                 PlanResult result;
                 Config config;
@@ -143,13 +210,15 @@ static int play_all(const Command *c) {
                         fprintf(stderr, "sim: %s\n", strerror(-r));
                         return EXIT_FAILURE;
                 }
-                print_plan(c, i, &result);
+                (c->json ? print_plan_json : print_plan)(c, i, &result);
                 if (i == 0 || is_better(&result, &best)) {
                         best = result;
                         best_index = i;
                 }
         }
-        if (c->n_plans > 1)
+        if (c->json)
+                printf("]\n");
+        else if (c->n_plans > 1)
                 print_best(c, best_index);
         return EXIT_SUCCESS;
 }
@@ -171,6 +240,8 @@ int plan_command(int argc, char **argv) {
                 { "memory", required_argument, NULL, 'm' },
                 { "growth", required_argument, NULL, 'g' },
                 { "set", required_argument, NULL, 's' },
+                { "json", no_argument, NULL, 'j' },
+                { "help", no_argument, NULL, 'h' },
                 {},
         };
         Command c = { .n_plans = 1, .growth_percent = GROWTH_DEFAULT };
@@ -182,10 +253,12 @@ int plan_command(int argc, char **argv) {
                 case 'm': r = size_parse(optarg, 0, &c.ram_bytes); break;
                 case 'g': r = u64_parse(optarg, &c.growth_percent); break;
                 case 's': r = add_setting(&c, optarg); break;
-                default: return usage();
+                case 'j': c.json = true; break;
+                case 'h': return usage(stdout, EXIT_SUCCESS);
+                default: return usage(stderr, 2);
                 }
         if (r < 0 || c.growth_percent > 100 || optind != argc - 1)
-                return usage();
+                return usage(stderr, 2);
         r = read_load(&c, argv[optind]) < 0 ? EXIT_FAILURE : play_all(&c);
         plan_load_done(&c.load);
         return r;

@@ -24,6 +24,19 @@ grep -q 'admitted q1' "$dir/a" || fail "the trace shows no request"
 [ "$(grep -c 'admitted q' "$dir/d")" = 2 ] || fail "two of the queries are no two"
 "$sim" run --queries 0 >/dev/null || fail "an empty story is no failure"
 
+# As JSON: the same figures.
+"$sim" run --seed 7 --count 2 >"$dir/text"
+"$sim" run --seed 7 --count 2 --json >"$dir/json"
+python3 - "$dir/text" "$dir/json" <<'END' || fail "the object of run does not say what its text says"
+import json, re, sys
+text, said = open(sys.argv[1]).read(), json.load(open(sys.argv[2]))
+names = {" submitted": "submitted", " refused": "refused", " raises": "raises", " engine steps": "steps",
+         " events": "events", " restarts": "restarts"}
+assert (said["seed"], said["count"]) == (7, 2), said
+for words, name in names.items():
+    assert said[name] == int(re.search(rf"(\d+){words}", text)[1]), (name, said, text)
+END
+
 for args in "" "walk" "replay" "replay a b" "run --count 2 --record x" "run --seed" "run --seed -1" "run --seed x" "run --queries 1001" "run --count 1.5" "run more" "run --only 41" "run --only 0"; do
         status=0
         # shellcheck disable=SC2086 # split on purpose

@@ -62,6 +62,20 @@ seen=$(plan finished by_budget -- --set ConcurrencyQuota=8 --set InitialMemoryBy
         --set MemoryBytesQuotaPerQuery=640M --set MaxMemoryBytes=1G --set ExhaustionPolicy=fail <<<"$eight")
 [ "${seen%% *}" -lt 8 ] || fail "with ExhaustionPolicy=fail all ended well: $seen"
 
+# As JSON: an array of what the lines of the CSV say, whatever a value has in it.
+"$sim" plan --memory 4G --set MetricLabelKeys=a,b --set ConcurrencyQuota=1,2 --json - <<<"$four" >"$dir/json"
+"$sim" plan --memory 4G --set MetricLabelKeys=a,b --set ConcurrencyQuota=1,2 - <<<"$four" >"$dir/csv"
+python3 - "$dir/csv" "$dir/json" <<'END' || fail "the array does not say what the lines say: $(cat "$dir/json")"
+import csv, json, sys
+rows = list(csv.DictReader(line for line in open(sys.argv[1]) if not line.startswith("#")))
+plans = json.load(open(sys.argv[2]))
+assert len(rows) == len(plans) == 4, plans
+for row, plan in zip(rows, plans):
+    plan.update(plan.pop("settings"))
+    assert {k: float(v) if k != "MetricLabelKeys" else v for k, v in row.items()} \
+        == {k: float(v) if k != "MetricLabelKeys" else v for k, v in plan.items()}, (row, plan)
+END
+
 refuses() { # STATUS WORDS INPUT ARGUMENT…
         local status=$1 words=$2 input=$3 r=0
 

@@ -33,6 +33,13 @@ done
 grep -q 'the same again' "$dir/said" || fail "it says nothing"
 
 "$sim" run --seed 1 --record "$dir/good" >/dev/null
+"$sim" replay --json "$dir/good" >"$dir/json"
+python3 - "$dir/json" "$(grep -c '^e ' "$dir/good")" "$(grep -c '^a ' "$dir/good")" <<'END' || fail "the object: $(cat "$dir/json")"
+import json, sys
+said = json.load(open(sys.argv[1]))
+assert (said["events"], said["actions"]) == tuple(map(int, sys.argv[2:])), said
+assert 0 < said["promised_peak_bytes"] <= said["budget_bytes"], said
+END
 n=$(wc -l <"$dir/good")
 [ "$n" -gt 100 ] || fail "the record has $n lines"
 

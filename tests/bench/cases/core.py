@@ -36,7 +36,7 @@ def simulator():
     for build in BUILDS:
         if os.path.exists(f"{build}/src/sim/penstock-sim"):
             return f"{build}/src/sim/penstock-sim"
-    return "/usr/lib/penstock/penstock-sim"
+    return "/usr/bin/penstock-sim"
 
 
 def write_load(path, count):

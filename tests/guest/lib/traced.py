@@ -9,7 +9,7 @@ from lib.harness import expect_equal, note
 from lib.service import DAEMON, DROP_IN, system, write_drop_in
 
 TRACE = "/run/penstock/trace"
-SIM = "/usr/lib/penstock/penstock-sim"
+SIM = "/usr/bin/penstock-sim"
 
 
 @contextlib.contextmanager
