@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* `config` runs penstockd's own reader, so that there is only one; it needs no running service. */
-#include <errno.h>
 #include <string.h>
 
-#include "ctl/ctl.h"
-
-static int run_penstockd(const Verb *verb, char *args[]) {
-        execv(PENSTOCKD_PATH, args);
-        report("cannot run " PENSTOCKD_PATH ": %s", strerror(errno));
-        return verb->failure;
-}
+#include "ctl/programs.h"
 
 static int config_run(const Verb *verb, int argc, char *argv[]) {
         static char name[] = "penstockd", check[] = "--check-config", show[] = "--show-config", as_json[] = "--json";
@@ -22,10 +15,12 @@ static int config_run(const Verb *verb, int argc, char *argv[]) {
                 return r;
         what = argc > optind ? argv[optind] : "";
         if (strcmp(what, "check") == 0)
-                return run_penstockd(verb, json ? (char *[]) { name, check, as_json, argv[optind + 1], NULL }
-                                                : (char *[]) { name, check, argv[optind + 1], NULL });
+                return program_become(verb, program_penstockd,
+                                      json ? (char *[]) { name, check, as_json, argv[optind + 1], NULL }
+                                           : (char *[]) { name, check, argv[optind + 1], NULL });
         if (strcmp(what, "show") == 0 && optind + 1 == argc)
-                return run_penstockd(verb, (char *[]) { name, show, json ? as_json : NULL, NULL });
+                return program_become(verb, program_penstockd,
+                                      (char *[]) { name, show, json ? as_json : NULL, NULL });
         return usage_error(verb, "say 'check [FILE]' or 'show'");
 }
 

@@ -74,6 +74,9 @@ static void an_argument_that_is_wrong_is_told_with_what_is_right(void **state) {
                 { { "stats", "1", "2" },
                   2,
                   "stats: there is an argument too many: '2'; see: penstockctl stats --help" },
+                { { "simulate" },
+                  2,
+                  "simulate: say run, replay FILE or plan FILE; see: penstockctl simulate --help" },
                 { { "config" }, 2, "config: say 'check [FILE]' or 'show'; see: penstockctl config --help" },
         };
 
@@ -92,6 +95,32 @@ static void a_verb_that_is_wrong_is_told_with_what_may_be_meant(void **state) {
 
         (void) state;
         expect_rows(rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+static void expect_output(const char *const words[], int status, const char *output) {
+        Ctl c;
+
+        assert_int_equal(ctl_run_input(&c, "", 0, words), status);
+        assert_string_equal(c.out_text, output);
+        assert_string_equal(c.err_text, "");
+        ctl_done(&c);
+}
+
+static void config_asks_penstockd_and_simulate_penstock_sim(void **state) {
+        Ctl c;
+
+        (void) state;
+        expect_output((const char *[]) { "config", "check", NULL }, 3, "penstockd --check-config\n");
+        expect_output((const char *[]) { "config", "check", "a.conf", NULL }, 3, "penstockd --check-config a.conf\n");
+        expect_output((const char *[]) { "config", "--json", "check", "a", NULL }, 3,
+                      "penstockd --check-config --json a\n");
+        expect_output((const char *[]) { "config", "show", NULL }, 3, "penstockd --show-config\n");
+        assert_int_equal(ctl_run(&c, "simulate", "run", "--count", "0", "--json"), 0);
+        assert_ptr_equal(strstr(c.out_text, "{\"seed\": 1, \"count\": 0, "), c.out_text);
+        ctl_done(&c);
+        assert_int_equal(ctl_run(&c, "simulate", "walk"), 2);
+        assert_ptr_equal(strstr(c.err_text, "penstock-sim run "), c.err_text);
+        ctl_done(&c);
 }
 
 /* Each line that the overview indents by two and that begins with a small letter is a verb. */
@@ -143,6 +172,7 @@ int main(void) {
                 cmocka_unit_test(an_option_that_is_wrong_is_told_with_what_may_be_meant),
                 cmocka_unit_test(an_argument_that_is_wrong_is_told_with_what_is_right),
                 cmocka_unit_test(a_verb_that_is_wrong_is_told_with_what_may_be_meant),
+                cmocka_unit_test(config_asks_penstockd_and_simulate_penstock_sim),
                 cmocka_unit_test(each_verb_has_a_help_with_examples),
         };
 

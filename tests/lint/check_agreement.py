@@ -215,7 +215,7 @@ def check_pages(tree, pages):
 
 def check_ctl(tree, help_of):
     """HELP_OF(verb) is what `penstockctl VERB --help` prints, and of "" the list of verbs."""
-    page = tree.read("docs/penstockctl.1.scd")
+    page, simulator = tree.read("docs/penstockctl.1.scd"), tree.read("docs/penstock-sim.1.scd")
     verbs = re.findall(r"^  ([a-z]+) ", help_of("").partition("\nExamples:\n")[0], flags=re.M)
     if len(verbs) < 10:
         yield "penstockctl --help: hardly any verb was found; is this check out of date?"
@@ -229,6 +229,11 @@ def check_ctl(tree, help_of):
         text = help_of(verb).partition("\n")
         found = set(re.findall(r"^ +(?:-[a-z], +)?(--[a-z][a-z-]+)", text[2], flags=re.M))
         found |= set(re.findall(r", (--[a-z][a-z-]+)", text[2])) | set(re.findall(r"\[(--[a-z][a-z-]+)", text[0]))
+        if verb == "simulate":
+            for option in found - {"--help"}:
+                if f"*{option}*" not in simulator:
+                    yield f"penstock-sim(1): {option} is not there"
+            continue
         options |= found
         for option in found - {"--help"}:
             if f"*{option}*" not in page and not re.search(rf"[\[ ]{option}\b", synopsis):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What penstockctl says of itself fits any terminal, and explains what its own examples use.
 
-Usage: check_help.py PENSTOCKCTL
+Usage: check_help.py PENSTOCKCTL PENSTOCK_SIM
 """
 import re
 import subprocess
@@ -36,8 +36,18 @@ def check_verb(verb, text):
             yield f"penstockctl {verb} --help: an example has {option}, which is not explained"
 
 
-def check(help_of):
-    """HELP_OF(verb) is what `penstockctl VERB --help` prints, and of "" the overview."""
+def options_of(text):
+    return set(re.findall(r"(?<![a-z])--[a-z][a-z-]+", text))
+
+
+def check_simulate(said, simulator):
+    """`simulate` explains penstock-sim, which reads its words."""
+    for option in sorted(options_of(said.partition("\nExamples:\n")[0]) ^ (options_of(simulator) - {"--help"})):
+        yield f"penstockctl simulate --help: {option} is not in the help of both it and penstock-sim"
+
+
+def check(help_of, simulator):
+    """HELP_OF(verb) is what `penstockctl VERB --help` prints, and of "" the overview; SIMULATOR what penstock-sim --help prints."""
     overview = help_of("")
     verbs = verbs_of(overview)
     if len(verbs) < 10:
@@ -47,14 +57,18 @@ def check(help_of):
             yield f"penstockctl --help: a line has {len(line)} columns, {COLUMNS} are there: {line}"
     for verb in verbs:
         yield from check_verb(verb, help_of(verb))
+    yield from check_simulate(help_of("simulate"), simulator)
+
+
+def output(*command):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.decode()
 
 
 def help_from(penstockctl):
-    return lambda verb: subprocess.run([penstockctl, *([verb] if verb else []), "--help"], check=True,
-                                       stdout=subprocess.PIPE).stdout.decode()
+    return lambda verb: output(penstockctl, *([verb] if verb else []), "--help")
 
 
 if __name__ == "__main__":
-    faults = list(check(help_from(sys.argv[1])))
+    faults = list(check(help_from(sys.argv[1]), output(sys.argv[2], "--help")))
     print("\n".join(faults))
     sys.exit(1 if faults else 0)

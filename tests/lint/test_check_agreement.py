@@ -98,6 +98,8 @@ class TestCheckAgreement(Broken):
         self.assert_fault("the verb explode is not in the synopsis")
         self.assert_fault("the verb explode is not described")
         self.assert_fault("--fuse of run")
+        self.help_of = lambda v: help_of(v) + ("  simulate  Do that\n" if not v else "  --fuse X\n" if v == "simulate" else "")
+        self.assert_fault("penstock-sim(1): --fuse is not there")
 
     def test_an_option_that_no_verb_has(self):
         self.replace("docs/penstockctl.1.scd", "*-q*, *--quiet*", "*-q*, *--silent*")

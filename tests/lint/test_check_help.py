@@ -16,12 +16,13 @@ Examples:
 
 class TestCheckHelp(unittest.TestCase):
     def setUp(self):
-        self.verbs = [f"verb{chr(c)}" for c in range(ord("a"), ord("l"))]
+        self.verbs = [f"verb{chr(c)}" for c in range(ord("a"), ord("l"))] + ["simulate"]
+        self.simulator = "sim [--fast] [--quiet]\n--help\n"
         self.texts = {v: GOOD.format(verb=v) for v in self.verbs}
 
     def faults(self, overview=None):
         text = "".join(f"  {v} Do it\n" for v in self.verbs) + "\nExamples:\n  other things\n"
-        return list(check(lambda verb: self.texts[verb] if verb else overview or text))
+        return list(check(lambda verb: self.texts[verb] if verb else overview or text, self.simulator))
 
     def assert_fault(self, part):
         self.assertTrue(any(part in f for f in self.faults()), f"{part} in {self.faults()}")
@@ -45,6 +46,11 @@ class TestCheckHelp(unittest.TestCase):
         self.texts["verbc"] = self.texts["verbc"].replace(" -q --fast ", " -q -f --faster=3 ")
         self.assert_fault("an example has -f,")
         self.assert_fault("an example has --faster,")
+
+    def test_options_of_the_simulator(self):
+        self.simulator = "sim [--fast] [--slow]\n"
+        self.assert_fault("--quiet is not in the help of both")
+        self.assert_fault("--slow is not in the help of both")
 
     def test_an_overview_without_verbs(self):
         self.assertEqual(len(self.faults("  verba Do it\n")), 1)

@@ -108,6 +108,7 @@ def manual_page(name):
 def manual():
     for name, word in (
         ("penstockctl.1", "SYNOPSIS"),
+        ("penstock-sim.1", "--record"),
         ("penstockd.8", "--check-config"),
         ("penstock-exporter.8", "Prometheus"),
         ("penstock.conf.5", "MemoryBytesQuotaPerQuery"),
