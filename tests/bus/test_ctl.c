@@ -261,6 +261,10 @@ static void detached_query_is_waited_for_and_read(void **state) {
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "wait", id), 4);
         assert_string_equal(c.err_text, "penstockctl: ExecutionFailed: the engine failed\n");
+        assert_string_equal(c.out_text, "");
+        ctl_done(&c);
+        assert_int_equal(ctl_run(&c, "wait", "--json", id), 4);
+        assert_has(c.out_text, "\"state\": \"errored\"");
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "results", id), 0);
         assert_string_equal(c.out_text, "one\ntwo\n");
