@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "ctl/ctl.h"
+#include "ctl/complete.h"
 
 enum { OPTION_NO_WAIT = 256 };
 
@@ -88,4 +88,5 @@ const Verb verb_cancel = {
         .run = cancel_run,
         .examples = "  penstockctl cancel 12 13\n"
                     "  penstockctl cancel --no-wait 12\n",
+        .complete = complete_live_queries,
 };

@@ -2,6 +2,7 @@
 /* `config` runs penstockd's own reader, so that there is only one; it needs no running service. */
 #include <string.h>
 
+#include "ctl/complete.h"
 #include "ctl/programs.h"
 
 static int config_run(const Verb *verb, int argc, char *argv[]) {
@@ -38,4 +39,5 @@ const Verb verb_config = {
         .examples = "  penstockctl config check\n"
                     "  penstockctl config check /etc/penstock/penstock.conf.d/night.conf\n"
                     "  penstockctl config show --json | jq -r .MaxMemoryBytes.value\n",
+        .complete = complete_config,
 };

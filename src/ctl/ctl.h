@@ -25,6 +25,7 @@ typedef enum ExitCode {
 #define GO_ON (-1)
 
 typedef struct Verb Verb;
+typedef struct Completion Completion;
 
 struct Verb {
         const char *name;
@@ -36,6 +37,7 @@ struct Verb {
         const struct option *options; /* NULL: only --help */
         ExitCode failure, usage;
         int (*run)(const Verb *verb, int argc, char *argv[]);
+        void (*complete)(Completion *c); /* its next argument, see complete.h; NULL: there is nothing to offer */
 };
 
 extern const Verb verb_run, verb_submit, verb_list, verb_show, verb_wait, verb_results, verb_cancel, verb_done,
@@ -70,6 +72,16 @@ enum { OPTION_END = -1, OPTION_HELP = 'h', OPTION_BAD = '?', OPTION_NO_VALUE = '
 
 /* For verbs whose only option is --json ('j'). */
 extern const struct option options_json[];
+
+/* Of @verb, also where it has none of its own; never NULL. */
+const struct option *verb_options(const Verb *verb);
+#define SHORT_OPTIONS_MAX 32u
+/* Its short options as getopt() wants them: behind @mode ("-", "+" or ""), and with ":", by which a missing value is
+ * told from an unknown option. */
+void verb_short_options(const Verb *verb, const char *mode, char buf[static SHORT_OPTIONS_MAX]);
+/* The option that @word, "--name" or "--name=value", begins: by its whole name, or by the one that begins so. @ret_n:
+ * how many may be meant; NULL when that is 0. */
+const struct option *option_find(const struct option *options, const char *word, size_t *ret_n);
 
 /* The next option of @verb. OPTION_HELP: the help was printed, leave with 0. OPTION_BAD: it was reported, leave with
  * @verb->usage. OPTION_WORD (only when its short_options start with "-"): an argument, in optarg. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl/complete.h"
 #include "ctl/json.h"
 
 static int done_run(const Verb *verb, int argc, char *argv[]) {
@@ -55,4 +56,5 @@ const Verb verb_done = {
         .run = done_run,
         .examples = "  penstockctl done 12\n"
                     "  penstockctl done --json 12 | jq '.[].cpu_usec'\n",
+        .complete = complete_own_queries,
 };

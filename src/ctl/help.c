@@ -2,7 +2,7 @@
 /* ctl/help: what penstockctl says of itself. */
 #include <string.h>
 
-#include "ctl/ctl.h"
+#include "ctl/complete.h"
 
 static void print_overview(void) {
         const Verb *verb;
@@ -80,4 +80,5 @@ const Verb verb_help = {
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = help_run,
+        .complete = complete_verbs,
 };

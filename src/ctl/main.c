@@ -5,7 +5,7 @@
 #include <locale.h>
 #include <string.h>
 
-#include "ctl/ctl.h"
+#include "ctl/complete.h"
 
 static const Verb *const verbs[] = {
         &verb_run,   &verb_submit, &verb_list,     &verb_show,    &verb_wait,     &verb_results,   &verb_cancel,
@@ -52,6 +52,8 @@ int main(int argc, char *argv[]) {
                 puts("penstockctl " PENSTOCK_VERSION);
                 return finish_output(EXIT_CODE_FAILURE);
         }
+        if (strcmp(name, "__complete") == 0)
+                return complete_run(argc - 1, argv + 1);
         verb = verb_find(name);
         return verb ? verb->run(verb, argc - 1, argv + 1) : no_such_verb(name);
 }

@@ -17,6 +17,33 @@ static const struct option options_none[] = {
         {},
 };
 
+const struct option *option_find(const struct option *options, const char *word, size_t *ret_n) {
+        const struct option *found = NULL;
+        size_t len = strcspn(word + 2, "=");
+
+        *ret_n = 0;
+        for (const struct option *o = options; o->name; o++)
+                if (strncmp(o->name, word + 2, len) == 0) {
+                        found = o;
+                        if (o->name[len] == '\0') {
+                                *ret_n = 1;
+                                return o;
+                        }
+                        (*ret_n)++;
+                }
+        return found;
+}
+
+const struct option *verb_options(const Verb *verb) {
+        return verb->options ? verb->options : options_none;
+}
+
+void verb_short_options(const Verb *verb, const char *mode, char buf[static SHORT_OPTIONS_MAX]) {
+        const char *own = verb->short_options ? verb->short_options : "h";
+
+        snprintf(buf, SHORT_OPTIONS_MAX, "%s:%s", mode, own[0] == '-' ? own + 1 : own);
+}
+
 int usage_error(const Verb *verb, const char *format, ...) {
         char text[512];
         va_list ap;
@@ -38,26 +65,8 @@ int id_error(const Verb *verb, const char *text) {
         return usage_error(verb, "'%s' is not the ID of a query; `penstockctl list` shows them", text);
 }
 
-/* The option that @word, "--name" or "--name=value", begins: by its whole name, or by the only one that begins so. */
-static const struct option *option_of(const struct option *options, const char *word, size_t *ret_n) {
-        const struct option *found = NULL;
-        size_t len = strcspn(word + 2, "=");
-
-        *ret_n = 0;
-        for (const struct option *o = options; o->name; o++)
-                if (strncmp(o->name, word + 2, len) == 0) {
-                        found = o;
-                        if (o->name[len] == '\0') {
-                                *ret_n = 1;
-                                return o;
-                        }
-                        (*ret_n)++;
-                }
-        return found;
-}
-
 /* What is wrong with @word, which getopt does not take. */
-static void tell_unknown(const Verb *verb, const struct option *options, const char *word) {
+static void tell_unknown(const Verb *verb, const char *word) {
         bool is_long = strncmp(word, "--", 2) == 0;
         const struct option *o = NULL;
         char name[64];
@@ -65,7 +74,7 @@ static void tell_unknown(const Verb *verb, const struct option *options, const c
         size_t n = 0;
 
         if (is_long)
-                o = option_of(options, word, &n);
+                o = option_find(verb_options(verb), word, &n);
         snprintf(name, sizeof(name), "%.*s", (int) strcspn(word, "="), word);
         if (n == 1 && optopt == o->val) {
                 usage_error(verb, "option '%s' takes no value", name);
@@ -80,27 +89,24 @@ static void tell_unknown(const Verb *verb, const struct option *options, const c
                 return;
         }
         nearest_init(&nearest, name + 2);
-        for (o = options; o->name; o++)
+        for (o = verb_options(verb); o->name; o++)
                 nearest_try(&nearest, o->name);
         usage_error(verb, "there is no option '%s'%s%s%s", name, nearest.name ? " (did you mean '--" : "",
                     nearest.name ? nearest.name : "", nearest.name ? "'?)" : "");
 }
 
 int options_next(const Verb *verb, int argc, char *argv[]) {
-        const struct option *options = verb->options ? verb->options : options_none;
-        const char *given = verb->short_options ? verb->short_options : "h";
-        char short_options[32];
+        bool in_order = verb->short_options && verb->short_options[0] == '-';
+        char short_options[SHORT_OPTIONS_MAX];
         int c;
 
-        /* With ":" a missing value is told from an unknown option. */
-        snprintf(short_options, sizeof(short_options), "%s:%s", given[0] == '-' ? "-" : "",
-                 given[0] == '-' ? given + 1 : given);
+        verb_short_options(verb, in_order ? "-" : "", short_options);
         opterr = 0;
-        c = getopt_long(argc, argv, short_options, options, NULL);
+        c = getopt_long(argc, argv, short_options, verb_options(verb), NULL);
         switch (c) {
         case OPTION_HELP: verb_print_help(verb); return OPTION_HELP;
         case OPTION_NO_VALUE: usage_error(verb, "option '%s' needs a value", argv[optind - 1]); return OPTION_BAD;
-        case OPTION_BAD: tell_unknown(verb, options, argv[optind - 1]); return OPTION_BAD;
+        case OPTION_BAD: tell_unknown(verb, argv[optind - 1]); return OPTION_BAD;
         default: return c;
         }
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ctl/complete.h"
 #include "ctl/csv.h"
 #include "ctl/json.h"
 #include "ctl/picture.h"
@@ -238,4 +239,5 @@ const Verb verb_profile = {
         .run = profile_run,
         .examples = "  penstockctl profile 12\n"
                     "  penstockctl profile --csv 12 > profile.csv\n",
+        .complete = complete_own_queries,
 };

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "ctl/ctl.h"
+#include "ctl/complete.h"
 
 #define FOLLOW_USEC (200 * USEC_PER_MSEC)
 
@@ -121,4 +121,5 @@ const Verb verb_results = {
         .run = results_run,
         .examples = "  penstockctl results 12 > out.csv\n"
                     "  penstockctl results --follow 12 | less\n",
+        .complete = complete_detached_queries,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <signal.h>
 
+#include "ctl/complete.h"
 #include "ctl/request_options.h"
 #include "ctl/run_loop.h"
 
@@ -74,4 +75,5 @@ const Verb verb_run = {
                     "  penstockctl run --memory-max 4G -- ./report.py --year 2024 > out.csv\n"
                     "  penstockctl run -l python --file train.py --label team=ml\n"
                     "  penstockctl run -l shell - < nightly.sh\n",
+        .complete = complete_request,
 };

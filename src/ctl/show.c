@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl/complete.h"
 #include "ctl/table.h"
 #include "ctl/verbs.h"
 
@@ -84,4 +85,5 @@ const Verb verb_show = {
         .run = show_run,
         .examples = "  penstockctl show 12\n"
                     "  penstockctl show --json 12 | jq .memory_peak_bytes\n",
+        .complete = complete_queries,
 };

@@ -2,6 +2,7 @@
 /* `simulate` becomes penstock-sim, which has the service's own engine in it; it needs no running service. */
 #include <string.h>
 
+#include "ctl/complete.h"
 #include "ctl/programs.h"
 
 /* They are penstock-sim's, which reads them; here for who completes them. */
@@ -55,4 +56,5 @@ const Verb verb_simulate = {
         .examples = "  penstockctl simulate plan --set ConcurrencyQuota=4,8,16 load.csv\n"
                     "  penstockctl simulate plan --memory 64G load.csv\n"
                     "  penstockctl simulate replay /run/penstock/trace\n",
+        .complete = complete_simulate,
 };

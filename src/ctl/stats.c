@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl/complete.h"
 #include "ctl/table.h"
 #include "ctl/verbs.h"
 
@@ -79,4 +80,5 @@ const Verb verb_stats = {
         .usage = EXIT_CODE_USAGE,
         .run = stats_run,
         .examples = "  penstockctl stats 12\n",
+        .complete = complete_queries,
 };

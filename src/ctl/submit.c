@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl/complete.h"
 #include "ctl/json.h"
 #include "ctl/request_options.h"
 
@@ -55,4 +56,5 @@ const Verb verb_submit = {
         .run = submit_run,
         .examples = "  penstockctl submit -l python --file etl.py\n"
                     "  id=$(penstockctl submit -- ./etl.sh) && penstockctl wait $id\n",
+        .complete = complete_request,
 };

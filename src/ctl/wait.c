@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl/complete.h"
 #include "ctl/json.h"
 
 static int wait_run(const Verb *verb, int argc, char *argv[]) {
@@ -30,4 +31,5 @@ const Verb verb_wait = {
         .usage = EXIT_CODE_REFUSED,
         .run = wait_run,
         .examples = "  penstockctl wait 12 && penstockctl results 12\n",
+        .complete = complete_own_queries,
 };

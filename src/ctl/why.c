@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl/complete.h"
 #include "ctl/verbs.h"
 
 static int print_text(const Verb *verb, const PenstockInfo *i) {
@@ -44,4 +45,5 @@ const Verb verb_why = {
         .usage = EXIT_CODE_USAGE,
         .run = why_run,
         .examples = "  penstockctl why 12\n",
+        .complete = complete_queries,
 };

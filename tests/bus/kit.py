@@ -41,8 +41,9 @@ def wait_for(what, condition):
 class Bus:
     """A bus, and the stand-in when it is asked for. Sets DBUS_SYSTEM_BUS_ADDRESS."""
 
-    def __init__(self):
-        self.bus = self.serve(os.environ["DBUS_DAEMON"], f"--config-file={os.environ['BUS_CONFIG']}", "--nofork", "--print-address")
+    def __init__(self, config=None):
+        config = config or os.environ["BUS_CONFIG"]
+        self.bus = self.serve(os.environ["DBUS_DAEMON"], f"--config-file={config}", "--nofork", "--print-address")
         os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = self.bus.stdout.readline().strip()
         self.standin = None
 
@@ -79,12 +80,13 @@ def ctl(*words, **more):
 class Terminal:
     """A program with a terminal of its own."""
 
-    def __init__(self, command, columns=80, **environment):
+    def __init__(self, command, columns=80, cwd=None, **environment):
         self.text = b""
         ours, theirs = pty.openpty()
         ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         env = {k: v for k, v in {**os.environ, "TERM": "xterm", **environment}.items() if v is not None}
-        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True)
+        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=cwd,
+                                        preexec_fn=lambda: (die_with_us(), os.setsid(), ioctl(theirs, termios.TIOCSCTTY, 0)))
         os.close(theirs)
         self.fd = ours
 
@@ -110,6 +112,13 @@ class Terminal:
                 raise AssertionError(f"it ended before {part!r} came: {self.text!r}")
         before, _, self.text = self.text.partition(part.encode())
         return (before + part.encode()).decode()
+
+    def drain(self, seconds):
+        """Take what it writes meanwhile; a terminal that is full stops it."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if select.select([self.fd], [], [], max(0, deadline - time.monotonic()))[0] and not self.read(deadline + DEADLINE_SEC):
+                return
 
     def rest(self):
         """All that it writes up to its end, with its status."""

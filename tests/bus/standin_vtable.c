@@ -189,6 +189,17 @@ static int get_languages(sd_bus *bus, const char *path, const char *interface, c
         return sd_bus_message_append(reply, "a(ss)", 2, "exec", "any command", "shell", "POSIX shell");
 }
 
+static int get_label_keys(sd_bus *bus, const char *path, const char *interface, const char *property,
+                          sd_bus_message *reply, void *userdata, sd_bus_error *e) {
+        (void) bus;
+        (void) path;
+        (void) interface;
+        (void) property;
+        (void) userdata;
+        (void) e;
+        return sd_bus_message_append(reply, "as", 2, "team", "evil");
+}
+
 #define METHOD(name, in, out, f) SD_BUS_METHOD(name, in, out, f, SD_BUS_VTABLE_UNPRIVILEGED)
 
 const sd_bus_vtable standin_controller_vtable[] = {
@@ -205,6 +216,7 @@ const sd_bus_vtable standin_controller_vtable[] = {
         METHOD("Resume", NULL, NULL, method_pause),
         METHOD("Metrics", NULL, "s", method_metrics),
         SD_BUS_PROPERTY("MaxMemoryBytes", "t", get_number, 0, 0),
+        SD_BUS_PROPERTY("MetricLabelKeys", "as", get_label_keys, 0, 0),
         SD_BUS_PROPERTY("ShutdownTimeoutUSec", "t", get_number, 0, 0),
         SD_BUS_PROPERTY("Paused", "b", NULL, offsetof(StandIn, paused), 0),
         SD_BUS_PROPERTY("Languages", "a(ss)", get_languages, 0, 0),

@@ -26,7 +26,7 @@ lint_find() {
                 IFS= read -r head <"$f" || :
                 case $f:$head in
                 *:'#!/bin/busybox'*) ;; # has lines that only busybox knows
-                *.sh:* | *:'#!/bin/sh'* | *:'#!/bin/bash'*) lint_shell+=("$f") ;;
+                *.sh:* | *.bash:* | *:'#!/bin/sh'* | *:'#!/bin/bash'*) lint_shell+=("$f") ;;
                 *.py:* | *:'#!/usr/bin/env python3'* | *:'#!/usr/bin/python3'*) lint_python+=("$f") ;;
                 *.xml:* | *.policy:*) lint_xml+=("$f") ;;
                 *.conf:*'<!DOCTYPE'*) lint_xml+=("$f") ;;
