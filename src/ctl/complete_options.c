@@ -30,6 +30,10 @@ static const struct {
         { "queries", NULL },
         { "only", NULL },
         { "record", complete_files },
+        { "svg", complete_files },
+        { "png", complete_files },
+        { "width", NULL },
+        { "height", NULL },
 };
 
 Completer complete_option(const char *option) {

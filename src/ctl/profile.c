@@ -227,9 +227,9 @@ const Verb verb_profile = {
         .arguments = "[--csv|--json|--svg FILE|--png FILE] ID",
         .summary = "Show a query's memory, stall, CPU and I/O over time",
         .help = "  --csv            the rows as the service has them: bytes, microseconds, totals\n"
-                "  --json           an object with id and rows; keys are the names of the CSV's columns\n"
-                "  --svg FILE       a picture: the limit, use by kind, stall, and each raise with its cause;\n"
-                "                   \"-\" is standard output\n"
+                "  --json           an object with id and rows; keys are the CSV's columns\n"
+                "  --svg FILE       a picture of limit, use by kind, stall and raises; the cause\n"
+                "                   stands at each raise. \"-\" is standard output\n"
                 "  --png FILE       the same in pixels\n"
                 "  --width PIXELS   of the picture, 360 to 4000 (1000)\n"
                 "  --height PIXELS  280 to 4000 (560)\n",
@@ -238,6 +238,7 @@ const Verb verb_profile = {
         .usage = EXIT_CODE_USAGE,
         .run = profile_run,
         .examples = "  penstockctl profile 12\n"
-                    "  penstockctl profile --csv 12 > profile.csv\n",
+                    "  penstockctl profile --csv 12 > profile.csv\n"
+                    "  penstockctl profile --svg 12.svg 12\n",
         .complete = complete_own_queries,
 };

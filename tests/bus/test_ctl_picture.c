@@ -355,7 +355,7 @@ static void what_makes_no_sense_is_a_wrong_call(void **state) {
         draw_fails(2, "--width is a number of pixels from 360 to 4000", "--svg", "-", "--width", "4001", query);
         draw_fails(2, "--height is a number of pixels from 280 to 4000", "--svg", "-", "--height", "x", query);
         draw_fails(2, "one ID of a query is wanted", "--svg", query);
-        draw_fails(2, "value is missing", query, "--svg");
+        draw_fails(2, "option '--svg' needs a value", query, "--svg");
 }
 
 int main(void) {
