@@ -235,6 +235,8 @@ int language_set(Language *l, const char *section, const char *key, const char *
         return -ENOENT;
 }
 
+#define DATABASE_PLACEHOLDERS (1u << PLACEHOLDER_DATABASE | 1u << PLACEHOLDER_DATABASE_URI)
+
 /* Which placeholders a list of templates uses, as a set of bits. */
 static unsigned placeholders_in(const StrList *l) {
         unsigned set = 0;
@@ -273,16 +275,33 @@ static int query_from_check(const Language *l, unsigned compile, unsigned execut
         return 0;
 }
 
-static int database_check(const Language *l, unsigned compile, unsigned rest, Error *e) {
-        unsigned database = 1u << PLACEHOLDER_DATABASE | 1u << PLACEHOLDER_DATABASE_URI;
-        bool used = rest & database;
+/* Whether each {database} is a word of its own, which can be left out with its value. */
+static bool database_is_words(const StrList *templates) {
+        for (size_t i = 0; i < templates->n; i++)
+                if ((placeholders_in(&(StrList) { .v = &templates->v[i], .n = 1 }) & DATABASE_PLACEHOLDERS) &&
+                    !template_is_database(templates->v[i]))
+                        return false;
+        return true;
+}
 
-        if (l->database == DATABASE_NONE && ((compile | rest) & database))
+static bool database_can_be_left_out(const Language *l) {
+        for (size_t i = 0; i < l->environment.n; i++)
+                if (placeholders_in(&(StrList) { .v = &l->environment.v[i].value, .n = 1 }) & DATABASE_PLACEHOLDERS)
+                        return false;
+        return database_is_words(&l->compile) && database_is_words(&l->execute);
+}
+
+static int database_check(const Language *l, unsigned compile, unsigned rest, Error *e) {
+        bool used = rest & DATABASE_PLACEHOLDERS;
+
+        if (l->database == DATABASE_NONE && ((compile | rest) & DATABASE_PLACEHOLDERS))
                 return misfit(l, e, "{database} needs Database=file, optional-file or name");
         if (l->database != DATABASE_NONE && !used)
                 return misfit(l, e, "Database= is set, but neither Execute= nor Environment= holds {database}");
-        if (l->database == DATABASE_OPTIONAL_FILE && !l->database_default)
-                return misfit(l, e, "Database=optional-file needs DatabaseDefault=");
+        if (l->database == DATABASE_OPTIONAL_FILE && !l->database_default && !database_can_be_left_out(l))
+                return misfit(l, e,
+                              "Database=optional-file needs DatabaseDefault= where {database} is not a word of its "
+                              "own");
         if ((l->database == DATABASE_NONE || l->database == DATABASE_FILE) && l->database_default)
                 return misfit(l, e, "DatabaseDefault= needs Database=optional-file or name");
         return 0;

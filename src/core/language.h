@@ -20,7 +20,7 @@ typedef struct Language {
         StrList compile, execute; /* argv templates; compile.n == 0: no compile step */
         QueryFrom query_from;
         DatabaseKind database;
-        char *database_default; /* {database} when left out, e.g. ":memory:" */
+        char *database_default; /* {database} when left out, e.g. ":memory:"; without it, that word is left out too */
         bool arguments;         /* appends the request's argv after Execute= */
         bool passes_stdin;      /* the caller's stdin reaches the engine without asking (exec) */
         bool transparent_huge_pages;
@@ -105,12 +105,14 @@ typedef enum Placeholder {
         PLACEHOLDER_DATABASE_URI, /* file:/…?mode=rw, percent-encoded: SQLite then never creates the file */
         PLACEHOLDER_MEMORY_MAX_BYTES,
         PLACEHOLDER_MEMORY_MAX_MIB,
+        PLACEHOLDER_MEMORY_SHARE, /* {memory_share:PERCENT}, in bytes */
         PLACEHOLDER_TMPDIR,
         PLACEHOLDER_PARAM,
         _PLACEHOLDER_MAX,
 } Placeholder;
 
-/* One piece of a template: literal text, or a placeholder (with the parameter's name as its text). */
+/* One piece of a template: literal text, or a placeholder (its text is what stands behind a colon, as a parameter's
+ * name). */
 typedef struct TemplatePiece {
         bool is_placeholder;
         Placeholder placeholder;
@@ -121,3 +123,5 @@ typedef struct TemplatePiece {
 /* Read the piece at *@s and move behind it. Returns 1, 0 at the end, or -EINVAL for a lone brace or an unknown name.
  */
 int template_next(const char **s, TemplatePiece *ret);
+/* True for a word that is {database} or {database_uri} and nothing else. */
+bool template_is_database(const char *s);

@@ -14,27 +14,40 @@ static const char *const placeholder_names[_PLACEHOLDER_MAX] = {
         [PLACEHOLDER_MEMORY_MAX_BYTES] = "memory_max_bytes",
         [PLACEHOLDER_MEMORY_MAX_MIB] = "memory_max_mib",
         [PLACEHOLDER_TMPDIR] = "tmpdir",
+        [PLACEHOLDER_MEMORY_SHARE] = "memory_share:",
         [PLACEHOLDER_PARAM] = "param:",
 };
 
-static int placeholder_parse(const char *name, size_t len, TemplatePiece *ret) {
-        char param[REQUEST_NAME_BYTES_MAX + 1];
-        size_t prefix = strlen(placeholder_names[PLACEHOLDER_PARAM]);
+/* What stands behind a name's colon: the per cent of the maximum, or the parameter's name. */
+static bool placeholder_argument_is_valid(Placeholder p, const char *argument) {
+        uint64_t percent;
 
-        for (unsigned i = 0; i < PLACEHOLDER_PARAM; i++)
-                if (strlen(placeholder_names[i]) == len && memcmp(placeholder_names[i], name, len) == 0) {
-                        *ret = (TemplatePiece) { .is_placeholder = true, .placeholder = (Placeholder) i };
-                        return 1;
+        if (p == PLACEHOLDER_PARAM)
+                return identifier_is_valid(argument);
+        return u64_parse(argument, &percent) == 0 && percent >= 1 && percent <= 100;
+}
+
+static int placeholder_parse(const char *name, size_t len, TemplatePiece *ret) {
+        char argument[REQUEST_NAME_BYTES_MAX + 1];
+
+        for (unsigned i = 0; i < _PLACEHOLDER_MAX; i++) {
+                size_t n = strlen(placeholder_names[i]);
+
+                if (len < n || memcmp(placeholder_names[i], name, n) != 0)
+                        continue;
+                *ret = (TemplatePiece) { true, (Placeholder) i, name + n, len - n };
+                if (placeholder_names[i][n - 1] != ':') {
+                        if (len == n)
+                                return 1;
+                        continue; /* {database} begins as {database_uri} does */
                 }
-        if (len <= prefix || len - prefix >= sizeof(param) ||
-            memcmp(name, placeholder_names[PLACEHOLDER_PARAM], prefix) != 0)
-                return -EINVAL;
-        memcpy(param, name + prefix, len - prefix);
-        param[len - prefix] = '\0';
-        if (!identifier_is_valid(param))
-                return -EINVAL;
-        *ret = (TemplatePiece) { true, PLACEHOLDER_PARAM, name + prefix, len - prefix };
-        return 1;
+                if (len - n >= sizeof(argument))
+                        return -EINVAL;
+                memcpy(argument, ret->text, ret->len);
+                argument[ret->len] = '\0';
+                return placeholder_argument_is_valid(ret->placeholder, argument) ? 1 : -EINVAL;
+        }
+        return -EINVAL;
 }
 
 int template_next(const char **s, TemplatePiece *ret) {
@@ -61,6 +74,13 @@ int template_next(const char **s, TemplatePiece *ret) {
         if (r > 0)
                 *s = p + n + 1;
         return r;
+}
+
+bool template_is_database(const char *s) {
+        TemplatePiece piece;
+
+        return template_next(&s, &piece) > 0 && piece.is_placeholder && *s == '\0' &&
+               (piece.placeholder == PLACEHOLDER_DATABASE || piece.placeholder == PLACEHOLDER_DATABASE_URI);
 }
 
 /* All that the building of one command reads. */
@@ -146,7 +166,7 @@ static int request_fits(const Builder *b) {
                 return ret;
         if (l->database == DATABASE_NONE && r->database)
                 return error_set(b->e, ERROR_INVALID_ARGUMENT, "language %s takes no database", l->name);
-        if (l->database != DATABASE_NONE && !database_of(b))
+        if (l->database != DATABASE_NONE && l->database != DATABASE_OPTIONAL_FILE && !database_of(b))
                 return error_set(b->e, ERROR_INVALID_ARGUMENT, "language %s needs a database", l->name);
         if (database_is_file(b) && !path_is_clean(r->database))
                 return error_set(b->e, ERROR_INVALID_ARGUMENT,
@@ -174,6 +194,15 @@ static void uri_write(FILE *f, const char *path) {
         fputs("?mode=rw", f);
 }
 
+/* A template was checked when its file was loaded, so these are one to three digits. */
+static unsigned long long memory_share(uint64_t bytes, const TemplatePiece *percent) {
+        unsigned long long n = 0;
+
+        for (size_t i = 0; i < percent->len; i++)
+                n = 10 * n + (unsigned long long) (percent->text[i] - '0');
+        return bytes / 100 * n + bytes % 100 * n / 100;
+}
+
 static int piece_write(const Builder *b, const TemplatePiece *piece, FILE *f) {
         char name[REQUEST_NAME_BYTES_MAX + 1];
         const char *value;
@@ -192,6 +221,7 @@ static int piece_write(const Builder *b, const TemplatePiece *piece, FILE *f) {
         case PLACEHOLDER_MEMORY_MAX_MIB:
                 fprintf(f, "%llu", (unsigned long long) (b->x->memory_max_bytes / MIB));
                 return 0;
+        case PLACEHOLDER_MEMORY_SHARE: fprintf(f, "%llu", memory_share(b->x->memory_max_bytes, piece)); return 0;
         case PLACEHOLDER_TMPDIR: fputs(b->x->tmpdir, f); return 0;
         case PLACEHOLDER_PARAM: break;
         case _PLACEHOLDER_MAX: return -EINVAL;
@@ -260,8 +290,11 @@ static int argv_expand(const Builder *b, const StrList *templates, StrList *ret)
 
         for (size_t i = 0; i < templates->n; i++) {
                 CLEANUP(freep) char *text = NULL;
-                int r = template_expand(b, templates->v[i], &text);
+                int r;
 
+                if (!database_of(b) && template_is_database(templates->v[i]))
+                        continue;
+                r = template_expand(b, templates->v[i], &text);
                 if (r < 0)
                         return r;
                 if (text[0] == '-' && !options_ended && begins_with_request(templates->v[i]))

@@ -35,14 +35,20 @@ int path_resolve(const char *path, char **ret) {
         return 0;
 }
 
+/* "host=/run/postgresql dbname=sales": what PostgreSQL's programs take. */
+static bool is_conninfo(const char *database) {
+        size_t n = strspn(database, "abcdefghijklmnopqrstuvwxyz_");
+
+        return n > 0 && database[n + strspn(database + n, " ")] == '=';
+}
+
 bool database_is_path(const char *database) {
         struct stat st;
 
         if (strstr(database, "://"))
                 return false;
-        if (strchr(database, '/') || lstat(database, &st) == 0)
+        if (lstat(database, &st) == 0)
                 return true;
-        /* ":memory:" and "host=… dbname=…" are no files; "missing.db" is one whose absence should be told by its
-         * path. */
-        return database[0] != ':' && !strchr(database, '=') && strchr(database, '.');
+        /* ":memory:" is no file; "missing.db" is one whose absence should be told by its path. */
+        return database[0] != ':' && !is_conninfo(database) && strpbrk(database, "/.");
 }

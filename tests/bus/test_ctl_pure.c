@@ -156,6 +156,9 @@ static void paths_become_absolute(void **state) {
         assert_true(database_is_path("/x"));
         assert_false(database_is_path(":memory:"));
         assert_false(database_is_path("host=db.example dbname=sales"));
+        assert_false(database_is_path("host = /run/postgresql dbname=sales"));
+        assert_true(database_is_path("not/=.there"));
+        assert_true(database_is_path("= /there"));
         assert_false(database_is_path("postgresql://db/sales"));
         unlink("sales");
         unlink("link");

@@ -38,7 +38,7 @@ static Request request_of(bool hostile) {
 
 typedef int (*MakeCommand)(const Language *, const Request *, const LanguageContext *, LanguageCommand *, Error *);
 
-static bool make(const Language *l, MakeCommand build, bool hostile, LanguageCommand *ret) {
+static bool make(const Language *l, MakeCommand build, bool hostile, bool with_database, LanguageCommand *ret) {
         const LanguageContext context = { .memory_max_bytes = 64 * MIB, .tmpdir = "/var/tmp" };
         Request r = request_of(hostile);
         Error error = {};
@@ -48,7 +48,7 @@ static bool make(const Language *l, MakeCommand build, bool hostile, LanguageCom
                 r.argv = (StrList) {};
         if (l->query_from == QUERY_FROM_NONE)
                 r.query = NULL, r.query_len = 0;
-        if (l->database == DATABASE_NONE)
+        if (l->database == DATABASE_NONE || !with_database)
                 r.database = NULL;
         *ret = (LanguageCommand) {};
         k = build(l, &r, &context, ret, &error);
@@ -61,11 +61,11 @@ static bool make(const Language *l, MakeCommand build, bool hostile, LanguageCom
 }
 
 /* A value is always within one element, whatever is in it. */
-static void values_make_no_elements(const Language *l, MakeCommand build) {
+static void values_make_no_elements(const Language *l, MakeCommand build, bool with_database) {
         LanguageCommand plain, hostile;
-        bool both = make(l, build, false, &plain);
+        bool both = make(l, build, false, with_database, &plain);
 
-        both = make(l, build, true, &hostile) && both;
+        both = make(l, build, true, with_database, &hostile) && both;
         if (both) {
                 PROMISE(plain.argv.n == hostile.argv.n && plain.argv.n > 0, "%zu elements, and %zu", plain.argv.n,
                         hostile.argv.n);
@@ -98,9 +98,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                         PROMISE(p && unit_property_check(p, t.language->unit_properties.v[i].value) == 0,
                                 "%s passed, and is not allowed", t.language->unit_properties.v[i].key);
                 }
-                values_make_no_elements(t.language, language_execute_command);
-                if (t.language->compile.n > 0)
-                        values_make_no_elements(t.language, language_compile_command);
+                for (int with_database = 0; with_database < 2; with_database++) {
+                        values_make_no_elements(t.language, language_execute_command, with_database);
+                        if (t.language->compile.n > 0)
+                                values_make_no_elements(t.language, language_compile_command, with_database);
+                }
         }
         language_free(t.language);
         return 0;

@@ -21,7 +21,7 @@ static void templates_are_checked_at_load(void **state) {
         BAD("{database} needs", L("QueryFrom", "stdin"), L("Execute", "e {database}"));
         BAD("{database} needs", L("QueryFrom", "stdin"), L("Compile", "c {database}"), L("Execute", "e"));
         BAD("neither Execute= nor", L("QueryFrom", "stdin"), L("Execute", "e"), L("Database", "file"));
-        BAD("needs DatabaseDefault=", L("QueryFrom", "stdin"), L("Execute", "e {database}"),
+        BAD("needs DatabaseDefault=", L("QueryFrom", "stdin"), L("Execute", "e -d{database}"),
             L("Database", "optional-file"));
         BAD("DatabaseDefault= needs", L("QueryFrom", "stdin"), L("Execute", "e {database}"), L("Database", "file"),
             L("DatabaseDefault", "x"));

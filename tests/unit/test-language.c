@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "language-kit.h"
 
+#include <stdio.h>
+
 static void exec_runs_any_argv_and_no_query(void **state) {
         Language *l = GOOD(L("Arguments", "yes"), L("PassStdin", "yes"));
         Request r = request_make(NULL);
@@ -122,6 +124,48 @@ static void a_database_file_is_an_absolute_clean_path(void **state) {
         language_free(l);
 }
 
+static void a_database_that_is_left_out_leaves_no_word(void **state) {
+        Language *l = GOOD(L("QueryFrom", "file"), L("Execute", "awk -f {query_file} -- {database}"),
+                           L("Database", "optional-file"), L("Arguments", "yes"));
+        Request r = request_make("q");
+        LanguageCommand c;
+
+        (void) state;
+        strlist_add(&r.argv, "-v");
+        c = executes(l, &r, "awk|-f|/proc/self/fd/3|--|-v");
+        language_command_done(&c);
+        r.database = strdup("/var/log/a");
+        c = executes(l, &r, "awk|-f|/proc/self/fd/3|--|/var/log/a|-v");
+        language_command_done(&c);
+        request_done(&r);
+        language_free(l);
+        BAD("a word of its own", L("QueryFrom", "stdin"), L("Execute", "e --db={database}"),
+            L("Database", "optional-file"));
+        BAD("a word of its own", L("QueryFrom", "stdin"), L("Execute", "e {database}"),
+            L("Compile", "e {database}{database}"), L("Database", "optional-file"));
+        BAD("a word of its own", L("QueryFrom", "stdin"), L("Execute", "e {database}"),
+            L("Environment", "D={database}"), L("Database", "optional-file"));
+}
+
+static void a_share_of_the_maximum_is_rounded_down(void **state) {
+        Language *l = GOOD(L("QueryFrom", "stdin"),
+                           L("Execute", "e {memory_share:100} -m{memory_share:75}b {memory_share:1}"));
+        Request r = request_make("q");
+        LanguageCommand c = executes(l, &r, "e|314572805|-m235929603b|3145728");
+
+        (void) state;
+        language_command_done(&c);
+        request_done(&r);
+        language_free(l);
+        for (size_t i = 0; i < 8; i++) {
+                static const char *const shares[] = { "", "0", "101", "-1", "+5", "5%", " 5", "4294967301" };
+                char text[64];
+
+                snprintf(text, sizeof(text), "'e {memory_share:%s}'", shares[i]);
+                BAD("placeholders known", L("QueryFrom", "stdin"), L("Execute", text));
+        }
+}
+
 static void a_value_is_never_read_as_an_option(void **state) {
         Language *l = GOOD(L("QueryFrom", "argument"), L("Execute", "e {query}"));
         Request r = request_make("-rf");
@@ -223,6 +267,8 @@ int main(void) {
                 cmocka_unit_test(a_query_file_is_the_descriptor_or_the_path),
                 cmocka_unit_test(a_query_on_stdin_never_eats_the_callers),
                 cmocka_unit_test(a_database_file_is_an_absolute_clean_path),
+                cmocka_unit_test(a_database_that_is_left_out_leaves_no_word),
+                cmocka_unit_test(a_share_of_the_maximum_is_rounded_down),
                 cmocka_unit_test(a_value_is_never_read_as_an_option),
                 cmocka_unit_test(values_stay_within_their_element),
                 cmocka_unit_test(parameters_are_needed_and_known),
