@@ -129,15 +129,19 @@ static void every_spelling_in_the_table_is_read_as_it_says(void **state) {
                 if (strcmp(wanted, "infinity ") == 0)
                         assert_true(bytes == SIZE_INFINITY);
                 else if (sscanf(wanted, "%" SCNu64, &number) == 1)
-                        assert_true(bytes == (strchr(wanted, '%') ? ram / 100 * number + ram % 100 * number / 100
-                                                                  : number));
+                        assert_true(bytes ==
+                                    (strchr(wanted, '%') ? ram / 100 * number + ram % 100 * number / 100 : number));
                 n++;
         }
         assert_true(n >= 40);
 }
 
 static void shipped_files_load_without_a_warning(void **state) {
-        static const char *const files[] = { "exec.conf", "python.conf", "shell.conf", "sqlite.conf.in" };
+        static const char *const files[] = { "awk.conf.in",    "clickhouse-local.conf.in",
+                                             "duckdb.conf.in", "exec.conf",
+                                             "perl.conf",      "psql.conf",
+                                             "python.conf",    "r.conf",
+                                             "shell.conf",     "sqlite.conf.in" };
         Tree *t = *state;
         LanguageSet s;
         Config c;
@@ -166,6 +170,8 @@ static void shipped_files_load_without_a_warning(void **state) {
         assert_true(language_set_find(&s, "exec")->passes_stdin);
         assert_int_equal(language_set_find(&s, "python")->compile.n, 5);
         assert_int_equal(language_set_find(&s, "sqlite")->database_access, PATH_READ_WRITE);
+        for (size_t i = 0; i < s.n; i++)
+                assert_non_null(s.v[i]->memory_note);
         language_set_done(&s);
 }
 
