@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # variables that tools/guest sets, named at the head
 # The part of a test guest that does not depend on the project: Debian's tree, its image, kernel and initramfs.
-# Made once for a suite. Needs common.sh; expects tools_dir, cache, suite. Called with the cache's lock held.
+# Made once for a suite, with and without engines. Needs common.sh, install.sh; expects tools_dir, cache, suite, engines (0|1).
+# Called with the cache's lock held.
 #
 #   $base/root         the tree; the project is built in it, under /usr/src/penstock
 #   $base/root.ext4    its image, as it was before that
@@ -10,9 +11,13 @@
 
 base_image_size=8G # sparse; what a job can write is this less the tree
 
-# Prints the packages of a suite.
-base_packages() {
-        sed -n -e "s/^\(all\|$suite\)://p" "$tools_dir/guest.d/packages" | tr -s ' ' '\n' | sed '/^$/d'
+# Prints the packages of a suite; of npm with the word npm.
+base_packages() { # [npm]
+        local kinds="all\|$suite"
+
+        if [ "$engines" = 1 ]; then kinds+='\|engines'; fi
+        if [ "${1:-}" = npm ]; then kinds=npm; fi
+        sed -n -e "s/^\($kinds\)://p" "$tools_dir/guest.d/packages" | tr -s ' ' '\n' | sed '/^$/d'
 }
 
 # Sets $base; makes it unless it is there.
@@ -20,8 +25,9 @@ base_ensure() {
         local key
 
         key=$({
-                echo "$suite $base_image_size"
+                echo "$suite $base_image_size $engines"
                 base_packages
+                base_packages npm
                 cat "$tools_dir/guest.d/setup-base" "$tools_dir/guest.d/init" "$tools_dir/lib/guest-base.sh"
         } | short_hash)
         base=$cache/base-$suite-$key
@@ -29,6 +35,7 @@ base_ensure() {
                 base_remove_old
                 say "making Debian $suite for the test guest (once; a minute or two)"
                 timed "Debian tree" base_make_tree
+                if [ "$engines" = 1 ]; then timed "npm's packages" base_add_npm; fi
                 timed "kernel" base_make_kernel
                 timed "initramfs" base_make_initramfs
                 timed "base image" base_make_image
@@ -56,6 +63,21 @@ base_make_tree() {
         echo 70656e73746f636b6775657374303031 >"$base.new/root/etc/machine-id"
         compgen -G "$base.new/root/var/lib/apt/lists/*_Packages" >/dev/null ||
                 fail "apt's package lists are missing in the tree"
+}
+
+# Where an administrator of the guest would have them. The host's npm brings them, since the tree has no network.
+base_add_npm() {
+        local packages log
+
+        command -v npm >/dev/null || need_packages npm
+        mapfile -t packages < <(base_packages npm)
+        log=$(mktemp)
+        if ! npm install --no-fund --no-audit --global --prefix "$base.new/root/usr/local" "${packages[@]}" >"$log" 2>&1; then
+                tail -n 30 "$log" >&2
+                rm -f "$log"
+                fail "npm could not install ${packages[*]}"
+        fi
+        rm -f "$log"
 }
 
 # busybox, our init, and the modules that the root file system needs, in the order of their dependencies.

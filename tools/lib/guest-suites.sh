@@ -16,7 +16,7 @@ guests_prepare() {
 
         set -m
         for suite in "${suites[@]}"; do
-                tools/guest --suite "$suite" --build-only
+                tools/guest --suite "$suite" --engines --build-only
         done >"$work/logs/guests-prepare" 2>&1 </dev/null &
         prepare_pid=$!
         set +m
@@ -113,7 +113,7 @@ guest_suite() { # SUITE|here [WORDS [NAME]]
         if [ "$suite" = here ]; then
                 command=(tests/guest/run)
         else
-                command=(tools/guest --suite "$suite" --memory "$guest_memory" --timeout "$limit"
+                command=(tools/guest --suite "$suite" --engines --memory "$guest_memory" --timeout "$limit"
                         --keep-console "$work/logs/console-$name" -- /usr/src/penstock/source/tests/guest/run)
         fi
         now_ms begin
