@@ -118,5 +118,5 @@ def exec_argv():
 @test("the shipped languages are listed with what they are")
 def languages_listed():
     done = ctl("languages").expect(0)
-    for name in ("exec", "shell", "sqlite", "python"):
+    for name in ("awk", "clickhouse-local", "duckdb", "exec", "perl", "psql", "python", "r", "shell", "sqlite"):
         expect_in(name, done.text, "the list")
