@@ -59,6 +59,7 @@ typedef struct QuerySpec {
         int32_t priority;
         uint64_t initial_bytes, max_bytes;                /* 0: as configured */
         uint64_t timeout_usec, queue_timeout_usec;        /* USEC_INFINITY: as configured; 0: none */
+        uint64_t fingerprint[2];                          /* the same for the same query of the same user; zeros: not known */
         bool detached, has_compile;
         bool allow_priority;                              /* the caller may ask for a priority above 0 */
         bool has_dependencies;                            /* they are checked before all else, and told its end */

@@ -19,6 +19,8 @@ static const Field spec_fields[] = {
         F(U64, QuerySpec, max_bytes),
         F(U64, QuerySpec, timeout_usec),
         F(U64, QuerySpec, queue_timeout_usec),
+        F(U64, QuerySpec, fingerprint[0]),
+        F(U64, QuerySpec, fingerprint[1]),
         F(BOOL, QuerySpec, detached),
         F(BOOL, QuerySpec, has_compile),
         F(BOOL, QuerySpec, allow_priority),
@@ -97,6 +99,8 @@ static const Field snapshot_fields[] = {
         F(U64, QuerySnapshot, spec.max_bytes),
         F(U64, QuerySnapshot, spec.timeout_usec),
         F(U64, QuerySnapshot, spec.queue_timeout_usec),
+        F(U64, QuerySnapshot, spec.fingerprint[0]),
+        F(U64, QuerySnapshot, spec.fingerprint[1]),
         F(BOOL, QuerySnapshot, spec.detached),
         F(BOOL, QuerySnapshot, spec.has_compile),
         F(BOOL, QuerySnapshot, spec.allow_priority),
@@ -145,7 +149,7 @@ static const Field snapshot_fields[] = {
 };
 
 /* Whoever adds a member names it above, or a replay would not be the same. */
-_Static_assert(sizeof(QuerySpec) == 64 + 2 * 4 + 4 * 8 + 8, "QuerySpec has changed");
+_Static_assert(sizeof(QuerySpec) == 64 + 2 * 4 + 6 * 8 + 8, "QuerySpec has changed");
 _Static_assert(sizeof(Sample) == 30 * 8 + 8, "Sample has changed");
 _Static_assert(sizeof(QuerySnapshot) == sizeof(QuerySpec) + 19 * 8 + sizeof(FinalNumbers) + 9 * 4 + 12 + 3 * 8 + 8,
                "QuerySnapshot has changed");

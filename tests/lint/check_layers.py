@@ -33,7 +33,7 @@ CORE_STREAMS = ("stdout", "stderr", "stdin")
 LIBRARIES = {
     "systemd/": "libsystemd", "libcgroup": "libcgroup", "ini.h": "inih", "jansson": "jansson",
     "libsmartcols": "smartcols", "libsmartcols/": "smartcols", "sqlite3": "sqlite3", "microhttpd": "libmicrohttpd",
-    "libmount": "libmount", "glib": "glib", "cmocka": "cmocka", "curl/": "curl", "zstd": "zstd", "cairo": "cairo",
+    "libmount": "libmount", "glib": "glib", "cmocka": "cmocka", "curl/": "curl", "zstd": "zstd", "cairo": "cairo", "nettle/": "nettle",
 }
 
 # A room's own headers are its own in any case. A name that ends in "/" is a whole room, else one header.
@@ -41,7 +41,7 @@ LIBRARIES = {
 ROOMS = {
     "core": {"rooms": [], "libraries": []},
     "host": {"rooms": ["core/", "worker/protocol.h", "worker/launch.h"],
-             "libraries": ["libsystemd", "libcgroup", "inih", "jansson", "sqlite3"]},
+             "libraries": ["libsystemd", "libcgroup", "inih", "jansson", "sqlite3", "nettle"]},
     "worker": {"rooms": ["core/base.h", "core/language.h", "core/request.h"], "libraries": []},
     "bus": {"rooms": ["core/", "host/", "daemon/manager.h"], "libraries": ["libsystemd"]},
     "daemon": {"rooms": ["core/", "host/", "bus/bus.h", "worker/launch.h"], "libraries": ["libsystemd"]},

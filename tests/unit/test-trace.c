@@ -26,7 +26,7 @@ static void back_and_forth(const Event *ev, TraceRecord *ret) {
 static void request_is_the_same_to_the_engine(void **state) {
         /* static: its padding is zero, too */
         static QuerySpec spec = { .language = "sqlite", .uid = UINT32_MAX, .priority = -7, .initial_bytes = 1,
-                           .max_bytes = UINT64_MAX - 1, .timeout_usec = USEC_INFINITY, .queue_timeout_usec = 5,
+                           .max_bytes = UINT64_MAX - 1, .timeout_usec = USEC_INFINITY, .queue_timeout_usec = 5, .fingerprint = { UINT64_MAX, 6 },
                            .detached = true, .has_compile = true, .allow_priority = true,
                            .has_dependencies = true };
         Event ev = { .type = EVENT_REQUEST, .request.spec = &spec };
@@ -39,7 +39,7 @@ static void request_is_the_same_to_the_engine(void **state) {
 }
 
 static void each_number_of_a_snapshot_comes_back(void **state) {
-        static QuerySnapshot s = { .spec = { .language = "duckdb", .uid = 7, .priority = -3, .detached = true } };
+        static QuerySnapshot s = { .spec = { .language = "duckdb", .uid = 7, .priority = -3, .fingerprint = { 8, UINT64_MAX }, .detached = true } };
         Error said = { .code = ERROR_CANCELED }, none = {};
         Event ev = { .type = EVENT_ADOPT, .query_id = UINT64_MAX, .adopt = { &s, &said } };
         TraceRecord r;
