@@ -105,6 +105,7 @@ struct Query {
         Lease lease;
         uint64_t quota_bytes; /* memory.max in force, as read back; 0 while it waits */
         uint64_t high_bytes;  /* memory.high as last asked for */
+        uint64_t last_quota_bytes; /* of one that has ended: its lease until then */
         uint64_t current_bytes, peak_bytes, need_bytes, pids; /* as last sampled */
         bool denied;       /* the pool could not pay for its last need */
         bool hungry;       /* a raise was due and could not be paid: looked at again when memory comes back */

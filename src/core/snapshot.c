@@ -18,6 +18,7 @@ void query_snapshot(const Query *q, QuerySnapshot *ret, Error *ret_error) {
                 .n_raises = q->n_raises,
                 .n_denied = q->n_denied,
                 .peak_bytes = q->peak_bytes,
+                .last_quota_bytes = q->last_quota_bytes,
                 .frozen_usec = q->frozen_usec,
                 .frozen_since_usec = q->frozen ? q->frozen_since_usec : 0,
                 .wanted_bytes = q->wanted_bytes,

@@ -121,6 +121,7 @@ static const Field snapshot_fields[] = {
         F(U64, QuerySnapshot, n_raises),
         F(U64, QuerySnapshot, n_denied),
         F(U64, QuerySnapshot, peak_bytes),
+        F(U64, QuerySnapshot, last_quota_bytes),
         F(U64, QuerySnapshot, frozen_usec),
         F(U64, QuerySnapshot, frozen_since_usec),
         F(U64, QuerySnapshot, wanted_bytes),

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The loop's side; history_thread.c is the other one. */
+#include "host/history_thread.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* SQLite has its parser and its virtual machine on it. */
+#define STACK_BYTES (512 * KIB)
+
+static void lock(History *h) {
+        pthread_mutex_lock(&h->helper.mutex);
+}
+
+static void unlock(History *h) {
+        pthread_mutex_unlock(&h->helper.mutex);
+}
+
+static void wake(History *h) {
+        pthread_cond_signal(&h->helper.more);
+}
+
+/* The next that is answered and not told; NULL: none. */
+static HistoryQuestion *take_answered(History *h) {
+        HistoryQuestion *q;
+
+        lock(h);
+        for (q = h->questions; q && q->state != QUESTION_DONE; q = q->next)
+                ;
+        if (q) {
+                history_unlink_question(h, q);
+                q->told = true;
+        }
+        unlock(h);
+        return q;
+}
+
+static bool take_news(History *h, HistoryNews news, char text[static HISTORY_TEXT_MAX]) {
+        bool is;
+
+        lock(h);
+        is = h->news[news];
+        h->news[news] = false;
+        memcpy(text, h->text, HISTORY_TEXT_MAX);
+        unlock(h);
+        return is;
+}
+
+static int on_done(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        History *h = userdata;
+        char text[HISTORY_TEXT_MAX];
+        HistoryQuestion *q;
+
+        (void) source, (void) fd, (void) revents;
+        if (!helper_heard(&h->helper))
+                return 0;
+        for (unsigned news = 0; news < _HISTORY_NEWS_MAX; news++)
+                if (take_news(h, (HistoryNews) news, text))
+                        h->told((HistoryNews) news, text, h->userdata);
+        while ((q = take_answered(h)))
+                q->answer(q->r, q->rows, q->n, q->userdata); /* it may be gone after that */
+        return 0;
+}
+
+int history_new(sd_event *loop, const char *path, const HistoryLimits *limits, HistoryTold told, void *userdata,
+                History **ret) {
+        History *h = calloc(1, sizeof(*h));
+        int r;
+
+        if (!h)
+                return -ENOMEM;
+        h->helper.done_fd = -1;
+        h->told = told;
+        h->userdata = userdata;
+        h->limits = *limits;
+        h->look = true;
+        h->path = strdup(path);
+        r = h->path ? helper_start(&h->helper, loop, on_done, STACK_BYTES, history_work, h) : -ENOMEM;
+        if (r < 0) {
+                history_free(h);
+                return r;
+        }
+        *ret = h;
+        return 0;
+}
+
+History *history_free(History *h) {
+        if (!h)
+                return NULL;
+        helper_done(&h->helper);
+        while (h->questions) {
+                HistoryQuestion *q = h->questions;
+
+                history_unlink_question(h, q);
+                history_destroy_question(q);
+        }
+        for (unsigned i = 0; i < h->n_waiting; i++) /* its thread never began */
+                history_row_done(&h->waiting[(h->first + i) % HISTORY_WAITING_MAX]);
+        free(h->path);
+        free(h);
+        return NULL;
+}
+
+void history_set_limits(History *h, const HistoryLimits *limits) {
+        lock(h);
+        h->limits = *limits;
+        h->look = true;
+        wake(h);
+        unlock(h);
+}
+
+int history_add(History *h, HistoryRow *row) {
+        bool kept, full = false;
+
+        lock(h);
+        kept = h->limits.max_entries > 0;
+        full = h->n_waiting == HISTORY_WAITING_MAX;
+        if (kept && !full) {
+                h->waiting[(h->first + h->n_waiting++) % HISTORY_WAITING_MAX] = *row;
+                *row = (HistoryRow) {};
+                wake(h);
+        }
+        unlock(h);
+        history_row_done(row);
+        return kept && full ? -ENOBUFS : 0;
+}
+
+void history_counts(History *h, uint64_t *ret_written, uint64_t *ret_lost) {
+        lock(h);
+        *ret_written = h->n_written;
+        *ret_lost = h->n_lost;
+        unlock(h);
+}
+
+bool history_key(History *h, FingerprintKey *ret) {
+        bool has;
+
+        lock(h);
+        has = h->has_key;
+        if (has)
+                *ret = h->key;
+        unlock(h);
+        return has;
+}
+
+int history_ask(History *h, HistoryFilter *filter, HistoryAnswer answer, void *userdata, HistoryQuestion **ret) {
+        HistoryQuestion *q = calloc(1, sizeof(*q)), **p = &h->questions;
+        bool full;
+
+        if (!q) {
+                history_filter_done(filter);
+                return -ENOMEM;
+        }
+        *q = (HistoryQuestion) { .history = h, .filter = *filter, .answer = answer, .userdata = userdata };
+        *filter = (HistoryFilter) HISTORY_FILTER_INIT;
+        lock(h);
+        full = h->n_questions == HISTORY_QUESTIONS_MAX;
+        if (!full) {
+                while (*p)
+                        p = &(*p)->next;
+                *p = q;
+                h->n_questions++;
+                wake(h);
+        }
+        unlock(h);
+        if (full) {
+                history_destroy_question(q);
+                return -EBUSY;
+        }
+        *ret = q;
+        return 0;
+}
+
+HistoryQuestion *history_question_free(HistoryQuestion *q) {
+        bool is_mine = true;
+
+        if (!q)
+                return NULL;
+        if (!q->told) { /* else nobody else knows of it */
+                History *h = q->history;
+
+                lock(h);
+                is_mine = q->state != QUESTION_AT_WORK;
+                if (is_mine)
+                        history_unlink_question(h, q);
+                q->abandoned = !is_mine;
+                unlock(h);
+        }
+        if (is_mine)
+                history_destroy_question(q);
+        return NULL;
+}

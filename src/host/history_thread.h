@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* host/history_thread: the inside of a History: what the loop and its thread share, and what the thread does. Only
+ * the two files of host/history, and their tests, include it. */
+#pragma once
+
+#include "host/helper.h"
+#include "host/history.h"
+#include "host/history_db.h"
+
+/* Rows of one transaction, and deletions between two looks for something more urgent. */
+#define HISTORY_AT_ONCE 64u
+/* After a database that could not be opened. */
+#define HISTORY_RETRY_USEC (60 * USEC_PER_SEC)
+#define HISTORY_TEXT_MAX 256
+
+typedef enum QuestionState { QUESTION_WAITS, QUESTION_AT_WORK, QUESTION_DONE } QuestionState;
+
+struct HistoryQuestion {
+        HistoryQuestion *next;
+        History *history;
+        HistoryFilter filter;
+        HistoryAnswer answer;
+        void *userdata;
+        bool told;           /* the loop's own */
+        QuestionState state; /* under the mutex, and the next */
+        bool abandoned;      /* its owner is gone: the thread frees it */
+        HistoryRow *rows;
+        size_t n;
+        int r;
+};
+
+/* What the thread takes at one time. */
+typedef struct HistoryWork {
+        HistoryRow rows[HISTORY_AT_ONCE];
+        unsigned n_rows;
+        HistoryQuestion *question;
+        bool look;
+        HistoryLimits limits;
+} HistoryWork;
+
+struct History {
+        HistoryTold told;
+        void *userdata;
+        char *path;
+
+        Helper helper; /* all up to the next comment is under its mutex */
+        HistoryLimits limits;
+        HistoryRow waiting[HISTORY_WAITING_MAX]; /* a ring, from its front on when it was empty: so deep as it ever
+                                                    was it is touched */
+        unsigned first, n_waiting;
+        HistoryQuestion *questions; /* in their order, those that were told left out */
+        unsigned n_questions;
+        bool look; /* open it, or delete what is too old or too much */
+        bool has_key;
+        FingerprintKey key;
+        uint64_t n_written, n_lost;
+        bool news[_HISTORY_NEWS_MAX];
+        char text[HISTORY_TEXT_MAX];
+
+        /* the thread's own */
+        HistoryWork work;
+        HistoryDb *db;
+        bool refused;        /* it is too new */
+        int failure;         /* why it is not open */
+        uint64_t retry_usec; /* when it may be tried again */
+        uint64_t give_up_usec;
+        HistoryQuestion *at_work;
+};
+
+void *history_work(void *userdata);
+/* Under the mutex. */
+void history_unlink_question(History *h, HistoryQuestion *q);
+void history_destroy_question(HistoryQuestion *q);

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* host/history: the thread, its bounds, and what the loop hears of it. */
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "history-kit.h"
+
+#include "host/history_thread.h"
+
+/* Far beyond any that is waited for. */
+#define DEADLINE_USEC (5 * 60 * USEC_PER_SEC)
+
+static const HistoryLimits plenty = { .max_entries = 100000, .retention_usec = USEC_INFINITY };
+
+static sd_event *loop;
+static History *history;
+static unsigned heard[_HISTORY_NEWS_MAX];
+static char last_text[HISTORY_TEXT_MAX];
+
+static void on_news(HistoryNews news, const char *text, void *userdata) {
+        assert_ptr_equal(userdata, heard);
+        heard[news]++;
+        snprintf(last_text, sizeof(last_text), "%s", text);
+}
+
+static void start(const HistoryLimits *limits) {
+        memset(heard, 0, sizeof(heard));
+        assert_return_code(sd_event_new(&loop), 0);
+        assert_int_equal(history_new(loop, kit_path, limits, on_news, heard, &history), 0);
+}
+
+static void stop(void) {
+        history = history_free(history);
+        loop = sd_event_unref(loop);
+}
+
+static void wait_for(HistoryNews news) {
+        while (heard[news] == 0)
+                assert_true(sd_event_run(loop, DEADLINE_USEC) > 0);
+}
+
+static void add(HistoryRow row) {
+        assert_int_equal(history_add(history, &row), 0);
+        assert_null(row.message);
+        assert_int_equal(row.id, 0);
+}
+
+static uint64_t now(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_REALTIME, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC;
+}
+
+/* What others have of it by now. */
+static uint64_t count_rows(void) {
+        HistoryDb *db = NULL;
+        uint64_t n;
+
+        assert_int_equal(history_db_open(kit_path, &db), 0);
+        n = history_db_count(db);
+        history_db_close(db);
+        return n;
+}
+
+/* It is trimmed when nobody asks for anything. */
+static void wait_for_rows(uint64_t n) {
+        uint64_t end = now() + DEADLINE_USEC;
+
+        while (count_rows() > n)
+                assert_true(now() < end);
+        assert_int_equal(count_rows(), n);
+}
+
+typedef struct Answer {
+        bool is_there;
+        int r;
+        size_t n;
+        uint64_t first_id;
+} Answer;
+
+static void on_answer(int r, HistoryRow *rows, size_t n, void *userdata) {
+        Answer *a = userdata;
+
+        assert_false(a->is_there);
+        *a = (Answer) { .is_there = true, .r = r, .n = n, .first_id = n > 0 ? rows[0].id : 0 };
+}
+
+static Answer ask(HistoryFilter *f) {
+        HistoryFilter all = HISTORY_FILTER_INIT;
+        HistoryQuestion *q = NULL;
+        Answer a = {};
+
+        assert_int_equal(history_ask(history, f ?: &all, on_answer, &a, &q), 0);
+        while (!a.is_there)
+                assert_true(sd_event_run(loop, DEADLINE_USEC) > 0);
+        history_question_free(q);
+        return a;
+}
+
+static void rows_that_were_added_are_seen_by_who_asks_then(void **state) {
+        uint64_t written, lost;
+        Answer a;
+
+        (void) state;
+        start(&plenty);
+        for (uint64_t i = 1; i <= 150; i++)
+                add(kit_row(1, i, i));
+        a = ask(NULL);
+        assert_int_equal(a.r, 0);
+        assert_int_equal(a.n, HISTORY_LIMIT_DEFAULT);
+        assert_int_equal(a.first_id, 150);
+        history_counts(history, &written, &lost);
+        assert_int_equal(written, 150);
+        assert_int_equal(lost, 0);
+        add(kit_row(1, 150, 150)); /* again */
+        add(kit_full_row());
+        assert_int_equal(ask(NULL).first_id, 7);
+        history_counts(history, &written, &lost);
+        assert_int_equal(written, 150 + 0 + 1);
+        stop();
+}
+
+static void what_waits_is_written_before_it_ends(void **state) {
+        (void) state;
+        start(&plenty);
+        for (uint64_t i = 1; i <= 1000; i++)
+                add(kit_row(1, i, i));
+        stop();
+        assert_int_equal(count_rows(), 1000);
+}
+
+static void the_key_comes_with_the_database(void **state) {
+        FingerprintKey key, again;
+
+        (void) state;
+        start(&plenty);
+        wait_for(HISTORY_OPENED);
+        assert_true(history_key(history, &key));
+        stop();
+        start(&plenty);
+        wait_for(HISTORY_OPENED);
+        assert_true(history_key(history, &again));
+        assert_memory_equal(&key, &again, sizeof(key));
+        stop();
+}
+
+/* Another program has the database, so that the thread can write nothing. */
+typedef struct Lock {
+        HistoryDb *db;
+} Lock;
+
+static void lock_database(Lock *l) {
+        assert_int_equal(ask(NULL).r, 0); /* it has looked for what is too old */
+        assert_int_equal(history_db_open(kit_path, &l->db), 0);
+        assert_int_equal(sqlite3_exec(l->db->sqlite, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+}
+
+static void unlock_database(Lock *l) {
+        l->db = history_db_close(l->db);
+}
+
+static void a_row_too_many_is_refused_and_none_is_waited_for(void **state) {
+        uint64_t n = 0, written, lost;
+        HistoryRow row;
+        Lock l;
+        int r;
+
+        (void) state;
+        start(&plenty);
+        wait_for(HISTORY_OPENED);
+        lock_database(&l);
+        do {
+                n++;
+                row = kit_row(1, n, n);
+                row.message = strdup("x");
+                r = history_add(history, &row);
+                assert_null(row.message);
+        } while (r == 0 && n < 4 * HISTORY_WAITING_MAX);
+        assert_int_equal(r, -ENOBUFS);
+        assert_true(n > HISTORY_WAITING_MAX);
+        unlock_database(&l);
+        assert_int_equal(ask(NULL).r, 0);
+        history_counts(history, &written, &lost);
+        assert_int_equal(written + lost, n - 1);
+        assert_int_equal(count_rows(), written);
+        add(kit_row(2, 1, 1)); /* and there is room again */
+        stop();
+        assert_int_equal(count_rows(), written + 1);
+}
+
+static void rows_that_cannot_be_written_are_lost_and_told(void **state) {
+        uint64_t written, lost;
+        Lock l;
+
+        (void) state;
+        start(&plenty);
+        wait_for(HISTORY_OPENED);
+        lock_database(&l);
+        add(kit_row(1, 1, 1));
+        wait_for(HISTORY_FAILED);
+        assert_non_null(strstr(last_text, "rows are lost: "));
+        unlock_database(&l);
+        add(kit_row(1, 2, 2));
+        assert_int_equal(ask(NULL).first_id, 2);
+        history_counts(history, &written, &lost);
+        assert_int_equal(written, 1);
+        assert_int_equal(lost, 1);
+        stop();
+}
+
+static void questions_are_bounded(void **state) {
+        HistoryQuestion *q[HISTORY_QUESTIONS_MAX + 1] = {};
+        Answer a[HISTORY_QUESTIONS_MAX + 1] = {};
+        HistoryFilter f = HISTORY_FILTER_INIT;
+        unsigned n = 0;
+        int r = 0;
+
+        (void) state;
+        start(&plenty);
+        wait_for(HISTORY_OPENED);
+        /* none is told before the loop runs, but it may be answered */
+        while (n <= HISTORY_QUESTIONS_MAX && (r = history_ask(history, &f, on_answer, &a[n], &q[n])) == 0)
+                n++;
+        assert_int_equal(n, HISTORY_QUESTIONS_MAX);
+        assert_int_equal(r, -EBUSY);
+        while (!a[n - 1].is_there)
+                assert_true(sd_event_run(loop, DEADLINE_USEC) > 0);
+        for (unsigned i = 0; i < n; i++) {
+                assert_true(a[i].is_there);
+                history_question_free(q[i]);
+        }
+        assert_int_equal(ask(NULL).r, 0);
+        stop();
+}
+
+/* Whoever asked is gone: before it is looked at, while it is, or when the answer is on its way. */
+static void an_abandoned_question_is_not_answered(void **state) {
+        HistoryFilter f = HISTORY_FILTER_INIT;
+        HistoryQuestion *q = NULL;
+        Answer a = {};
+
+        (void) state;
+        start(&plenty);
+        for (uint64_t i = 1; i <= 200; i++)
+                add(kit_row(1, i, i));
+        for (unsigned i = 0; i < 200; i++) {
+                assert_int_equal(history_ask(history, &f, on_answer, &a, &q), 0);
+                for (unsigned k = 0; k < i % 8; k++)
+                        sched_yield();
+                q = history_question_free(q);
+        }
+        assert_int_equal(ask(NULL).r, 0);
+        assert_false(a.is_there);
+        assert_int_equal(history_ask(history, &f, on_answer, &a, &q), 0);
+        history_question_free(q);
+        stop();
+}
+
+static QuestionState state_of(const HistoryQuestion *q) {
+        QuestionState s;
+
+        pthread_mutex_lock(&history->helper.mutex);
+        s = q->state;
+        pthread_mutex_unlock(&history->helper.mutex);
+        return s;
+}
+
+/* While the thread searches, for as long as it takes. */
+static void one_that_is_abandoned_at_work_is_the_thread_s_to_free(void **state) {
+        HistoryQuestion *q = NULL;
+        Answer a = {};
+
+        (void) state;
+        start(&plenty);
+        add(kit_row(1, 1, 1));
+        assert_int_equal(ask(NULL).n, 1);
+        kit_fill(20000);
+        for (unsigned met = 0; met < 5;) {
+                HistoryFilter f = HISTORY_FILTER_INIT;
+
+                assert_int_equal(pairlist_set(&f.labels, "team", "ads"), 0);
+                assert_int_equal(history_ask(history, &f, on_answer, &a, &q), 0);
+                while (state_of(q) == QUESTION_WAITS)
+                        sched_yield();
+                met += state_of(q) == QUESTION_AT_WORK;
+                q = history_question_free(q);
+        }
+        assert_int_equal(ask(NULL).n, HISTORY_LIMIT_DEFAULT);
+        assert_false(a.is_there);
+        stop();
+}
+
+static void what_is_too_old_or_too_much_is_neither_told_nor_kept(void **state) {
+        HistoryLimits limits = { .max_entries = 100, .retention_usec = 3600 * USEC_PER_SEC };
+
+        (void) state;
+        start(&limits);
+        add(kit_row(1, 1, now() - 7200 * USEC_PER_SEC));
+        assert_int_equal(ask(NULL).n, 0);
+        for (uint64_t i = 2; i <= 500; i++)
+                add(kit_row(1, i, now()));
+        assert_int_equal(ask(NULL).first_id, 500);
+        wait_for_rows(100);
+        limits.max_entries = 10;
+        history_set_limits(history, &limits);
+        wait_for_rows(10);
+        assert_int_equal(ask(NULL).n, 10);
+        assert_int_equal(ask(NULL).first_id, 500);
+        stop();
+}
+
+static void without_entries_nothing_is_kept_nor_told(void **state) {
+        HistoryLimits limits = { .max_entries = 0, .retention_usec = USEC_INFINITY };
+        FingerprintKey key;
+
+        (void) state;
+        start(&limits);
+        add(kit_row(1, 1, 1));
+        assert_int_equal(ask(NULL).r, -ENODATA);
+        assert_false(history_key(history, &key));
+        assert_int_equal(access(kit_path, F_OK), -1);
+        limits.max_entries = 10;
+        history_set_limits(history, &limits);
+        wait_for(HISTORY_OPENED);
+        add(kit_row(1, 2, 2));
+        assert_int_equal(ask(NULL).first_id, 2);
+        limits.max_entries = 0;
+        history_set_limits(history, &limits);
+        assert_int_equal(ask(NULL).r, -ENODATA);
+        stop();
+        assert_int_equal(count_rows(), 1);
+}
+
+static void an_unsound_one_is_set_aside(void **state) {
+        char aside[128];
+
+        (void) state;
+        kit_write(kit_path, "this is no database at all, and long enough to be seen as none", 62);
+        start(&plenty);
+        wait_for(HISTORY_SET_ASIDE);
+        assert_int_equal(heard[HISTORY_OPENED], 1);
+        add(kit_row(1, 1, 1));
+        assert_int_equal(ask(NULL).n, 1);
+        stop();
+        snprintf(aside, sizeof(aside), "%s.corrupt", kit_path);
+        assert_int_equal(access(aside, F_OK), 0);
+}
+
+/* It was sound when it was opened. */
+static void one_that_becomes_unsound_is_set_aside_and_the_rows_go_into_the_next(void **state) {
+        (void) state;
+        start(&plenty);
+        wait_for(HISTORY_OPENED);
+        assert_int_equal(ask(NULL).r, 0); /* it has looked for what is too old */
+        kit_execute("DROP TABLE secret; PRAGMA writable_schema = ON;"
+                    "UPDATE sqlite_schema SET rootpage = 9999 WHERE name = 'queries'");
+        add(kit_row(1, 1, 1));
+        wait_for(HISTORY_SET_ASIDE);
+        assert_int_equal(ask(NULL).n, 1);
+        stop();
+}
+
+static void one_that_is_too_new_is_left_alone(void **state) {
+        uint64_t written, lost;
+
+        (void) state;
+        kit_execute("PRAGMA user_version = 999");
+        start(&plenty);
+        wait_for(HISTORY_TOO_NEW);
+        add(kit_row(1, 1, 1));
+        assert_int_equal(ask(NULL).r, -ENOTSUP);
+        history_counts(history, &written, &lost);
+        assert_int_equal(written, 0);
+        assert_int_equal(lost, 1);
+        stop();
+        kit_execute("PRAGMA user_version = 0");
+        assert_int_equal(count_rows(), 0);
+}
+
+/* Root may write wherever the file system can. */
+static void in_a_read_only_directory_it_says_so_and_goes_on(void **state) {
+        uint64_t written, lost;
+
+        (void) state;
+        if (geteuid() == 0) {
+                if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+                    mount("tmpfs", kit_directory, "tmpfs", MS_RDONLY, NULL) < 0) {
+                        print_message("no file system can be mounted here: %s\n", strerror(errno));
+                        skip();
+                }
+        } else
+                assert_return_code(chmod(kit_directory, 0500), errno);
+        start(&plenty);
+        wait_for(HISTORY_FAILED);
+        assert_non_null(strstr(last_text, "it can't be opened: "));
+        add(kit_row(1, 1, 1));
+        assert_int_equal(ask(NULL).r, geteuid() == 0 ? -EROFS : -EACCES);
+        history_counts(history, &written, &lost);
+        assert_int_equal(lost, 1);
+        assert_int_equal(heard[HISTORY_FAILED], 1); /* it is not tried again at once */
+        stop();
+        if (geteuid() == 0)
+                assert_return_code(umount(kit_directory), errno);
+        else
+                assert_return_code(chmod(kit_directory, 0700), errno);
+}
+
+/* A disk without room: of files of penstockd's own it is as one that may not grow. */
+static void a_full_disk_costs_rows_and_nothing_else(void **state) {
+        struct rlimit old, none;
+        uint64_t written, lost, id = 0;
+
+        (void) state;
+        start(&plenty);
+        wait_for(HISTORY_OPENED);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+        none = (struct rlimit) { .rlim_cur = 65536, .rlim_max = old.rlim_max };
+        signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+        while (heard[HISTORY_FAILED] == 0) {
+                HistoryRow row = kit_row(1, id + 1, id + 1);
+
+                id++;
+                if (history_add(history, &row) < 0)
+                        break;
+                assert_true(sd_event_run(loop, 0) >= 0);
+        }
+        wait_for(HISTORY_FAILED);
+        assert_int_equal(ask(NULL).r, 0);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+        add(kit_row(2, 4711, 1000000));
+        assert_int_equal(ask(NULL).first_id, 4711);
+        history_counts(history, &written, &lost);
+        assert_true(lost > 0);
+        stop();
+        assert_int_equal(count_rows(), written);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                KIT_TEST(rows_that_were_added_are_seen_by_who_asks_then),
+                KIT_TEST(what_waits_is_written_before_it_ends),
+                KIT_TEST(the_key_comes_with_the_database),
+                KIT_TEST(a_row_too_many_is_refused_and_none_is_waited_for),
+                KIT_TEST(rows_that_cannot_be_written_are_lost_and_told),
+                KIT_TEST(questions_are_bounded),
+                KIT_TEST(an_abandoned_question_is_not_answered),
+                KIT_TEST(one_that_is_abandoned_at_work_is_the_thread_s_to_free),
+                KIT_TEST(what_is_too_old_or_too_much_is_neither_told_nor_kept),
+                KIT_TEST(without_entries_nothing_is_kept_nor_told),
+                KIT_TEST(an_unsound_one_is_set_aside),
+                KIT_TEST(one_that_becomes_unsound_is_set_aside_and_the_rows_go_into_the_next),
+                KIT_TEST(one_that_is_too_new_is_left_alone),
+                KIT_TEST(in_a_read_only_directory_it_says_so_and_goes_on),
+                KIT_TEST(a_full_disk_costs_rows_and_nothing_else),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
