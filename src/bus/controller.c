@@ -214,6 +214,8 @@ const sd_bus_vtable controller_vtable[] = {
         CONFIG_PROPERTY("LogQueryTextOnShutdown", "b"),
         CONFIG_PROPERTY("WarmUnits", "t"),
         CONFIG_PROPERTY("WarmUnitsIdleUSec", "t"),
+        CONFIG_PROPERTY("HistoryMaxEntries", "t"),
+        CONFIG_PROPERTY("HistoryRetentionUSec", "t"),
         CONFIG_PROPERTY("Trace", "t"),
         SD_BUS_VTABLE_END,
 };

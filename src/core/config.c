@@ -81,6 +81,11 @@ static const ConfigKeyInfo keys[_CONFIG_KEY_MAX] = {
         [CONFIG_WARM_UNITS_IDLE_SEC] =
                         USEC("WarmUnitsIdleSec", warm_units_idle_usec, "5min", 0, UINT64_MAX, true,
                              "How long one is kept for a kind of query that does not come."),
+        [CONFIG_HISTORY_MAX_ENTRIES] = COUNT("HistoryMaxEntries", history_max_entries, "100000", 0, 10000000, true,
+                                             "How many ended queries the history keeps; 0: none."),
+        [CONFIG_HISTORY_RETENTION_SEC] =
+                        USEC("HistoryRetentionSec", history_retention_usec, "30d", USEC_PER_SEC, UINT64_MAX, true,
+                             "How long it keeps them."),
         [CONFIG_TRACE] = BYTES("Trace", trace_bytes, "0", 0, INT64_MAX, false,
                                "How much of what is decided is recorded in /run/penstock/trace; 0: nothing."),
 };

@@ -45,6 +45,8 @@ typedef enum ConfigKey {
         CONFIG_LOG_QUERY_TEXT_ON_SHUTDOWN,
         CONFIG_WARM_UNITS,        /* units made ahead: for the next few waiting queries, and as many spares */
         CONFIG_WARM_UNITS_IDLE_SEC,
+        CONFIG_HISTORY_MAX_ENTRIES,
+        CONFIG_HISTORY_RETENTION_SEC,
         CONFIG_TRACE,             /* how much of the engine's events and actions is recorded */
         _CONFIG_KEY_MAX,
 } ConfigKey;
@@ -68,6 +70,7 @@ typedef struct Config {
         MemoryProtection memory_protection;
         uint64_t tasks_max_per_query, cancel_grace_usec, results_keep_usec, results_max_bytes, trace_bytes;
         uint64_t warm_units, warm_units_idle_usec;
+        uint64_t history_max_entries, history_retention_usec;
         DependencyList dependencies; /* the [Dependency NAME] sections */
 
         bool is_set[_CONFIG_KEY_MAX]; /* by a file; else the built-in default, which may give way to what was set */

@@ -57,6 +57,8 @@ typedef enum MetricFamily {
         METRIC_DEPENDENCY_RELEASES_FAILED,
         /* of the service as a whole: one series each, with empty labels */
         METRIC_SYSTEMD_ANSWER,
+        METRIC_HISTORY_ROWS,
+        METRIC_HISTORY_ROWS_LOST,
         METRIC_UNITS,
         METRIC_SPARE_UNITS,
         METRIC_UNIT_STARTS_ALLOWED,

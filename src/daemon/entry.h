@@ -179,6 +179,11 @@ struct Manager {
         RateLimit release_failures;
 
         Metrics *metrics;
+        History *history; /* NULL: none is kept */
+        uint64_t history_written, history_lost; /* as they were last counted */
+        RateLimit history_failures;
+        uint8_t boot_id[HISTORY_BOOT_ID_BYTES];
+        bool has_boot_id;
 };
 
 /* Where a query may spill: on disk, the unit's private /var/tmp; in memory, its own tmpfs. */
@@ -275,6 +280,13 @@ int manager_metrics_new(Manager *m); /* 0 or -ENOMEM */
 void manager_count_note(Manager *m, const Action *a);
 void manager_count_check(Manager *m, const char *dependency, uint64_t usec, bool failed);
 void manager_count_release(Manager *m, const char *dependency, bool failed);
+
+/* manager_history.c: each does nothing when none is kept */
+void manager_history_begin(Manager *m);
+void manager_history_reload(Manager *m);
+void manager_history_add(Manager *m, const Entry *e); /* it has ended; told again, it is kept once */
+void manager_history_fingerprint(const Manager *m, const Request *r, QuerySpec *spec);
+void manager_history_count(Manager *m);
 
 /* manager_trace.c: the file of Trace=; each does nothing when there is none */
 void manager_trace_begin(Manager *m);

@@ -123,6 +123,7 @@ static void on_state(Manager *m, Entry *e) {
                 e->record.ended_realtime_usec = manager_time_of_day();
                 manager_note_shutdown(m, e);
                 manager_forget_check(m, e);
+                manager_history_add(m, e);
                 entry_drop_request(e);
                 manager_record_end(m, e);
                 if (e->unit_unasked) /* the engine knows of no unit that it could release */
@@ -273,6 +274,7 @@ int manager_reload(Manager *m, Error *ret_error) {
         language_set_done(m->languages);
         *m->languages = languages;
         spares_forget(m);
+        manager_history_reload(m);
         journal_write(LOG_INFO, JOURNAL_CONFIG, 0, "Configuration read again");
         r = apply_config(m, old_budget);
         if (r < 0)

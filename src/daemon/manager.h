@@ -9,6 +9,7 @@
 #include "core/engine.h"
 #include "core/request.h"
 #include "host/config_files.h"
+#include "host/history.h"
 
 typedef struct Manager Manager;
 
@@ -87,6 +88,8 @@ int manager_metrics(Manager *m, const char **ret);
 void manager_count_refusal(Manager *m, const PairList *labels, ErrorCode code);
 /* What @q waits for, in words; as engine_wait_reason(), and which dependency is being checked. Returns @buf. */
 const char *manager_wait_reason(Manager *m, const Query *q, char *buf, size_t len);
+/* As history_ask(); -ENODATA when there is no history. */
+int manager_history_ask(Manager *m, HistoryFilter *f, HistoryAnswer answer, void *userdata, HistoryQuestion **ret);
 /* Queries whose end their dependencies were not told yet. */
 size_t manager_releases(const Manager *m);
 /* Units that were asked for and are not gone yet. */

@@ -369,8 +369,10 @@ static void tell_outcome(Manager *m, Adoption *a) {
                 return;
         if (e->hold_fd >= 0 && entry_watch_hold(e) < 0) /* its end may have come already; now there is somebody to hear of it */
                 entry_drop_hold(e);
-        if (!is_live(a))
+        if (!is_live(a)) {
+                manager_history_add(m, e); /* the one that saw its end may have had no time to write it */
                 return;
+        }
         metrics_admitted(m->metrics, q, &e->record.request.labels);
         journal_write(LOG_NOTICE, JOURNAL_PLAIN, id, "Query %llu is of an earlier penstockd: %s", id,
                       may_run(a) && !a->snapshot.unit_exists ? "its unit is gone"

@@ -52,6 +52,7 @@ static void refresh(void *userdata) {
 
         metrics_take_stock(m->metrics, m->engine, m->config, labels_of, m);
         count_holders(m);
+        manager_history_count(m);
         metrics_set(m->metrics, METRIC_UNITS, NULL, NULL, manager_units(m));
         metrics_set(m->metrics, METRIC_UNIT_STARTS_ALLOWED, NULL, NULL, m->pace.allowed);
         metrics_set(m->metrics, METRIC_SPARE_UNITS, NULL, NULL, spares_count(m));

@@ -106,6 +106,8 @@ static int manager_start(Manager *m, const ManagerSetup *setup, Error *ret_error
         if (r >= 0)
                 manager_trace_begin(m);
         if (r >= 0)
+                manager_history_begin(m);
+        if (r >= 0)
                 r = sd_event_add_time(m->event, &m->timer, CLOCK_MONOTONIC, USEC_INFINITY, 1, manager_on_timer, m);
         if (r >= 0) /* the next sample of one that grows waits for nobody's messages */
                 r = sd_event_source_set_priority(m->timer, EVENTS_PRIORITY);
@@ -179,6 +181,7 @@ Manager *manager_free(Manager *m) {
         manager_drop_releases(m);
         lower_free(m->lower);
         m->group_maker = group_maker_free(m->group_maker);
+        m->history = history_free(m->history);
         sd_event_source_disable_unref(m->leftover_timer);
         sd_event_source_disable_unref(m->slice_watch);
         sd_event_source_disable_unref(m->gather_timer);

@@ -238,6 +238,7 @@ static void fill_spec(const Entry *e, bool allow_priority, QuerySpec *spec) {
                 .has_dependencies = e->dependencies.n > 0,
         };
         snprintf(spec->language, sizeof(spec->language), "%s", r->language);
+        manager_history_fingerprint(e->manager, r, spec);
 }
 
 /* Ask the engine. On success the entry belongs to the table, and the caller has its descriptors. */
@@ -249,6 +250,7 @@ static int admit(Manager *m, Entry *e, const Language *l, bool allow_priority, S
 
         manager_look_above(m, NULL);
         manager_look_again_for_leftovers(m);
+        fill_spec(e, allow_priority, &spec); /* while its text is there */
         spare = spares_find(m, e); /* from here on nothing else is stepped, and it stays */
         id = spare ? spare->record.id : engine_next_id(m->engine);
 
@@ -274,7 +276,6 @@ static int admit(Manager *m, Entry *e, const Language *l, bool allow_priority, S
                 return -error_errno(ret_error->code);
         }
         ret->id = id;
-        fill_spec(e, allow_priority, &spec);
         m->submitting = e;
         m->submit_error = (Error) {};
         manager_feed(m, &(Event) { .type = EVENT_REQUEST, .query_id = id, .request = { &spec } });

@@ -28,6 +28,7 @@ const char *journal_message_id(JournalMessage m) {
                 [JOURNAL_SHUTDOWN_TEXT] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e10f",
                 [JOURNAL_DEPENDENCY] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e110",
                 [JOURNAL_LOWERED] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e111",
+                [JOURNAL_HISTORY] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e112",
         };
 
         return ids[m];

@@ -27,6 +27,7 @@ typedef enum JournalMessage {
         JOURNAL_SHUTDOWN_TEXT,
         JOURNAL_DEPENDENCY,
         JOURNAL_LOWERED,
+        JOURNAL_HISTORY,
         _JOURNAL_MESSAGE_MAX,
 } JournalMessage;
 

@@ -19,8 +19,10 @@
 #include <unistd.h>
 
 #define FAIL_ECGOTHER 50016 /* ECGOTHER of libcgroup/error.h */
+#define FAIL_SQLITE_NOMEM 7  /* SQLITE_NOMEM of sqlite3.h, */
+#define FAIL_SQLITE_IOERR 10 /* and SQLITE_IOERR */
 #define DEPTH_MAX 40
-#define MODULES_MAX 16u
+#define MODULES_MAX 32u
 
 typedef struct Range {
         uintptr_t begin, end;
