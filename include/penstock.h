@@ -25,6 +25,7 @@ typedef struct PenstockClient PenstockClient;
 typedef struct PenstockRequest PenstockRequest;
 typedef struct PenstockQuery PenstockQuery;
 typedef struct PenstockInfo PenstockInfo;
+typedef struct PenstockFilter PenstockFilter;
 
 /* Why a call failed, or why a query did. Plain data, nothing to free. */
 typedef struct PenstockError {
@@ -82,6 +83,38 @@ int penstock_client_reload(PenstockClient *c, PenstockError *ret_error);
 int penstock_client_shutdown(PenstockClient *c, uint64_t timeout_usec, PenstockError *ret_error);
 /* The metrics in Prometheus' text format; free(3) it. Unsupported: this service has none. */
 int penstock_client_metrics(PenstockClient *c, char **ret, PenstockError *ret_error);
+
+/* ---- What has ended: the history ---- */
+
+/* A filter that lets all pass; penstock_filter_free() takes NULL and returns NULL. Setters copy what they are given; all that is set
+ * must fit. They return 0, -ENOMEM, or -EINVAL for NULL and for what is not UTF-8; whether there is such a state, error or label is
+ * for the service to say. */
+int penstock_filter_new(PenstockFilter **ret);
+PenstockFilter *penstock_filter_free(PenstockFilter *f);
+/* Whom it ran as. */
+int penstock_filter_set_user_id(PenstockFilter *f, uid_t uid);
+/* The name of its language. */
+int penstock_filter_set_language(PenstockFilter *f, const char *name);
+/* "finished", "errored" or "canceled". */
+int penstock_filter_set_state(PenstockFilter *f, const char *state);
+/* The short name of its error ("Timeout"). */
+int penstock_filter_set_error(PenstockFilter *f, const char *name);
+/* It had this label; by labels that are not in MetricLabelKeys= others than root find their own queries alone. */
+int penstock_filter_add_label(PenstockFilter *f, const char *key, const char *value);
+/* It ended not before, and not after, this time of day (CLOCK_REALTIME). */
+int penstock_filter_set_since(PenstockFilter *f, uint64_t realtime_usec);
+int penstock_filter_set_until(PenstockFilter *f, uint64_t realtime_usec);
+/* At its peak it had at least so many bytes charged. */
+int penstock_filter_set_min_peak(PenstockFilter *f, uint64_t bytes);
+/* How many at most, 1 to 1000. Unset: 100. */
+int penstock_filter_set_limit(PenstockFilter *f, uint64_t n);
+/* Those that come behind the one with this `row`, the last of a page before. */
+int penstock_filter_set_before(PenstockFilter *f, uint64_t row);
+
+/* Queries that have ended, the last first, also those of earlier boots; @f may be NULL. An ID is unique in its boot_id. Free with
+ * penstock_info_list_free(). Timeout: the search took too long. */
+int penstock_client_history(PenstockClient *c, const PenstockFilter *f, PenstockInfo ***ret, size_t *ret_n,
+                            PenstockError *ret_error);
 
 /* ---- What to run ---- */
 
@@ -207,7 +240,7 @@ int penstock_query_done_async(PenstockQuery *q, PenstockHandler handler, void *u
 
 PenstockInfo *penstock_info_ref(PenstockInfo *i);  /* one more owner; returns @i */
 PenstockInfo *penstock_info_free(PenstockInfo *i); /* one owner less; takes NULL, returns NULL */
-/* Free what penstock_client_list() returned, the infos in it too; takes NULL. */
+/* Free what penstock_client_list() or penstock_client_history() returned, the infos in it too; takes NULL. */
 void penstock_info_list_free(PenstockInfo **list, size_t n);
 
 typedef enum PenstockType {

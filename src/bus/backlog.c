@@ -9,7 +9,7 @@
 
 static const char *const large_answers[] = {
         "Queries", "ListQueries", "Describe", "Metrics", "ResultsOf", "Results", "ProfilerResultsOf", "ProfilerResults",
-        "Statistics", "GetAll", "GetManagedObjects", "Introspect",
+        "Statistics", "History", "GetAll", "GetManagedObjects", "Introspect",
 };
 
 static bool is_large(const char *member) {

@@ -158,6 +158,7 @@ const sd_bus_vtable controller_vtable[] = {
                                 ANYONE),
         SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_ARGS("t", id), SD_BUS_RESULT("a{sv}", description),
                                 method_describe, ANYONE),
+        SD_BUS_METHOD_WITH_ARGS("History", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("aa{sv}", queries), method_history, ANYONE),
         SD_BUS_METHOD_WITH_ARGS("CancelQuery", SD_BUS_ARGS("t", id), SD_BUS_NO_RESULT, method_cancel, ANYONE),
         SD_BUS_METHOD_WITH_ARGS("DoneQuery", SD_BUS_ARGS("t", id), SD_BUS_RESULT("a{sv}", statistics), method_done,
                                 ANYONE),

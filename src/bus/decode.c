@@ -52,7 +52,7 @@ static const RequestKey *key_find(const char *name) {
 }
 
 /* An unknown key is text from outside: what is shown of it is short, whole characters, and no control character. */
-static int unknown_key(Error *e, const char *name) {
+int decode_unknown_key(Error *e, const char *name, const char *of) {
         char shown[KEY_SHOWN_MAX + 1];
         size_t n = strnlen(name, KEY_SHOWN_MAX + 1);
         bool is_cut = n > KEY_SHOWN_MAX;
@@ -63,7 +63,7 @@ static int unknown_key(Error *e, const char *name) {
         for (size_t i = 0; i < n; i++)
                 shown[i] = (char) ((unsigned char) name[i] < ' ' || name[i] == 0x7f ? '?' : name[i]);
         shown[n] = '\0';
-        return error_set(e, ERROR_INVALID_ARGUMENT, "\"%s%s\" is no key of a request", shown, is_cut ? "…" : "");
+        return error_set(e, ERROR_INVALID_ARGUMENT, "\"%s%s\" is no key of %s", shown, is_cut ? "…" : "", of);
 }
 
 /* Read the variant's inside. */
@@ -95,7 +95,7 @@ static int decode_entry(Decoder *d, uint32_t *seen) {
                 return r;
         k = key_find(name);
         if (!k)
-                return unknown_key(d->error, name);
+                return decode_unknown_key(d->error, name, "a request");
         bit = UINT32_C(1) << (k - keys);
         if (*seen & bit)
                 return error_set(d->error, ERROR_INVALID_ARGUMENT, "%s is given twice", k->name);

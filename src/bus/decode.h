@@ -18,6 +18,9 @@ int request_decode(sd_bus_message *m, Request *ret, SubmitFds *ret_fds, Error *r
 
 void submit_fds_done(SubmitFds *fds);
 
+/* InvalidArgument: @name is no key @of ("a request"). Returns the matching -errno. */
+int decode_unknown_key(Error *e, const char *name, const char *of);
+
 /* One key while it is read. */
 typedef struct Decoder {
         sd_bus_message *message;

@@ -25,7 +25,12 @@
 #define BACKLOG_MAX 64u
 #define BACKLOG_NAME_MAX 32
 
+/* Searches in the history that are under way, of one user and in all. */
+#define SEARCHES_PER_USER_MAX 4u
+#define SEARCHES_MAX HISTORY_QUESTIONS_MAX
+
 typedef struct Waiting Waiting;
+typedef struct Search Search; /* history_calls.c */
 
 typedef struct Backlog {
         unsigned n;
@@ -56,6 +61,7 @@ struct BusServer {
         Calls *calls;
         Waiting *done_waiting, *shutdown_waiting;
         size_t n_done_waiting, n_shutdown_waiting;
+        Search *searches;
         uint64_t shown_id; /* a signal tells of it: it must be found even if the engine has moved on to its tombstone
                             */
         Backlog backlog;
@@ -97,6 +103,9 @@ int method_results(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int method_statistics(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int method_profiler_results(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+
+/* bus/history_calls.c */
+int method_history(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 
 /* bus/admin_calls.c */
 int method_shutdown(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);

@@ -189,37 +189,6 @@ EXPORT int penstock_client_memory(PenstockClient *c, uint64_t *ret_used_bytes, u
         return 0;
 }
 
-static int read_list(sd_bus_message *m, PenstockInfo ***ret, size_t *ret_n) {
-        PenstockInfo **list = NULL;
-        size_t n = 0, allocated = 0;
-        int r;
-
-        r = sd_bus_message_enter_container(m, 'a', "a{sv}");
-        while (r >= 0 && (r = sd_bus_message_at_end(m, 0)) == 0) {
-                if (n == allocated) {
-                        size_t more = MAX(allocated * 2, (size_t) 16);
-                        PenstockInfo **grown = reallocarray(list, more, sizeof(*list));
-
-                        if (!grown) {
-                                r = -ENOMEM;
-                                break;
-                        }
-                        list = grown;
-                        allocated = more;
-                }
-                r = info_read(m, &list[n]);
-                if (r >= 0)
-                        n++;
-        }
-        if (r < 0) {
-                penstock_info_list_free(list, n);
-                return r;
-        }
-        *ret = list;
-        *ret_n = n;
-        return 0;
-}
-
 EXPORT int penstock_client_list(PenstockClient *c, PenstockInfo ***ret, size_t *ret_n, PenstockError *ret_error) {
         CLEANUP(message_unrefp) sd_bus_message *reply = NULL;
         int r;
@@ -227,7 +196,7 @@ EXPORT int penstock_client_list(PenstockClient *c, PenstockInfo ***ret, size_t *
         r = call_simple(c, "ListQueries", CALL_USEC, &reply, ret_error);
         if (r < 0)
                 return r;
-        r = read_list(reply, ret, ret_n);
+        r = info_list_read(reply, ret, ret_n);
         return r < 0 ? client_error_from_bus(ret_error, r, NULL) : 0;
 }
 

@@ -251,6 +251,37 @@ int info_read(sd_bus_message *m, PenstockInfo **ret) {
         return 0;
 }
 
+int info_list_read(sd_bus_message *m, PenstockInfo ***ret, size_t *ret_n) {
+        PenstockInfo **list = NULL;
+        size_t n = 0, allocated = 0;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "a{sv}");
+        while (r >= 0 && (r = sd_bus_message_at_end(m, 0)) == 0) {
+                if (n == allocated) {
+                        size_t more = MAX(allocated * 2, (size_t) 16);
+                        PenstockInfo **grown = reallocarray(list, more, sizeof(*list));
+
+                        if (!grown) {
+                                r = -ENOMEM;
+                                break;
+                        }
+                        list = grown;
+                        allocated = more;
+                }
+                r = info_read(m, &list[n]);
+                if (r >= 0)
+                        n++;
+        }
+        if (r < 0) {
+                penstock_info_list_free(list, n);
+                return r;
+        }
+        *ret = list;
+        *ret_n = n;
+        return 0;
+}
+
 const Field *info_find(const PenstockInfo *i, const char *key) {
         return find(i, key);
 }

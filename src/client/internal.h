@@ -65,6 +65,8 @@ int client_read_fd(sd_bus_message *m, int *ret);
 
 /* Read the a{sv} at @m's position. */
 int info_read(sd_bus_message *m, PenstockInfo **ret);
+/* The aa{sv} at @m's position; penstock_info_list_free() it. */
+int info_list_read(sd_bus_message *m, PenstockInfo ***ret, size_t *ret_n);
 
 /* ---- request.c, request_check.c, request_send.c ---- */
 

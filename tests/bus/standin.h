@@ -62,6 +62,9 @@ void standin_request_done(StandInRequest *r);
 int standin_append_description(sd_bus_message *m, const StandInQuery *q);
 int standin_append_statistics(sd_bus_message *m, const StandInQuery *q);
 
+/* Answer with rows of a history that nobody lived. */
+int standin_reply_history(sd_bus_message *m);
+
 /* Answer with the timeline that every query here has. */
 int standin_reply_profile(sd_bus_message *m);
 

@@ -132,6 +132,12 @@ static int method_profile(sd_bus_message *m, void *userdata, sd_bus_error *e) {
         return r < 0 ? r : standin_reply_profile(m);
 }
 
+static int method_history(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+        (void) userdata;
+        (void) e;
+        return standin_reply_history(m);
+}
+
 static int method_shutdown(sd_bus_message *m, void *userdata, sd_bus_error *e) {
         StandIn *s = userdata;
         uint64_t usec;
@@ -207,6 +213,7 @@ const sd_bus_vtable standin_controller_vtable[] = {
         METHOD("Query", "a{sv}", "tohh", method_query),
         METHOD("ListQueries", NULL, "aa{sv}", method_list),
         METHOD("Describe", "t", "a{sv}", method_describe),
+        METHOD("History", "a{sv}", "aa{sv}", method_history),
         METHOD("CancelQuery", "t", NULL, method_cancel),
         METHOD("DoneQuery", "t", "a{sv}", method_done),
         METHOD("ResultsOf", "t", "h", method_results),

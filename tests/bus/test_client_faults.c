@@ -149,6 +149,26 @@ static void use_query(PenstockQuery *q, bool detached) {
                 penstock_info_free(i);
 }
 
+static void use_history(PenstockClient *c) {
+        PenstockFilter *f = NULL;
+        PenstockInfo **list = NULL;
+        PenstockError e = {};
+        size_t n;
+        int r = penstock_filter_new(&f);
+
+        if (r >= 0)
+                r = penstock_filter_set_language(f, "shell");
+        if (r >= 0)
+                r = penstock_filter_add_label(f, "team", "test");
+        if (r >= 0)
+                r = penstock_filter_set_limit(f, 2);
+        if (r >= 0)
+                r = penstock_filter_set_user_id(f, 0);
+        if (told(r, NULL) && told(penstock_client_history(c, f, &list, &n, &e), &e))
+                penstock_info_list_free(list, n);
+        penstock_filter_free(f);
+}
+
 static void use_blocking(PenstockClient *c) {
         PenstockInfo *i = NULL, **list = NULL;
         PenstockError e = {};
@@ -167,6 +187,7 @@ static void use_blocking(PenstockClient *c) {
                 penstock_info_free(i);
         if (told(penstock_client_list(c, &list, &n, &e), &e))
                 penstock_info_list_free(list, n);
+        use_history(c);
         told(penstock_client_pause(c, &e), &e);
         told(penstock_client_resume(c, &e), &e);
 }

@@ -24,7 +24,7 @@ C_CALLS = {
     "GetQuery": "penstock_query_open", "Describe": "penstock_query_describe", "CancelQuery": "penstock_query_cancel",
     "DoneQuery": "penstock_query_done", "ResultsOf": "penstock_query_open_results", "Shutdown": "penstock_client_shutdown",
     "Pause": "penstock_client_pause", "Resume": "penstock_client_resume", "Reload": "penstock_client_reload",
-    "Metrics": "penstock_client_metrics", "Cancel": "penstock_query_cancel", "Done": "penstock_query_done",
+    "Metrics": "penstock_client_metrics", "History": "penstock_client_history", "Cancel": "penstock_query_cancel", "Done": "penstock_query_done",
     "Results": "penstock_query_open_results", "Statistics": "penstock_query_statistics",
     "ProfilerResults": "penstock_query_open_profile", "ProfilerResultsOf": "penstock_query_open_profile",
 }

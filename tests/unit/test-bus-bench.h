@@ -24,6 +24,8 @@ typedef struct StubRecord {
 /* daemon/manager.h names the type; here are its insides. */
 struct Manager {
         Engine *engine;
+        History *history; /* NULL: none */
+        bool hold_history; /* searches are never answered */
         Config config;
         LanguageSet languages;
         uint64_t now_usec;

@@ -86,6 +86,7 @@ void stub_manager_done(Manager *m) {
                         close(r->stderr_fd);
         }
         engine_free(m->engine);
+        history_free(m->history);
         config_done(&m->config);
 }
 
@@ -129,6 +130,13 @@ void manager_memory_now(Manager *m, uint64_t id, uint64_t *ret_current_bytes, ui
         (void) m, (void) id;
         *ret_current_bytes = 12345;
         *ret_peak_bytes = 23456;
+}
+
+int manager_history_ask(Manager *m, HistoryFilter *f, HistoryAnswer answer, void *userdata, HistoryQuestion **ret) {
+        if (!m->hold_history)
+                return m->history ? history_ask(m->history, f, answer, userdata, ret) : -ENODATA;
+        *ret = NULL;
+        return 0;
 }
 
 int manager_metrics(Manager *m, const char **ret) {
