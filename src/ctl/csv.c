@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/base.h"
+#include "ctl/ctl.h"
 
 static size_t count(const char *s, size_t len, char c) {
         size_t n = 0;
@@ -70,4 +70,23 @@ uint64_t csv_get_u64(const Csv *c, size_t row, const char *name) {
 
         (void) u64_parse(csv_get(c, row, name), &v);
         return v;
+}
+
+void csv_write_cell(FILE *f, const char *text, bool first, bool last) {
+        CLEANUP(freep) char *plain = strdup(text);
+        bool quoted = plain && text_make_plain(plain)[strcspn(plain, ",\"\r\n")] != '\0';
+
+        if (!first)
+                putc(',', f);
+        if (quoted)
+                putc('"', f);
+        for (const char *p = plain; p && *p; p++) {
+                if (*p == '"')
+                        putc('"', f);
+                putc(*p, f);
+        }
+        if (quoted)
+                putc('"', f);
+        if (last)
+                putc('\n', f);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ctl/csv: comma-separated values with a header line, as the service writes them: no quotes, no blanks around. Pure.
- */
+/* ctl/csv: comma-separated values with a header line. Read, as the service writes them: no quotes, no blanks around. Written, as RFC
+ * 4180 says. Pure. */
 #pragma once
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* The service's tables have some 20 columns and 256 rows; what is far beyond that is not one of them. */
 #define CSV_COLUMNS_MAX 64u
@@ -26,3 +28,6 @@ void csv_done(Csv *c);
 const char *csv_get(const Csv *c, size_t row, const char *name);
 /* The same as a number; 0 for what is none. "infinity" gives UINT64_MAX. */
 uint64_t csv_get_u64(const Csv *c, size_t row, const char *name);
+
+/* Write one cell, with what belongs before and behind it: quoted where it must be, control characters as '?'. */
+void csv_write_cell(FILE *f, const char *text, bool first, bool last);

@@ -42,7 +42,7 @@ struct Verb {
 
 extern const Verb verb_run, verb_submit, verb_list, verb_show, verb_wait, verb_results, verb_cancel, verb_done,
                 verb_stats, verb_why, verb_status, verb_languages, verb_config, verb_pause, verb_resume,
-                verb_shutdown, verb_metrics, verb_profile, verb_simulate, verb_help;
+                verb_shutdown, verb_metrics, verb_profile, verb_simulate, verb_history, verb_help;
 
 /* ---- main.c ---- */
 
@@ -141,6 +141,17 @@ bool terminal_takes_escapes(int fd);
 size_t terminal_columns(int fd);
 /* What a query's state is shown in, by libsmartcols' names; NULL: as it is. */
 const char *state_color(const char *state);
+
+/* ---- time.c (pure) ---- */
+
+/* Read a time of day: "2026-11-29", "2026-11-29 12:00[:00]", "12:00[:00]" of today, in local time; "today" and "yesterday", where they
+ * begin; "now"; "1h ago" and "-1h"; "@" and seconds since 1970. Returns 0 or -EINVAL. */
+int time_parse(const char *text, uint64_t now_usec, uint64_t *ret_usec);
+
+/* ---- user.c ---- */
+
+const char *user_name(uint64_t uid, char buf[static TEXT_MAX]); /* its number when it has none */
+int user_parse(const char *text, uid_t *ret);                   /* a name, or a number; 0 or -EINVAL */
 
 /* ---- plain.c (pure): what others wrote must not command our terminal ---- */
 

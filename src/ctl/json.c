@@ -35,6 +35,43 @@ static const char *const stats_keys[] = {
         "raise_log",
 };
 
+const char *const history_keys[] = {
+        "id",
+        "boot_id",
+        "state",
+        "language",
+        "unit",
+        "user_id",
+        "labels",
+        "priority",
+        "initial_bytes",
+        "memory_quota_bytes",
+        "memory_max_bytes",
+        "memory_peak_bytes",
+        "raises",
+        "detached",
+        "error_name",
+        "error_message",
+        "verdict",
+        "exit_status",
+        "exit_signal",
+        "created_usec",
+        "started_usec",
+        "ended_usec",
+        "total_usec",
+        "compile_usec",
+        "queue_usec",
+        "execute_usec",
+        "frozen_usec",
+        "stall_usec",
+        "cpu_usec",
+        "io_read_bytes",
+        "io_write_bytes",
+        "fingerprint",
+        "row",
+        NULL,
+};
+
 static json_t *json_u64(uint64_t value) {
         return value > INT64_MAX ? json_null() : json_integer((json_int_t) value);
 }
@@ -120,6 +157,18 @@ json_t *json_stats(const PenstockInfo *i) {
 
         if (penstock_info_type(i, "stderr_tail") == PENSTOCK_TYPE_STRING)
                 json_object_set_new(o, "stderr_tail", json_from_info(i, "stderr_tail"));
+        return o;
+}
+
+/* The error is an object here, as everywhere in JSON. */
+json_t *json_history(const PenstockInfo *i) {
+        json_t *o = json_object();
+
+        for (size_t k = 0; history_keys[k]; k++)
+                if (strcmp(history_keys[k], "error_name") == 0)
+                        json_object_set_new(o, "error", json_error(i));
+                else if (strcmp(history_keys[k], "error_message") != 0)
+                        json_object_set_new(o, history_keys[k], json_from_info(i, history_keys[k]));
         return o;
 }
 

@@ -14,6 +14,9 @@ json_t *json_error(const PenstockInfo *i);
 json_t *json_query(const PenstockInfo *i);
 /* The statistics with id, state, unit, language and error. */
 json_t *json_stats(const PenstockInfo *i);
+/* What the history has of a query; the keys of the CSV's columns, in their order, NULL at the end. */
+extern const char *const history_keys[];
+json_t *json_history(const PenstockInfo *i);
 /* Every entry there is. */
 json_t *json_all(const PenstockInfo *i);
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <pwd.h>
-
 #include "ctl/json.h"
 #include "ctl/table.h"
 
@@ -22,16 +20,6 @@ static const Column columns[] = {
         { "WHY", COLUMN_TRUNCATE, 1 },
         { "LABELS", COLUMN_TRUNCATE, 11 },
 };
-
-static const char *user_name(uint64_t uid, char buf[static TEXT_MAX]) {
-        struct passwd *pw = getpwuid((uid_t) uid);
-
-        if (pw)
-                snprintf(buf, TEXT_MAX, "%s", pw->pw_name);
-        else
-                snprintf(buf, TEXT_MAX, "%llu", (unsigned long long) uid);
-        return buf;
-}
 
 /* What it waits for, or why it ended. */
 static const char *reason(const PenstockInfo *i, PenstockError *error) {

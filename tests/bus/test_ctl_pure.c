@@ -284,6 +284,72 @@ static void lines_end_between_words(void **state) {
         setlocale(LC_ALL, "C");
 }
 
+static void a_time_of_day_is_read_as_people_write_it(void **state) {
+        /* 2026-11-29 13:14:15 UTC, a Sunday; in Berlin an hour later */
+        const uint64_t now = UINT64_C(1795958055000001);
+        static const struct {
+                const char *text, *zone;
+                uint64_t usec;
+        } rows[] = {
+                { "now", "UTC", UINT64_C(1795958055000001) },
+                { "2026-11-29", "UTC", UINT64_C(1795910400000000) },
+                { "2026-11-29", "CET-1CEST,M3.5.0,M10.5.0/3", UINT64_C(1795906800000000) },
+                { "2026-07-01", "CET-1CEST,M3.5.0,M10.5.0/3", UINT64_C(1782856800000000) }, /* summer */
+                { "2026-11-29 13:00", "UTC", UINT64_C(1795957200000000) },
+                { "2026-11-29 13:00:01", "UTC", UINT64_C(1795957201000000) },
+                { "13:00", "UTC", UINT64_C(1795957200000000) },
+                { "13:00:01", "UTC", UINT64_C(1795957201000000) },
+                { "today", "UTC", UINT64_C(1795910400000000) },
+                { "yesterday", "UTC", UINT64_C(1795824000000000) },
+                { "-1h", "UTC", UINT64_C(1795954455000001) },
+                { "1h ago", "UTC", UINT64_C(1795954455000001) },
+                { "1h 30min ago", "UTC", UINT64_C(1795952655000001) },
+                { "@1795957200", "UTC", UINT64_C(1795957200000000) },
+                { "2024-02-29", "UTC", UINT64_C(1709164800000000) },
+        };
+        static const char *const bad[] = { "", "never", "2026-02-31", "2025-02-29", "2026-13-01", "2026-11-29x", "25:00", "13:60", "1h", "ago",
+                                           " ago", "-", "@", "@x", "infinity ago", "-infinity", "100000d ago", "2026-11-29 ", "1900-01-01" };
+        uint64_t usec;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                setenv("TZ", rows[i].zone, 1);
+                if (time_parse(rows[i].text, now, &usec) < 0)
+                        fail_msg("'%s' is refused", rows[i].text);
+                assert_int_equal(usec, rows[i].usec);
+        }
+        setenv("TZ", "UTC", 1);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                if (time_parse(bad[i], now, &usec) == 0)
+                        fail_msg("'%s' is %llu", bad[i], (unsigned long long) usec);
+}
+
+static void a_cell_is_quoted_where_it_must_be(void **state) {
+        static const char *const cells[][2] = { { "", "" }, { "a b", "a b" }, { "a,b", "\"a,b\"" }, { "\"", "\"\"\"\"" },
+                                                { "a\nb", "\"a\nb\"" }, { "\x1b[31m", "?[31m" }, { "a\rb", "a?b" } };
+        char *text = NULL;
+        size_t len = 0;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(cells); i++) {
+                FILE *f = open_memstream(&text, &len);
+
+                assert_non_null(f);
+                csv_write_cell(f, cells[i][0], true, false);
+                assert_int_equal(fclose(f), 0);
+                assert_string_equal(text, cells[i][1]);
+                free(text);
+        }
+        FILE *f = open_memstream(&text, &len);
+
+        assert_non_null(f);
+        csv_write_cell(f, "a", true, false);
+        csv_write_cell(f, "b", false, true);
+        assert_int_equal(fclose(f), 0);
+        assert_string_equal(text, "a,b\n");
+        free(text);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(exit_status_tells_who_ended_it),
@@ -298,6 +364,8 @@ int main(void) {
                 cmocka_unit_test(lines_end_between_words),
                 cmocka_unit_test(csv_is_split_by_the_names_of_its_header),
                 cmocka_unit_test(csv_that_is_not_a_table_is_refused),
+                cmocka_unit_test(a_time_of_day_is_read_as_people_write_it),
+                cmocka_unit_test(a_cell_is_quoted_where_it_must_be),
         };
 
         return cmocka_run_group_tests_name("ctl-pure", tests, NULL, NULL);
