@@ -271,8 +271,9 @@ static int admit(Manager *m, Entry *e, const Language *l, bool allow_priority, S
                 entry_close_fd(&ret->hold_fd);
                 error_set(ret_error, ERROR_INTERNAL, "the query can't be recorded: %s", strerror(-r)); /* if it is not set */
                 manager_count_refusal(m, &e->record.request.labels, ret_error->code);
+                if (e->record.request.detach)
+                        results_remove(id);
                 entry_free(e);
-                results_remove(id);
                 return -error_errno(ret_error->code);
         }
         ret->id = id;
