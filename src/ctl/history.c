@@ -160,7 +160,7 @@ static int print_all(const Options *o, PenstockClient *c) {
                 r = print_page(o, c, &out, n, &next);
                 if (r == GO_ON && next > 0)
                         r = check(o, penstock_filter_set_before(o->filter, next), "", "", "");
-                left -= left == UINT64_MAX ? 0 : n;
+                left -= n;
         } while (r == GO_ON && next > 0 && left > 0);
         if (r == GO_ON)
                 return history_output_end(&out, o->verb);

@@ -74,6 +74,7 @@ int history_new(sd_event *loop, const char *path, const HistoryLimits *limits, H
         h->userdata = userdata;
         h->limits = *limits;
         h->look = true;
+        h->last = &h->first;
         h->path = strdup(path);
         r = h->path ? helper_start(&h->helper, loop, on_done, STACK_BYTES, history_work, h) : -ENOMEM;
         if (r < 0) {
@@ -94,8 +95,12 @@ History *history_free(History *h) {
                 history_unlink_question(h, q);
                 history_destroy_question(q);
         }
-        for (unsigned i = 0; i < h->n_waiting; i++) /* its thread never began */
-                history_row_done(&h->waiting[(h->first + i) % HISTORY_WAITING_MAX]);
+        while (h->n_waiting > 0) { /* its thread never began */
+                HistoryRow row;
+
+                history_take_row(h, &row);
+                history_row_done(&row);
+        }
         free(h->path);
         free(h);
         return NULL;
@@ -110,19 +115,27 @@ void history_set_limits(History *h, const HistoryLimits *limits) {
 }
 
 int history_add(History *h, HistoryRow *row) {
-        bool kept, full = false;
+        WaitingRow *w = calloc(1, sizeof(*w));
+        int r = w ? 0 : -ENOMEM;
 
         lock(h);
-        kept = h->limits.max_entries > 0;
-        full = h->n_waiting == HISTORY_WAITING_MAX;
-        if (kept && !full) {
-                h->waiting[(h->first + h->n_waiting++) % HISTORY_WAITING_MAX] = *row;
-                *row = (HistoryRow) {};
+        if (w && h->limits.max_entries > 0)
+                r = h->n_waiting < HISTORY_WAITING_MAX ? 1 : -ENOBUFS;
+        if (r > 0) {
+                w->row = *row;
+                *h->last = w;
+                h->last = &w->next;
+                h->n_waiting++;
                 wake(h);
         }
         unlock(h);
+        if (r > 0) {
+                *row = (HistoryRow) {};
+                return 0;
+        }
+        free(w);
         history_row_done(row);
-        return kept && full ? -ENOBUFS : 0;
+        return r;
 }
 
 void history_counts(History *h, uint64_t *ret_written, uint64_t *ret_lost) {

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* An administrator who looks into the file with sqlite3 does not hold the writer up for longer. */
+/* For who has just a look at the file. */
 #define BUSY_MSEC 1000
 /* In pages of 4 KiB: what is read again and again are the ends of the table and of its two indices. */
 #define CACHE_PAGES "32"
@@ -179,7 +179,9 @@ static int make_file(const char *path) {
 }
 
 /* WAL: a commit is one write and waits for no disk; only what a log of a mebibyte is put into the file for does. What
- * it may lose, and only when the host itself stops, are the last rows. */
+ * it may lose, and only when the host itself stops, are the last rows. EXCLUSIVE: the log's index is in our own
+ * memory. In a file that others share it would be mapped, and a disk without room could end us by SIGBUS; and who
+ * reads for an hour would let the log grow for as long. */
 static int set_up(HistoryDb *db) {
         int r;
 
@@ -189,7 +191,8 @@ static int set_up(HistoryDb *db) {
                                  0); /* memory that lies ready, 48 KiB */
         (void) sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         (void) sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-        r = run(db, "PRAGMA cache_size = " CACHE_PAGES "; PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL;"
+        r = run(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = " CACHE_PAGES
+                    "; PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL;"
                     "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = " LOG_PAGES
                     "; PRAGMA journal_size_limit = " LOG_BYTES);
         if (r == 0)

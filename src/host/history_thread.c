@@ -189,12 +189,15 @@ static HistoryQuestion *next_question(const History *h) {
         return q;
 }
 
-static void take_rows(History *h, HistoryWork *w) {
-        w->n_rows = MIN(h->n_waiting, HISTORY_AT_ONCE);
-        for (unsigned i = 0; i < w->n_rows; i++)
-                w->rows[i] = h->waiting[(h->first + i) % HISTORY_WAITING_MAX];
-        h->n_waiting -= w->n_rows;
-        h->first = h->n_waiting > 0 ? (h->first + w->n_rows) % HISTORY_WAITING_MAX : 0;
+void history_take_row(History *h, HistoryRow *ret) {
+        WaitingRow *w = h->first;
+
+        *ret = w->row;
+        h->first = w->next;
+        if (!h->first)
+                h->last = &h->first;
+        h->n_waiting--;
+        free(w);
 }
 
 /* Rows first, also when the end has come; then who asks; then what is too old. False: there is nothing more to do. */
@@ -203,7 +206,8 @@ static bool take(History *h, HistoryWork *w) {
         while (!h->helper.ends && h->n_waiting == 0 && !next_question(h) && !h->look)
                 pthread_cond_wait(&h->helper.more, &h->helper.mutex);
         *w = (HistoryWork) { .limits = h->limits };
-        take_rows(h, w);
+        while (h->n_waiting > 0 && w->n_rows < HISTORY_AT_ONCE)
+                history_take_row(h, &w->rows[w->n_rows++]);
         if (w->n_rows == 0 && !h->helper.ends) {
                 w->question = h->at_work = next_question(h);
                 w->look = !w->question;

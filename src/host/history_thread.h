@@ -29,6 +29,12 @@ struct HistoryQuestion {
         int r;
 };
 
+typedef struct WaitingRow WaitingRow;
+struct WaitingRow {
+        WaitingRow *next;
+        HistoryRow row;
+};
+
 /* What the thread takes at one time. */
 typedef struct HistoryWork {
         HistoryRow rows[HISTORY_AT_ONCE];
@@ -45,9 +51,8 @@ struct History {
 
         Helper helper; /* all up to the next comment is under its mutex */
         HistoryLimits limits;
-        HistoryRow waiting[HISTORY_WAITING_MAX]; /* a ring, from its front on when it was empty: so deep as it ever
-                                                    was it is touched */
-        unsigned first, n_waiting;
+        WaitingRow *first, **last;
+        unsigned n_waiting;
         HistoryQuestion *questions; /* in their order, those that were told left out */
         unsigned n_questions;
         bool look; /* open it, or delete what is too old or too much */
@@ -68,6 +73,8 @@ struct History {
 };
 
 void *history_work(void *userdata);
+/* Under the mutex, if there is one at all: the first that waits is @ret's. */
+void history_take_row(History *h, HistoryRow *ret);
 /* Under the mutex. */
 void history_unlink_question(History *h, HistoryQuestion *q);
 void history_destroy_question(HistoryQuestion *q);
