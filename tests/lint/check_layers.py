@@ -49,7 +49,6 @@ ROOMS = {
     "ctl": {"rooms": ["penstock.h", "core/base.h"], "libraries": ["libsystemd", "jansson", "smartcols"]},
     "draw": {"rooms": ["core/base.h", "ctl/csv.h", "ctl/format.h", "ctl/picture_size.h"], "libraries": ["cairo"]},
     "exporter": {"rooms": ["penstock.h", "core/base.h"], "libraries": ["libsystemd", "libmicrohttpd"]},
-    "history": {"rooms": ["penstock.h", "core/base.h"], "libraries": ["libsystemd", "sqlite3"]},
     "sim": {"rooms": ["core/"], "libraries": []},
 }
 

@@ -12,6 +12,7 @@ import time
 
 from lib import cgroups, harness
 from lib.cgroups import MIB
+from lib.disks import filled, small
 from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
 from lib.leftovers import counts_at_rest, descriptors, expect_counts, worker_of
 from lib.service import (
@@ -34,34 +35,6 @@ from lib.service import (
 
 RESULTS = "/var/lib/penstock/results"
 RECORDS = "/run/penstock"
-
-
-@contextlib.contextmanager
-def small(path, *options):
-    """A file system of few bytes at PATH, where penstockd, which is started anew for it, finds it."""
-    os.makedirs(path, mode=0o700, exist_ok=True)
-    system("systemctl", "stop", DAEMON)
-    system("mount", "-t", "tmpfs", "-o", ",".join(("mode=700", *options)), "tmpfs", path)
-    try:
-        system("systemctl", "start", DAEMON)
-        yield
-    finally:
-        system("systemctl", "stop", DAEMON)
-        system("umount", path)
-        system("systemctl", "start", DAEMON)
-
-
-@contextlib.contextmanager
-def filled(path):
-    """Not a byte is left on the file system of PATH."""
-    name = f"{path}/filling"
-    with contextlib.suppress(OSError), open(name, "wb", buffering=0) as f:
-        while True:
-            f.write(b"#" * 4096)
-    try:
-        yield
-    finally:
-        os.unlink(name)
 
 
 @test("with the disk of results full a detached query fails and says so, attached ones run, and room that comes back is used")
