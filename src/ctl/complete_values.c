@@ -56,6 +56,31 @@ void complete_durations(Completion *c) {
         add_words(c, words, ELEMENTSOF(words));
 }
 
+void complete_times(Completion *c) {
+        static const Word words[] = {
+                { "today", "since midnight" }, { "yesterday", "" }, { "-1h", "an hour ago" }, { "now", "" },
+        };
+
+        add_words(c, words, ELEMENTSOF(words));
+}
+
+void complete_ends(Completion *c) {
+        static const Word words[] = { { "finished", "" }, { "errored", "" }, { "canceled", "" } };
+
+        add_words(c, words, ELEMENTSOF(words));
+}
+
+void complete_errors(Completion *c) {
+        static const Word words[] = {
+                { "MemoryLimitExceeded", "its maximum was reached" },
+                { "MemoryBudgetExhausted", "the budget was" },
+                { "ExecutionFailed", "" }, { "CompilationFailed", "" }, { "Timeout", "" }, { "QueueTimeout", "" },
+                { "Canceled", "" }, { "ShuttingDown", "" }, { "Internal", "" },
+        };
+
+        add_words(c, words, ELEMENTSOF(words));
+}
+
 void complete_priorities(Completion *c) {
         static const Word words[] = {
                 { "-10", "behind others" },

@@ -190,22 +190,24 @@ const Verb verb_history = {
         .name = "history",
         .arguments = "[OPTION…]",
         .summary = "Show queries that have ended, the last first, also of earlier boots",
-        .help = "  -u, --user NAME         those of this user\n"
-                "  -l, --language LANGUAGE those in this language\n"
-                "      --state STATE       finished, errored or canceled\n"
-                "      --error NAME        those that ended with this error (Timeout, MemoryLimitExceeded …)\n"
-                "  -S, --since TIME, -U, --until TIME\n"
-                "                          when they ended: 2026-11-29, \"2026-11-29 12:00\", 12:00, today, "
-                "yesterday,\n"
-                "                          -1h, \"1h ago\", @SECONDS\n"
-                "      --label KEY=VALUE   those that had this label; may be given more than once\n"
-                "      --min-peak SIZE     those that had so much memory at their peak (64M, 1.5G)\n"
-                "  -n, --limit NUMBER      how many, 100 by default; infinity: all\n"
-                "      --csv               all that is known of them, with a header line: bytes and microseconds\n"
-                "      --json              the same as an array of objects\n",
+        .help = "  -u, --user NAME          those of this user\n"
+                "  -l, --language LANGUAGE  those in this language\n"
+                "      --state STATE        finished, errored or canceled\n"
+                "      --error NAME         those that ended with this error (Timeout …)\n"
+                "  -S, --since TIME         that ended at that time or later: 2026-11-29,\n"
+                "                           \"2026-11-29 12:00\", 12:00, today, yesterday, -1h,\n"
+                "                           \"1h ago\", @SECONDS\n"
+                "  -U, --until TIME         that ended before it\n"
+                "      --label KEY=VALUE    that had this label; may be given more than once\n"
+                "      --min-peak SIZE      that had so much memory at their peak\n"
+                "  -n, --limit NUMBER       how many, 100 by default; infinity: all\n"
+                "      --csv                all that is known of them, with a header line\n"
+                "      --json               the same as an array of objects\n",
         .short_options = "hu:l:S:U:n:",
         .options = options,
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = history_run,
+        .examples = "  penstockctl history --since yesterday --error MemoryLimitExceeded\n"
+                    "  penstockctl history --user alice --csv > alice.csv\n",
 };

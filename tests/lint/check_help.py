@@ -33,7 +33,7 @@ def check_verb(verb, text):
     if not found:
         yield f"penstockctl {verb} --help: there is no example"
     for option in {w.partition("=")[0] for words in found for w in words if re.match(r"--?[a-z]", w)}:
-        if not re.search(rf"^ +(-[a-z], +)?{option}\b", said, flags=re.M):
+        if not re.search(rf"^ +(-[a-zA-Z], +)?{option}\b", said, flags=re.M):
             yield f"penstockctl {verb} --help: an example has {option}, which is not explained"
 
 
@@ -49,7 +49,7 @@ def check_simulate(said, simulator):
 
 def check_completion(verb, said, offers):
     """The options that are offered are those that are explained, each with a word of what it is."""
-    explained = set(re.findall(r"^ +(?:-[a-z], +)?(--[a-z][a-z-]+)", said.partition("\nExamples:\n")[0], flags=re.M))
+    explained = set(re.findall(r"^ +(?:-[a-zA-Z], +)?(--[a-z][a-z-]+)", said.partition("\nExamples:\n")[0], flags=re.M))
     offered = dict(offers(verb, "--"))
     for option in sorted(explained ^ (offered.keys() - {"--help"})):
         yield f"penstockctl {verb}: {option} is not both in its help and completed"
@@ -61,7 +61,7 @@ def check_completion(verb, said, offers):
 def check_values(said_of, table):
     """What the values of each option are stands in the TABLE of src/ctl/complete_options.c, and nothing else does."""
     known = set(re.findall(r'^        \{ "([a-z-]+)", (?:complete_[a-z]+|NULL) \},', table, flags=re.M))
-    used = {o for said in said_of.values() for o in re.findall(r"^ +(?:-[a-z], +)?--([a-z-]+)\[?[ =][A-Z]", said, flags=re.M)}
+    used = {o for said in said_of.values() for o in re.findall(r"^ +(?:-[a-zA-Z], +)?--([a-z-]+)\[?[ =][A-Z]", said, flags=re.M)}
     for option in sorted(used - known):
         yield f"src/ctl/complete_options.c: it does not say what the values of --{option} are (NULL: nothing to offer)"
     for option in sorted(known - used):
