@@ -176,6 +176,7 @@ def psql_password():
         expect_equal((done.status, done.text), (2, ""), "without a password")
         expect_in("no password supplied", done.errors, "what psql says")
         path = "/etc/penstock/test-pgpass"
+        os.makedirs("/etc/penstock", exist_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as f:
             f.write("127.0.0.1:*:sales:alice:hunter2\n")
         try:
@@ -209,7 +210,8 @@ def duckdb_answers():
         expect_equal(done.status, 1, f"a database is opened read-only: {done}")
         expect_in("read-only", done.errors, "what DuckDB says")
         # A pipe of alice's own: to open /dev/stdin is to open anew what is there.
-        piped = "printf '1\n2\n39\n' | penstockctl run --language duckdb --stdin \"select sum(column0) as s from read_csv('/dev/stdin')\""
+        csv = "read_csv('/dev/stdin', auto_detect=false, header=false, columns={'a': 'INT'})"
+        piped = f"printf '1\n2\n39\n' | penstockctl run --language duckdb --stdin \"select sum(a) as s from {csv}\""
         expect_equal(Running(["sh", "-c", piped]).wait().expect(0).text, "s\n42\n", "from the caller's standard input")
 
 
