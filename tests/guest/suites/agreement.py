@@ -109,6 +109,8 @@ def manual():
     for name, word in (
         ("penstockctl.1", "SYNOPSIS"),
         ("penstock-sim.1", "--record"),
+        ("penstock.7", "MemoryBudgetExhausted"),
+        ("penstock-worker.8", "penstock-worker.socket"),
         ("penstockd.8", "--check-config"),
         ("penstock-exporter.8", "Prometheus"),
         ("penstock.conf.5", "MemoryBytesQuotaPerQuery"),
