@@ -151,7 +151,7 @@ def filters():
 @test("table, CSV and JSON say the same, and no control character of a label comes through")
 def forms():
     ended("--label", "team=a,\"b\"\x1b[31m\n", "--", "true")
-    rows = history("--limit", "5")
+    rows = history("--limit", "5", user="alice")
     text = ctl("history", "--limit", "5", "--csv").expect(0).text
     table = ctl("history", "--limit", "5").expect(0).text
     lines = list(csv.DictReader(io.StringIO(text)))
