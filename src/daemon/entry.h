@@ -152,9 +152,11 @@ struct Manager {
         size_t n_awaited;    /* of these, whose workers have not been heard of */
         sd_event_source *gather_timer;
         size_t n_stale;       /* units of an earlier life that must be gone before we serve */
-        bool ready, listed, slice_set, adopted, said_no_psi;
+        bool ready, failed, listed, slice_set, adopted, said_no_psi;
         bool reload_waits;    /* a larger budget waits for the slice */
         uint64_t slice_bytes; /* as last asked for */
+        uint64_t slice_due_usec;  /* when it is asked for once more, since PID 1 did not hear it; USEC_INFINITY: it did */
+        unsigned n_slice_lost;    /* … how often in a row */
         unsigned n_slice_writes;  /* asked for and not answered: what the kernel says is not an administrator's word */
         uint64_t slice_cap_bytes; /* memory.max that an administrator gave penstock.slice; SIZE_INFINITY: none */
         sd_event_source *slice_watch;
@@ -201,6 +203,7 @@ void manager_unit_forgotten(Manager *m, Entry *e); /* PID 1 does not know its un
 void manager_start_settled(Manager *m, Entry *e); /* PID 1 has started its unit, or never will: the next may */
 void manager_stale_gone(Manager *m); /* one unit of an earlier life is gone */
 void manager_maybe_ready(Manager *m);
+void manager_fail_start(Manager *m, int r, const Error *error); /* it will never be ready; only the first reason is told */
 void manager_fail(Manager *m, Entry *e, ErrorCode code, const char *message); /* its unit could not be made ready */
 void manager_perform(Manager *m, const Action *a);
 
@@ -253,6 +256,7 @@ void manager_try_later(Manager *m, Entry *e, unsigned what, int r); /* unless @r
 /* Its worker was told, or is about to see, that the end has come. One that says nothing is stopped with its unit. */
 void manager_await_word(Manager *m, Entry *e);
 void manager_try_again(Manager *m); /* what is due */
+void manager_wake_at(Manager *m, uint64_t usec); /* for that */
 
 /* manager_feed.c */
 int manager_on_timer(sd_event_source *s, uint64_t usec, void *userdata);
@@ -270,6 +274,8 @@ void manager_look_above(Manager *m, Entry *e);
  * it must call manager_slice_settled() first. */
 int manager_set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r, void *userdata));
 void manager_slice_settled(Manager *m, int r);
+void manager_look_at_slice_due(Manager *m, uint64_t now_usec);
+int manager_raise_slice(Manager *m); /* manager.c: for a larger budget, which waits for it; 0 or -errno */
 /* What the dead left behind, at once or soon. */
 void manager_look_for_leftovers(Manager *m);
 /* The same, while there is some. */

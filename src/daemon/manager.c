@@ -234,10 +234,17 @@ static void on_slice_raised(int r, void *userdata) {
 
         manager_slice_settled(m, r);
         if (r < 0)
-                journal_write(LOG_ERR, JOURNAL_CONFIG, 0, "penstock.slice could not be raised: %s", strerror(-r));
+                journal_write(LOG_ERR, JOURNAL_CONFIG, 0, "penstock.slice could not be raised%s: %s",
+                              m->slice_due_usec != USEC_INFINITY ? "; the larger budget waits until it can" : "", strerror(-r));
+        if (m->slice_due_usec != USEC_INFINITY)
+                return;
         m->reload_waits = false;
         manager_feed(m, &(Event) { .type = EVENT_CONFIG, .config = m->config });
         (void) manager_set_slice(m, 0, NULL);
+}
+
+int manager_raise_slice(Manager *m) {
+        return manager_set_slice(m, m->slice_bytes, on_slice_raised);
 }
 
 /* Hand the new figures to the engine: the parent is raised first, so that nothing is granted that the slice would kill,
@@ -246,11 +253,12 @@ static int apply_config(Manager *m, uint64_t old_budget) {
         int r;
 
         if (m->config->max_memory_bytes <= old_budget) {
+                m->reload_waits = false; /* whatever an earlier one waits for */
                 manager_feed(m, &(Event) { .type = EVENT_CONFIG, .config = m->config });
                 return manager_set_slice(m, 0, NULL);
         }
         m->reload_waits = true;
-        r = manager_set_slice(m, m->slice_bytes, on_slice_raised);
+        r = manager_raise_slice(m);
         if (r < 0)
                 m->reload_waits = false; /* nobody would end the wait; what is lent stays as it was */
         return r;

@@ -223,9 +223,19 @@ int manager_gather(Manager *m, StoredFds *stored) {
 
 /* ---- what there is ---- */
 
+/* From here on host/systemd sees to it. If it can't even be asked, nobody would, and who serves beside it counts wrong: another
+ * start will find it. */
 static void stop_stale(Manager *m, uint64_t id) {
-        if (systemd_unit_stop(m->systemd, id) >= 0)
+        Error error = {};
+        int r = systemd_unit_stop(m->systemd, id);
+
+        if (r >= 0) {
                 m->n_stale++;
+                return;
+        }
+        error_set(&error, ERROR_INTERNAL, "the unit of query %llu, of an earlier penstockd, can't be stopped: %s", (unsigned long long) id,
+                  strerror(-r));
+        manager_fail_start(m, r, &error);
 }
 
 void manager_gather_unit(Manager *m, uint64_t id) {

@@ -9,7 +9,7 @@
 /* A worker on a host that is busy has all the time that it needs; this is for one that stands still (SIGSTOP). */
 #define WORD_USEC (15 * USEC_PER_SEC)
 
-static void wake_at(Manager *m, uint64_t usec) {
+void manager_wake_at(Manager *m, uint64_t usec) {
         if (usec >= m->again_usec)
                 return;
         m->again_usec = usec;
@@ -23,7 +23,7 @@ void manager_try_later(Manager *m, Entry *e, unsigned what, int r) {
                 return;
         }
         e->again |= what;
-        wake_at(m, manager_now(m) + AGAIN_USEC);
+        manager_wake_at(m, manager_now(m) + AGAIN_USEC);
 }
 
 int manager_freeze(Manager *m, Entry *e, bool frozen) {
@@ -83,12 +83,12 @@ static void try_again(Manager *m, Entry *e) {
 
 void manager_await_word(Manager *m, Entry *e) {
         e->word_due_usec = manager_now(m) + WORD_USEC;
-        wake_at(m, e->word_due_usec);
+        manager_wake_at(m, e->word_due_usec);
 }
 
 static void look_for_word(Manager *m, Entry *e, uint64_t now) {
         if (e->word_due_usec > now) {
-                wake_at(m, e->word_due_usec);
+                manager_wake_at(m, e->word_due_usec);
                 return;
         }
         e->word_due_usec = 0;
@@ -105,6 +105,7 @@ void manager_try_again(Manager *m) {
         if (m->again_usec > now)
                 return;
         m->again_usec = USEC_INFINITY;
+        manager_look_at_slice_due(m, now);
         for (size_t i = m->n_entries; i > 0; i--) {
                 Entry *e = i <= m->n_entries ? m->entries[i - 1] : NULL;
 

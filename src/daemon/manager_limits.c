@@ -8,6 +8,9 @@
 #include "host/journal.h"
 
 #define SLICE_CGROUP "/" SYSTEMD_SLICE
+/* PID 1 was not asked, or did not answer: it is asked again, each time after twice the pause. */
+#define SLICE_AGAIN_USEC (5 * USEC_PER_SEC)
+#define SLICE_AGAIN_DOUBLED_MAX 7u
 /* Each look reads a file of every unit: not more often than this, however many end. */
 #define LEFTOVER_PAUSE_USEC (200 * USEC_PER_MSEC)
 /* While there is some it is looked for again, each time after twice the pause, until this; then when something happens. */
@@ -73,6 +76,7 @@ static int set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r,
 
         if (r < 0)
                 return r;
+        m->slice_due_usec = USEC_INFINITY;
         m->n_slice_writes++;
         m->slice_bytes = bytes;
         return r;
@@ -82,7 +86,7 @@ static void look_at_slice(Manager *m, uint64_t now_bytes) {
         uint64_t ours = in_force(m->slice_bytes);
         bool was_capped = m->slice_cap_bytes != SIZE_INFINITY;
 
-        if (m->n_slice_writes > 0 || m->slice_bytes == 0)
+        if (m->n_slice_writes > 0 || m->slice_bytes == 0 || m->slice_due_usec != USEC_INFINITY)
                 return; /* ours is on its way */
         m->slice_cap_bytes = now_bytes < ours ? now_bytes : SIZE_INFINITY;
         if (was_capped != (now_bytes < ours))
@@ -128,22 +132,45 @@ static void on_slice_written(void *userdata) {
         manager_look_above(userdata, NULL);
 }
 
+static void set_slice_later(Manager *m) {
+        m->slice_due_usec = manager_now(m) + (SLICE_AGAIN_USEC << MIN(m->n_slice_lost, SLICE_AGAIN_DOUBLED_MAX));
+        manager_wake_at(m, m->slice_due_usec);
+}
+
 void manager_slice_settled(Manager *m, int r) {
         sd_event_source *watch = NULL;
 
         m->n_slice_writes--;
+        /* What PID 1 has heard and did not take effect is not written again and again. */
+        m->n_slice_lost = r == -EHOSTUNREACH || r == -ENOMEM ? m->n_slice_lost + 1 : 0;
+        if (m->n_slice_lost > 0)
+                set_slice_later(m);
         /* Anew each time: the group may be another one. The new one first: with the last one sd-event closes its inotify
          * descriptor, and the kernel waits for all processors (32 ms and more, measured). */
         (void) limit_watch_new(m->event, SLICE_CGROUP, on_slice_written, m, &watch);
         sd_event_source_disable_unref(m->slice_watch);
         m->slice_watch = watch;
-        if (r >= 0) /* what did not take effect is not written again and again */
+        if (r >= 0)
                 manager_look_above(m, NULL);
 }
 
 int manager_set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r, void *userdata)) {
+        int r;
+
         manager_look_above(m, NULL); /* nobody has told us, when there was no unit */
-        return set_slice(m, at_least_bytes, on_done ? on_done : on_slice_set);
+        r = set_slice(m, at_least_bytes, on_done ? on_done : on_slice_set);
+        if (r < 0 && !on_done)
+                set_slice_later(m);
+        return r;
+}
+
+void manager_look_at_slice_due(Manager *m, uint64_t now_usec) {
+        if (m->slice_due_usec > now_usec)
+                manager_wake_at(m, m->slice_due_usec);
+        else if (!m->reload_waits)
+                (void) manager_set_slice(m, 0, NULL);
+        else if (manager_raise_slice(m) < 0)
+                set_slice_later(m);
 }
 
 static void look_for_leftovers(Manager *m) {

@@ -20,7 +20,7 @@ static bool is_known(uint64_t id, void *userdata) {
 void manager_maybe_ready(Manager *m) {
         Error none = {};
 
-        if (m->ready || !m->listed || !m->slice_set || m->n_stale > 0 || m->n_awaited > 0)
+        if (m->ready || m->failed || !m->listed || !m->slice_set || m->n_stale > 0 || m->n_awaited > 0)
                 return;
         m->ready = true;
         manager_adopt_all(m);
@@ -40,6 +40,13 @@ void manager_maybe_ready(Manager *m) {
         m->on_ready(0, &none, m->ready_userdata);
 }
 
+void manager_fail_start(Manager *m, int r, const Error *error) {
+        if (m->failed)
+                return;
+        m->failed = true;
+        m->on_ready(r, error, m->ready_userdata);
+}
+
 void manager_stale_gone(Manager *m) {
         if (m->n_stale > 0)
                 m->n_stale--;
@@ -57,13 +64,13 @@ static void on_listed(int r, void *userdata) {
 
         if (r < 0) {
                 error_set(&error, ERROR_INTERNAL, "PID 1 does not list its units: %s", strerror(-r));
-                m->on_ready(r, &error, m->ready_userdata);
+                manager_fail_start(m, r, &error);
                 return;
         }
         r = manager_gather_begin_waiting(m);
         if (r < 0) {
                 error_set(&error, ERROR_INTERNAL, "the workers of queries can't be waited for: %s", strerror(-r));
-                m->on_ready(r, &error, m->ready_userdata);
+                manager_fail_start(m, r, &error);
                 return;
         }
         m->listed = true;
@@ -78,7 +85,7 @@ static void on_slice(int r, void *userdata) {
         manager_slice_settled(m, r);
         if (r < 0) {
                 error_set(&error, ERROR_INTERNAL, "penstock.slice can't be set up: %s", strerror(-r));
-                m->on_ready(r, &error, m->ready_userdata);
+                manager_fail_start(m, r, &error);
                 return;
         }
         m->slice_set = true;
@@ -155,7 +162,7 @@ int manager_new(const ManagerSetup *setup, const ManagerOps *ops, void *ops_user
         m->config_root = setup->config_root ? strdup(setup->config_root) : NULL;
         m->config_file = setup->config_file ? strdup(setup->config_file) : NULL;
         m->slice_cap_bytes = m->cap_bytes = SIZE_INFINITY;
-        m->again_usec = m->spares_due_usec = USEC_INFINITY;
+        m->again_usec = m->spares_due_usec = m->slice_due_usec = USEC_INFINITY;
         m->mounts = (Mounts) MOUNTS_INIT;
         m->pace = PACE_INIT;
         m->ops = ops;

@@ -9,14 +9,18 @@
 
 /* PID 1 can take 10 s and more to answer when it is busy. The answer to a call that timed out is not known, so time
  * out late and then ask. */
+#ifndef CALL_TIMEOUT_USEC
 #define CALL_TIMEOUT_USEC (90 * USEC_PER_SEC)
+#endif
+/* What the connection has no room or memory for is sent a moment later, as long as one would wait for the answer. */
+#define SEND_AGAIN_USEC (50 * USEC_PER_MSEC)
 
 struct Call {
         SystemdLink *link;
         sd_bus_message *m;
         sd_bus_slot *slot; /* NULL: waiting */
         bool failed;       /* could not be sent */
-        uint64_t sent_usec;
+        uint64_t sent_usec, tried_usec; /* the second: for the first time; 0: not yet */
         CallReply reply;
         uint64_t id;
         void *data;
@@ -73,15 +77,21 @@ static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error) 
         return 0;
 }
 
-static void call_send(Call *c) {
+/* False: neither sent nor failed; it is tried again, and those behind it wait. */
+static bool call_send(Call *c) {
         int r;
 
         c->sent_usec = monotonic_usec();
+        c->tried_usec = c->tried_usec ? c->tried_usec : c->sent_usec;
         r = sd_bus_call_async(c->link->bus, &c->slot, c->m, on_reply, c, CALL_TIMEOUT_USEC);
-        if (r < 0)
-                c->failed = true;
-        else
+        if (r >= 0)
                 c->link->in_flight++;
+        else if ((r == -ENOBUFS || r == -ENOMEM) && c->sent_usec - c->tried_usec < CALL_TIMEOUT_USEC) {
+                systemd_link_wake_later(c->link);
+                return false;
+        } else
+                c->failed = true;
+        return true;
 }
 
 static int on_pump(sd_event_source *source, void *userdata) {
@@ -90,14 +100,28 @@ static int on_pump(sd_event_source *source, void *userdata) {
 
         (void) source;
         for (Call *c = l->first; c && l->in_flight < SYSTEMD_CALLS_IN_FLIGHT && !failed; c = c->next) {
-                if (!c->slot && !c->failed)
-                        call_send(c);
+                if (!c->slot && !c->failed && !call_send(c))
+                        return 0;
                 if (c->failed)
                         failed = c;
         }
         if (failed) /* one a turn: its reply function may change the list */
                 call_finish(failed, NULL);
         return 0;
+}
+
+static int on_again(sd_event_source *source, uint64_t usec, void *userdata) {
+        SystemdLink *l = userdata;
+
+        (void) source, (void) usec;
+        if (l->is_unsubscribed)
+                systemd_subscribe(l);
+        return sd_event_source_set_enabled(l->pump, SD_EVENT_ONESHOT);
+}
+
+void systemd_link_wake_later(SystemdLink *l) {
+        (void) sd_event_source_set_time_relative(l->again, SEND_AGAIN_USEC);
+        (void) sd_event_source_set_enabled(l->again, SD_EVENT_ONESHOT);
 }
 
 int systemd_call(SystemdLink *l, sd_bus_message *m, CallReply reply, uint64_t id, void *data,
@@ -164,6 +188,12 @@ int systemd_reply_errno(sd_bus_message *reply) {
         return -sd_bus_message_get_errno(reply);
 }
 
+bool systemd_reply_is_heard(sd_bus_message *reply) {
+        const sd_bus_error *e = reply ? sd_bus_message_get_error(reply) : NULL;
+
+        return reply && (!e || strncmp(e->name, ERRORS_OF_SYSTEMD, strlen(ERRORS_OF_SYSTEMD)) == 0);
+}
+
 bool systemd_reply_is_lost(sd_bus_message *reply) {
         return !reply || sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NO_REPLY) ||
                sd_bus_message_is_method_error(reply, SD_BUS_ERROR_TIMEOUT) ||
@@ -193,6 +223,10 @@ int systemd_link_new(sd_bus *bus, const SystemdOps *ops, void *userdata, Systemd
         if (r >= 0)
                 r = sd_event_source_set_enabled(l->pump, SD_EVENT_OFF);
         if (r >= 0)
+                r = sd_event_add_time(l->event, &l->again, CLOCK_MONOTONIC, USEC_INFINITY, 0, on_again, l);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(l->again, SD_EVENT_OFF);
+        if (r >= 0)
                 r = systemd_signals_listen(l);
         if (r < 0) {
                 systemd_link_free(l);
@@ -217,6 +251,7 @@ SystemdLink *systemd_link_free(SystemdLink *l) {
         }
         systemd_signals_done(l);
         sd_event_source_disable_unref(l->pump);
+        sd_event_source_disable_unref(l->again);
         sd_event_unref(l->event);
         sd_bus_unref(l->bus);
         free(l);

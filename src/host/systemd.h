@@ -72,8 +72,8 @@ int systemd_unit_adopt(SystemdLink *l, uint64_t query_id);
  * units that this link has not started. Returns 0 when queued, or -ENOMEM. */
 int systemd_unit_stop(SystemdLink *l, uint64_t query_id);
 /* MemoryMax, MemoryLow and accounting of penstock.slice (runtime); starts the slice. SIZE_INFINITY: no limit.
- * @on_done is called with 0 once the kernel's memory.max says so, or -errno (-EIO: it says something else). A later
- * call overtakes an earlier one. */
+ * @on_done is called with 0 once the kernel's memory.max says so, or -errno (-EIO: it says something else; -EHOSTUNREACH: PID 1 may
+ * not have heard it). A later call overtakes an earlier one. */
 int systemd_slice_set(SystemdLink *l, uint64_t memory_max_bytes, uint64_t memory_low_bytes,
                       void (*on_done)(int r, void *userdata), void *userdata);
 /* List loaded penstock-q*.service units: @on_unit for each, then @on_done. For start-up. */

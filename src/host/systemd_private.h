@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* host/systemd_private: what systemd.c (the link and its calls), systemd_signals.c, systemd_start.c and
- * systemd_unit.c (a unit's life), systemd_list.c, systemd_slice.c and systemd_task.c share. */
+ * systemd_unit.c (a unit's life), systemd_list.c, systemd_slice.c, systemd_state.c and systemd_task.c share. */
 #pragma once
 
 #include "host/systemd.h"
@@ -12,8 +12,9 @@
 #define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
 #define SYSTEMD_UNIT_PREFIX SYSTEMD_PATH "/unit"
 
-#define ERROR_UNIT_EXISTS "org.freedesktop.systemd1.UnitExists"
-#define ERROR_NO_SUCH_UNIT "org.freedesktop.systemd1.NoSuchUnit"
+#define ERRORS_OF_SYSTEMD "org.freedesktop.systemd1."
+#define ERROR_UNIT_EXISTS ERRORS_OF_SYSTEMD "UnitExists"
+#define ERROR_NO_SUCH_UNIT ERRORS_OF_SYSTEMD "NoSuchUnit"
 
 /* When no signal came for what was asked for, look. Above systemd's own time limits, so that it is rare. */
 #define START_LOOK_USEC (UNIT_TIMEOUT_START_USEC + 30 * USEC_PER_SEC)
@@ -67,13 +68,15 @@ struct SystemdLink {
         sd_event *event;
         const SystemdOps *ops;
         void *userdata;
-        sd_bus_slot *subscribe, *reloading_match, *owner_match;
+        sd_bus_slot *reloading_match, *owner_match;
         sd_bus_slot *unit_matches[3];
         sd_event_source *idle_timer; /* takes the matches back */
         sd_event_source *pump;       /* sends what waits, tells what could not be sent */
+        sd_event_source *again;      /* … and wakes it, when that could not be done */
         Call *first, **last;         /* in flight or waiting, in order */
         size_t in_flight;
         bool is_reloading;
+        bool is_unsubscribed; /* there was no memory to ask for it */
         uint64_t slice_generation;
         Unit *units[UNIT_BUCKETS];
         size_t n_units;
@@ -92,15 +95,19 @@ int systemd_call_manager(SystemdLink *l, const char *method, const char *types, 
 /* Properties.Get on a unit's object. */
 int systemd_call_get(SystemdLink *l, const char *unit, const char *interface, const char *property, CallReply reply,
                      uint64_t id, void *data, void (*data_free)(void *data));
+void systemd_link_wake_later(SystemdLink *l); /* to send what could not be sent */
 int systemd_reply_errno(sd_bus_message *reply); /* 0 for a method return, else -errno */
 /* True if the outcome is not known: timed out, or the connection or PID 1 went away meanwhile. */
 bool systemd_reply_is_lost(sd_bus_message *reply);
+/* True if PID 1 itself has answered, be it with an error: while it executes itself anew the bus answers for it. */
+bool systemd_reply_is_heard(sd_bus_message *reply);
 /* Read the string of a Properties.Get answer; NULL when it is none. */
 const char *systemd_reply_string(sd_bus_message *reply);
 
 /* systemd_signals.c */
 int systemd_signals_listen(SystemdLink *l); /* 0 or -errno */
 void systemd_signals_done(SystemdLink *l);
+void systemd_subscribe(SystemdLink *l); /* else PID 1 says nothing by itself */
 /* Install the matches of units. 0 or -errno. */
 int systemd_matches_install(SystemdLink *l);
 void systemd_matches_idle(SystemdLink *l); /* the last unit went */

@@ -124,15 +124,22 @@ void systemd_matches_idle(SystemdLink *l) {
         (void) sd_event_source_set_enabled(l->idle_timer, SD_EVENT_ONESHOT);
 }
 
-static int on_subscribed(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        (void) reply, (void) userdata, (void) error; /* AlreadySubscribed is as good */
-        return 0;
+/* AlreadySubscribed is as good. When PID 1 is not on the bus on_owner_changed() comes; without a connection nobody will. */
+static void on_subscribed(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
+        (void) id, (void) data;
+        if (systemd_reply_is_lost(reply) && sd_bus_is_open(l->bus) > 0)
+                systemd_subscribe(l);
 }
 
-static int subscribe(SystemdLink *l) {
-        l->subscribe = sd_bus_slot_unref(l->subscribe);
-        return sd_bus_call_method_async(l->bus, &l->subscribe, SYSTEMD_DESTINATION, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                        "Subscribe", on_subscribed, l, NULL);
+void systemd_subscribe(SystemdLink *l) {
+        sd_bus_message *m = NULL;
+        int r = sd_bus_message_new_method_call(l->bus, &m, SYSTEMD_DESTINATION, SYSTEMD_PATH, SYSTEMD_MANAGER, "Subscribe");
+
+        if (r >= 0)
+                r = systemd_call(l, m, on_subscribed, 0, NULL, NULL);
+        l->is_unsubscribed = r < 0;
+        if (r < 0)
+                systemd_link_wake_later(l);
 }
 
 /* A reload frees and makes every unit anew, so the bus sees UnitRemoved for units that are there: one question for all of
@@ -160,7 +167,7 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
         if (sd_bus_message_read(m, "sss", &name, &old, &new) < 0 || new[0] == '\0')
                 return 0;
         l->is_reloading = false;
-        (void) subscribe(l);
+        systemd_subscribe(l);
         systemd_units_ask_all(l);
         l->ops->resync(l->userdata);
         return 0;
@@ -181,12 +188,14 @@ int systemd_signals_listen(SystemdLink *l) {
         if (r >= 0)
                 r = sd_bus_match_signal_async(l->bus, &l->reloading_match, SYSTEMD_DESTINATION, SYSTEMD_PATH,
                                               SYSTEMD_MANAGER, "Reloading", on_reloading, NULL, l);
-        return r < 0 ? r : subscribe(l);
+        if (r < 0)
+                return r;
+        systemd_subscribe(l);
+        return 0;
 }
 
 void systemd_signals_done(SystemdLink *l) {
         drop_unit_matches(l);
-        sd_bus_slot_unref(l->subscribe);
         sd_bus_slot_unref(l->reloading_match);
         sd_bus_slot_unref(l->owner_match);
         sd_event_source_disable_unref(l->idle_timer);

@@ -25,6 +25,10 @@ static void slice_done(SliceSet *s, int r) {
         free(s);
 }
 
+static int heard_errno(sd_bus_message *reply) {
+        return systemd_reply_is_heard(reply) ? systemd_reply_errno(reply) : -EHOSTUNREACH;
+}
+
 static void on_slice_look(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply);
 
 static int slice_look(SliceSet *s) {
@@ -45,7 +49,7 @@ static bool slice_is_in_force(const SliceSet *s, int *ret_r) {
 
 static void on_slice_look(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
         SliceSet *s = data;
-        int r = systemd_reply_errno(reply);
+        int r = heard_errno(reply);
 
         (void) id;
         if (r == 0 && s->generation == l->slice_generation && !slice_is_in_force(s, &r) && ++s->looks < SLICE_LOOKS &&
@@ -56,7 +60,7 @@ static void on_slice_look(SystemdLink *l, uint64_t id, void *data, sd_bus_messag
 
 static void on_slice_properties(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
         SliceSet *s = data;
-        int r = systemd_reply_errno(reply);
+        int r = heard_errno(reply);
 
         (void) l, (void) id;
         if (r == 0)
@@ -83,7 +87,7 @@ static int slice_properties(SliceSet *s) {
 
 static void on_slice_started(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
         SliceSet *s = data;
-        int r = systemd_reply_errno(reply);
+        int r = heard_errno(reply);
 
         (void) l, (void) id;
         if (r == 0)

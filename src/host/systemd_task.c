@@ -9,17 +9,29 @@
 #include "host/systemd_task_props.h"
 
 #define SERVICE_INTERFACE "org.freedesktop.systemd1.Service"
-#define UNIT_INTERFACE "org.freedesktop.systemd1.Unit"
 /* PID 1 has its own time limits for the command; this is for when it says nothing. */
+#ifndef TASK_SILENCE_USEC
 #define TASK_SILENCE_USEC (60 * USEC_PER_SEC)
+#endif
+/* What PID 1 did not hear is said again after a pause, which doubles; so often, some minutes in all. */
+#ifndef TASK_AGAIN_USEC
+#define TASK_AGAIN_USEC USEC_PER_SEC
+#endif
+#define TASK_TRIES_MAX 8u
+#define TASK_ACCURACY_USEC TASK_AGAIN_USEC
 
 struct SystemdTask {
         SystemdLink *link;
         uint64_t number;
-        TaskDone on_done;
+        TaskDone on_done; /* NULL: nobody waits for it any more, and it stays until PID 1 has heard what is due */
         void *userdata;
-        bool answered; /* StartTransientUnit was, so the reference is ours */
+        bool answered;   /* StartTransientUnit was */
+        bool refused;    /* … and there is no unit */
+        bool start_lost; /* it was not answered, and will not be */
         bool stopping; /* it has ended when the job that stops it has */
+        bool stop_due, unref_due;
+        unsigned n_tries;
+        uint64_t silent_usec; /* when PID 1 should have said something */
         char job_result[32];
         char result[32];
         sd_event_source *timer;
@@ -38,6 +50,13 @@ static SystemdTask *task_find(SystemdLink *l, uint64_t number) {
         while (t && t->number != number)
                 t = t->next;
         return t;
+}
+
+/* One that somebody waits for. */
+static SystemdTask *task_find_waited(SystemdLink *l, uint64_t number) {
+        SystemdTask *t = task_find(l, number);
+
+        return t && t->on_done ? t : NULL;
 }
 
 static void task_free(SystemdTask *t) {
@@ -64,26 +83,78 @@ void systemd_tasks_drop(SystemdLink *l) {
         }
 }
 
-static void on_ignored(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
-        (void) l, (void) id, (void) data, (void) reply;
+static void on_said(SystemdLink *l, uint64_t number, void *data, sd_bus_message *reply);
+
+static void task_wake_at(SystemdTask *t, uint64_t usec) {
+        (void) sd_event_source_set_time(t->timer, usec);
+        (void) sd_event_source_set_enabled(t->timer, SD_EVENT_ONESHOT);
 }
 
-static void call_by_name(SystemdLink *l, uint64_t number, const char *method, const char *mode) {
+static void task_wake_later(SystemdTask *t) {
+        uint64_t pause = TASK_AGAIN_USEC << MIN(t->n_tries, TASK_TRIES_MAX), now = 0;
+
+        t->n_tries++;
+        (void) sd_event_now(t->link->event, CLOCK_MONOTONIC, &now);
+        task_wake_at(t, t->on_done ? MIN(now + pause, t->silent_usec) : now + pause);
+}
+
+/* The stop first: who is not referred to any more may be gone. */
+static void task_say(SystemdTask *t) {
         char name[TASK_NAME_MAX];
+        int r;
 
-        (void) systemd_call_manager(l, method, mode ? "ss" : "s", on_ignored, number, task_name(number, name), mode);
+        if ((!t->stop_due && !t->unref_due) || t->n_tries >= TASK_TRIES_MAX) {
+                task_unlink(t);
+                task_free(t);
+                return;
+        }
+        r = systemd_call_manager(t->link, t->stop_due ? "StopUnit" : "UnrefUnit", t->stop_due ? "ss" : "s", on_said, t->number,
+                                 task_name(t->number, name), t->stop_due ? "replace" : NULL);
+        if (r < 0)
+                task_wake_later(t);
 }
 
+static void on_said(SystemdLink *l, uint64_t number, void *data, sd_bus_message *reply) {
+        SystemdTask *t = task_find(l, number);
+
+        (void) data;
+        if (!t)
+                return;
+        if (!systemd_reply_is_heard(reply)) {
+                task_wake_later(t);
+                return;
+        }
+        t->n_tries = 0;
+        if (t->stop_due && !sd_bus_message_is_method_error(reply, ERROR_NO_SUCH_UNIT))
+                t->stop_due = false;
+        else
+                t->stop_due = t->unref_due = false;
+        task_say(t);
+}
+
+/* Nobody waits for it any more. */
+static void task_leave(SystemdTask *t, bool stop) {
+        t->on_done = NULL;
+        t->n_tries = 0;
+        (void) sd_event_source_set_enabled(t->timer, SD_EVENT_OFF);
+        t->stop_due = stop && !t->refused;
+        t->unref_due = !t->refused;
+        task_say(t);
+}
+
+/* PID 1 forgets the unit before it is asked for another one. */
 static void task_finish(SystemdTask *t, const char *result, int status, const char *error_text) {
-        task_unlink(t);
-        if (t->answered)
-                call_by_name(t->link, t->number, "UnrefUnit", NULL);
-        t->on_done(result, status, error_text, t->userdata);
-        task_free(t);
+        TaskDone on_done = t->on_done;
+        void *userdata = t->userdata;
+        char copy[sizeof(t->result)];
+
+        snprintf(copy, sizeof(copy), "%s", result);
+        task_leave(t, t->stop_due);
+        on_done(copy, status, error_text, userdata);
 }
 
 static void on_status(SystemdLink *l, uint64_t number, void *data, sd_bus_message *reply) {
-        SystemdTask *t = task_find(l, number);
+        SystemdTask *t = task_find_waited(l, number);
         int32_t status;
 
         (void) data;
@@ -95,7 +166,7 @@ static void on_status(SystemdLink *l, uint64_t number, void *data, sd_bus_messag
 }
 
 static void on_result(SystemdLink *l, uint64_t number, void *data, sd_bus_message *reply) {
-        SystemdTask *t = task_find(l, number);
+        SystemdTask *t = task_find_waited(l, number);
         const char *result = t ? systemd_reply_string(reply) : NULL;
         char name[TASK_NAME_MAX];
 
@@ -128,7 +199,7 @@ void systemd_task_job_removed(SystemdLink *l, const char *unit, const char *resu
 
         while (t && strcmp(unit, task_name(t->number, name)) != 0)
                 t = t->next;
-        if (!t || t->job_result[0])
+        if (!t || !t->on_done || t->job_result[0])
                 return;
         if (t->stopping) {
                 if (strcmp(result, "canceled") != 0) /* that was the start, which the stop replaced */
@@ -140,12 +211,20 @@ void systemd_task_job_removed(SystemdLink *l, const char *unit, const char *resu
                 task_judge(t);
 }
 
-static int on_silence(sd_event_source *source, uint64_t usec, void *userdata) {
+static void task_call_stop(SystemdTask *t);
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         SystemdTask *t = userdata;
 
-        (void) source, (void) usec;
-        call_by_name(t->link, t->number, "StopUnit", "replace");
-        task_finish(t, "lost", -1, NULL);
+        (void) source;
+        if (!t->on_done)
+                task_say(t);
+        else if (t->stopping && usec < t->silent_usec)
+                task_call_stop(t);
+        else {
+                t->stop_due = true;
+                task_finish(t, "lost", -1, NULL);
+        }
         return 0;
 }
 
@@ -154,14 +233,16 @@ static void on_start(SystemdLink *l, uint64_t number, void *data, sd_bus_message
         int r = systemd_reply_errno(reply);
 
         (void) data;
-        if (!t) { /* abandoned before it was answered */
-                if (r == 0) {
-                        call_by_name(l, number, "StopUnit", "replace");
-                        call_by_name(l, number, "UnrefUnit", NULL);
-                }
+        if (!t)
+                return;
+        t->start_lost = systemd_reply_is_lost(reply);
+        t->refused = r < 0 && !t->start_lost;
+        if (!t->on_done) { /* abandoned before it was answered; or PID 1 was silent for long, and has been told */
+                if (!t->stop_due && !t->unref_due)
+                        task_leave(t, true);
                 return;
         }
-        if (systemd_reply_is_lost(reply)) { /* else on_silence() */
+        if (t->start_lost) { /* else on_timer() */
                 if (t->job_result[0])
                         task_judge(t);
                 return;
@@ -205,7 +286,9 @@ int systemd_task_start(SystemdLink *l, const TaskSpec *spec, TaskDone on_done, v
                 return -ENOMEM;
         *t = (SystemdTask) { .link = l, .number = ++l->last_task, .on_done = on_done, .userdata = userdata };
         r = sd_event_add_time_relative(l->event, &t->timer, CLOCK_MONOTONIC, spec->timeout_usec + TASK_SILENCE_USEC,
-                                       USEC_PER_SEC, on_silence, t);
+                                       TASK_ACCURACY_USEC, on_timer, t);
+        if (r >= 0)
+                r = sd_event_source_get_time(t->timer, &t->silent_usec);
         if (r >= 0)
                 r = systemd_matches_install(l);
         if (r >= 0)
@@ -221,89 +304,39 @@ int systemd_task_start(SystemdLink *l, const TaskSpec *spec, TaskDone on_done, v
 }
 
 static void on_stop(SystemdLink *l, uint64_t number, void *data, sd_bus_message *reply) {
-        SystemdTask *t = task_find(l, number);
+        SystemdTask *t = task_find_waited(l, number);
 
         (void) data;
-        if (t && !systemd_reply_is_lost(reply) && systemd_reply_errno(reply) < 0) /* there is no such unit */
+        if (!t)
+                return;
+        if (!systemd_reply_is_heard(reply))
+                task_wake_later(t);
+        else if (systemd_reply_errno(reply) < 0) /* there is no such unit */
                 task_finish(t, "canceled", -1, NULL);
 }
 
-void systemd_task_stop(SystemdTask *t) {
+/* Behind the call that starts it. */
+static void task_call_stop(SystemdTask *t) {
         char name[TASK_NAME_MAX];
 
-        t->stopping = true;
-        /* Behind the call that starts it. */
+        task_wake_at(t, t->silent_usec);
         if (systemd_call_manager(t->link, "StopUnit", "ss", on_stop, t->number, task_name(t->number, name), "replace") < 0)
-                t->stopping = false; /* then it ends by itself, or by its time limit */
+                task_wake_later(t);
+}
+
+void systemd_task_stop(SystemdTask *t) {
+        t->stopping = true;
+        task_call_stop(t);
 }
 
 SystemdTask *systemd_task_abandon(SystemdTask *t) {
         if (!t)
                 return NULL;
-        task_unlink(t);
-        if (t->answered) {
-                call_by_name(t->link, t->number, "StopUnit", "replace");
-                call_by_name(t->link, t->number, "UnrefUnit", NULL);
+        if (t->answered || t->start_lost)
+                task_leave(t, true);
+        else { /* its unit is not there yet: on_start() */
+                t->on_done = NULL;
+                (void) sd_event_source_set_enabled(t->timer, SD_EVENT_OFF);
         }
-        task_free(t);
         return NULL;
-}
-
-typedef struct StateAsk {
-        void (*on_state)(const char *active_state, void *data);
-        void *data;
-        void (*data_free)(void *data);
-        char name[256];
-} StateAsk;
-
-static void ask_free(void *p) {
-        StateAsk *a = p;
-
-        if (a->data_free)
-                a->data_free(a->data);
-        free(a);
-}
-
-static void ask_answer(StateAsk *a, const char *state) {
-        a->on_state(state, a->data);
-        free(a);
-}
-
-static void on_active_state(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
-        (void) l, (void) id;
-        ask_answer(data, systemd_reply_string(reply));
-}
-
-static void on_get_unit(SystemdLink *l, uint64_t id, void *data, sd_bus_message *reply) {
-        StateAsk *a = data;
-
-        (void) id;
-        if (reply && sd_bus_message_is_method_error(reply, ERROR_NO_SUCH_UNIT))
-                ask_answer(a, "inactive");
-        else if (systemd_reply_errno(reply) < 0 || systemd_call_get(l, a->name, UNIT_INTERFACE, "ActiveState",
-                                                                    on_active_state, 0, a, ask_free) < 0)
-                ask_answer(a, NULL);
-}
-
-int systemd_unit_state(SystemdLink *l, const char *name, void (*on_state)(const char *active_state, void *data),
-                       void *data, void (*data_free)(void *data)) {
-        StateAsk *a = calloc(1, sizeof(*a));
-        sd_bus_message *m = NULL;
-        int r;
-
-        if (!a)
-                return -ENOMEM;
-        *a = (StateAsk) { .on_state = on_state, .data = data, .data_free = data_free };
-        snprintf(a->name, sizeof(a->name), "%s", name);
-        /* Not by the unit's object at once: to read a property of a unit that is not there would load it. */
-        r = sd_bus_message_new_method_call(l->bus, &m, SYSTEMD_DESTINATION, SYSTEMD_PATH, SYSTEMD_MANAGER, "GetUnit");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "s", a->name);
-        if (r < 0)
-                sd_bus_message_unref(m);
-        else
-                r = systemd_call(l, m, on_get_unit, 0, a, ask_free);
-        if (r < 0)
-                free(a);
-        return r < 0 ? r : 0;
 }
