@@ -40,6 +40,7 @@ LEFT_OUT = {
     "under_systemd": _SPEED,
     "mixed": _SPEED,
     "bench": _SPEED,
+    "engines": "what it asks is the engines' own, and they are built as ever",
     "library": "it links ordinary programs with libpenstock, which a sanitizer's does not let them",
     "injected": "its library would have to be loaded before the sanitizer's, and would let the sanitizer's own calls fail",
     "saturated": "a sanitizer locks no memory, and penstockd has another filter of system calls so that leaks can be looked for",
