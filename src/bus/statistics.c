@@ -26,17 +26,17 @@ static int append_times(sd_bus_message *m, const QueryView *v) {
 
 /* Of a query that runs, the kernel is asked: so far. */
 static int append_kernel_numbers(sd_bus_message *m, const QueryView *v) {
-        FinalNumbers n;
+        FinalNumbers n = v->query->final;
+        uint64_t need_bytes = 0;
         int r;
 
         if (v->query->state == QUERY_EXECUTING)
-                manager_numbers_now(v->manager, v->query->id, &n);
-        else
-                n = v->query->final;
+                manager_numbers_now(v->manager, v->query->id, &n, &need_bytes);
         if ((r = append_u64(m, "stall_usec", n.stall_usec)) < 0 ||
             (r = append_u64(m, "cpu_usec", n.cpu_usec)) < 0 ||
             (r = append_u64(m, "io_read_bytes", n.io_read_bytes)) < 0 ||
-            (r = append_u64(m, "io_write_bytes", n.io_write_bytes)) < 0)
+            (r = append_u64(m, "io_write_bytes", n.io_write_bytes)) < 0 ||
+            (r = append_u64(m, "memory_need_bytes", need_bytes)) < 0)
                 return r;
         return 0;
 }

@@ -28,10 +28,27 @@ static const char *const query_keys[] = {
 };
 
 static const char *const stats_keys[] = {
-        "id",           "state",          "unit",           "language",         "total_usec",
-        "compile_usec", "queue_usec",     "execute_usec",   "frozen_usec",      "stall_usec",
-        "cpu_usec",     "io_read_bytes",  "io_write_bytes", "memory_max_bytes", "memory_peak_bytes",
-        "raises",       "runtime_errors", "verdict",        "exit_status",      "exit_signal",
+        "id",
+        "state",
+        "unit",
+        "language",
+        "total_usec",
+        "compile_usec",
+        "queue_usec",
+        "execute_usec",
+        "frozen_usec",
+        "stall_usec",
+        "cpu_usec",
+        "io_read_bytes",
+        "io_write_bytes",
+        "memory_max_bytes",
+        "memory_peak_bytes",
+        "memory_need_bytes",
+        "raises",
+        "runtime_errors",
+        "verdict",
+        "exit_status",
+        "exit_signal",
         "raise_log",
 };
 

@@ -85,6 +85,7 @@ typedef struct Entry {
         uint64_t word_due_usec;  /* when its worker must have said that it has ended, or be gone; 0: whenever */
         uint64_t usage_usec; /* when its CPU and I/O totals were last read */
         FinalNumbers numbers; /* so far, as last told */
+        uint64_t need_bytes;  /* … and what it could not give back then */
         uint64_t numbers_usec;
         uint64_t woken_usec;   /* when the event behind the pending raise woke the loop */
         uint64_t sampled_usec; /* … and when its sample had been read */

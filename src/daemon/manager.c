@@ -311,19 +311,22 @@ void manager_memory_now(Manager *m, uint64_t id, uint64_t *ret_current_bytes, ui
                 (void) query_groups_memory(e->groups, ret_current_bytes, ret_peak_bytes);
 }
 
-void manager_numbers_now(Manager *m, uint64_t id, FinalNumbers *ret) {
+void manager_numbers_now(Manager *m, uint64_t id, FinalNumbers *ret, uint64_t *ret_need_bytes) {
         Entry *e = manager_entry(m, id);
-
         uint64_t now = manager_now(m);
+        Sample s = {};
 
         *ret = (FinalNumbers) {};
+        *ret_need_bytes = 0;
         if (!e || !e->groups)
                 return;
         /* Anyone may ask, as often as he likes; a dozen files are read for it. */
         if (e->numbers_usec == 0 || now - e->numbers_usec >= NUMBERS_PAUSE_USEC) {
                 e->numbers = (FinalNumbers) {};
-                (void) query_groups_final(e->groups, &e->numbers);
+                (void) query_groups_so_far(e->groups, &e->numbers, &s);
+                e->need_bytes = governor_need(&s, s.max_bytes);
                 e->numbers_usec = now;
         }
         *ret = e->numbers;
+        *ret_need_bytes = e->need_bytes;
 }

@@ -100,5 +100,5 @@ const QueryRecord *manager_record(const Manager *m, uint64_t id);
 uint64_t manager_now(const Manager *m);
 /* memory.current of engine/ right now, and its peak so far; zeros when there is no such group. */
 void manager_memory_now(Manager *m, uint64_t id, uint64_t *ret_current_bytes, uint64_t *ret_peak_bytes);
-/* What will be its final numbers, as they are by now; zeros when there is no such group. */
-void manager_numbers_now(Manager *m, uint64_t id, FinalNumbers *ret);
+/* What will be its final numbers, as they are by now, and governor_need(); zeros when there is no such group. */
+void manager_numbers_now(Manager *m, uint64_t id, FinalNumbers *ret, uint64_t *ret_need_bytes);

@@ -387,7 +387,7 @@ static void final_of_files(const QueryGroups *g, FinalNumbers *f) {
                 (void) sample_parse_keyed(text, "max", &f->pids_max_events);
 }
 
-int query_groups_final(QueryGroups *g, FinalNumbers *ret) {
+int query_groups_so_far(QueryGroups *g, FinalNumbers *ret, Sample *ret_sample) {
         FinalNumbers f = {};
         Sample s = {};
         int r = query_groups_sample(g, &s);
@@ -415,5 +415,12 @@ int query_groups_final(QueryGroups *g, FinalNumbers *ret) {
         f.residual_bytes = sample_residual(&s);
         query_groups_killers(g, &f);
         *ret = f;
+        *ret_sample = s;
         return 0;
+}
+
+int query_groups_final(QueryGroups *g, FinalNumbers *ret) {
+        Sample s;
+
+        return query_groups_so_far(g, ret, &s);
 }

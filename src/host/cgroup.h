@@ -116,5 +116,7 @@ int query_groups_memory(QueryGroups *g, uint64_t *ret_current_bytes, uint64_t *r
 int query_groups_compile_residual(QueryGroups *g, uint64_t *ret_bytes);
 /* The last numbers of a group that is empty. stall_usec is PSI's "some": any task waited. */
 int query_groups_final(QueryGroups *g, FinalNumbers *ret);
+/* The same of a group that is not, and the sample that they were made of. On failure both are untouched. */
+int query_groups_so_far(QueryGroups *g, FinalNumbers *ret, Sample *ret_sample);
 /* memory.max of the unit and of the slice that it lies in, as they are in force: ours, or an administrator's. */
 int query_groups_above(QueryGroups *g, uint64_t *ret_unit_bytes, uint64_t *ret_slice_bytes);

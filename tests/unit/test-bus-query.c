@@ -138,6 +138,7 @@ static void done_answers_when_the_query_is_gone(void **state) {
         late = bench_call(b, bench_on_object(b, "Statistics", id)); /* while it runs, as the kernel says */
         assert_value(late, "cpu_usec", "33");
         assert_value(late, "stall_usec", "44");
+        assert_value(late, "memory_need_bytes", "55");
         sd_bus_message_unref(late);
         bench_send(b, bench_on_object(b, "Done", id), &first);
         bench_send(b, bench_by_id(b, "DoneQuery", id), &second);
@@ -147,6 +148,7 @@ static void done_answers_when_the_query_is_gone(void **state) {
         bench_end(b, id, 0);
         assert_non_null(first);
         assert_value(first, "cpu_usec", "77");
+        assert_value(first, "memory_need_bytes", "0");
         assert_value(first, "verdict", "cancel");
         assert_value(second, "cpu_usec", "77");
         sd_bus_message_unref(first);

@@ -150,7 +150,8 @@ void manager_count_refusal(Manager *m, const PairList *labels, ErrorCode code) {
         m->counted[m->n_counted++ % ELEMENTSOF(m->counted)] = code;
 }
 
-void manager_numbers_now(Manager *m, uint64_t id, FinalNumbers *ret) {
+void manager_numbers_now(Manager *m, uint64_t id, FinalNumbers *ret, uint64_t *ret_need_bytes) {
         (void) m, (void) id;
         *ret = (FinalNumbers) { .cpu_usec = 33, .stall_usec = 44 };
+        *ret_need_bytes = 55;
 }

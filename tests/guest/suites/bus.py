@@ -64,6 +64,8 @@ def properties():
     expect_equal(f"{cgroups.ROOT}{seen['control_group']}", cgroups.unit_group(q.id), "the group")
     expect_equal(seen["memory_quota_bytes"], cgroups.limit(q.group), "the quota")
     expect(abs(seen["memory_current_bytes"] - int(cgroups.read(f"{q.group}/memory.current"))) < 16 << 20, "the usage")
+    need = ctl_json("stats", str(q.id))["memory_need_bytes"]
+    expect(190 << 20 <= need <= seen["memory_quota_bytes"], f"what it can't give back: {need}")
     expect_equal(seen["user_id"], 1001 if seen["user_id"] == 1001 else os.stat("/home/alice").st_uid, "the user")
     used, unused = int(bus_property("UsedMemoryBytes")), int(bus_property("UnusedMemoryBytes"))
     expect_equal(used + unused, int(bus_property("MaxMemoryBytes")), "used and unused memory together")

@@ -172,7 +172,7 @@ def measured():
 
 STATISTICS = {
     "total_usec", "compile_usec", "queue_usec", "execute_usec", "frozen_usec", "stall_usec", "cpu_usec", "io_read_bytes",
-    "io_write_bytes", "memory_peak_bytes", "raises", "runtime_errors", "verdict",
+    "io_write_bytes", "memory_peak_bytes", "memory_need_bytes", "raises", "runtime_errors", "verdict",
 }  # fmt: skip
 
 
