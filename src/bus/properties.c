@@ -126,6 +126,12 @@ static int append_raises(sd_bus_message *m, QueryView *v) {
         return append_u64(m, v->query->n_raises);
 }
 
+static int append_frozen(sd_bus_message *m, QueryView *v) {
+        int b = v->query->state == QUERY_EXECUTING && v->query->frozen;
+
+        return sd_bus_message_append_basic(m, 'b', &b);
+}
+
 static int append_detached(sd_bus_message *m, QueryView *v) {
         int b = v->query->spec.detached;
 

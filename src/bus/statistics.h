@@ -40,6 +40,7 @@ typedef int (*QueryPropertyAppend)(sd_bus_message *m, QueryView *v);
         X("MemoryCurrentBytes", "t", 0, append_memory_current)                                                       \
         X("MemoryPeakBytes", "t", 0, append_memory_peak)                                                             \
         X("Raises", "t", 0, append_raises)                                                                           \
+        X("Frozen", "b", 0, append_frozen)                                                                           \
         X("Detached", "b", SD_BUS_VTABLE_PROPERTY_CONST, append_detached)                                            \
         X("ErrorName", "s", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE, append_error_name)                                  \
         X("ErrorMessage", "s", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE, append_error_message)                            \

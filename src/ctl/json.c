@@ -19,6 +19,7 @@ static const char *const query_keys[] = {
         "memory_current_bytes",
         "memory_peak_bytes",
         "raises",
+        "frozen",
         "detached",
         "exit_status",
         "exit_signal",

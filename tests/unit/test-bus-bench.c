@@ -285,12 +285,13 @@ sd_bus_message *bench_on_object(Bench *b, const char *member, uint64_t id) {
         return bench_message(b, query_path(id, path), QUERY_INTERFACE, member);
 }
 
-/* The value of @key of type 't', 'i' or 's' in the a{sv} of @reply, as text; NULL: not there. */
+/* The value of @key of type 't', 'i', 'b' or 's' in the a{sv} of @reply, as text; NULL: not there. */
 static char *value_of(sd_bus_message *reply, const char *key) {
         char *text = NULL, type;
         const char *k, *contents, *s;
         uint64_t t;
         int32_t i;
+        int b;
 
         assert_true(sd_bus_message_rewind(reply, true) >= 0);
         assert_true(sd_bus_message_enter_container(reply, 'a', "{sv}") > 0);
@@ -305,6 +306,9 @@ static char *value_of(sd_bus_message *reply, const char *key) {
                 } else if (strcmp(contents, "i") == 0) {
                         assert_true(sd_bus_message_read(reply, "v", "i", &i) > 0);
                         assert_true(asprintf(&text, "%d", i) > 0);
+                } else if (strcmp(contents, "b") == 0) {
+                        assert_true(sd_bus_message_read(reply, "v", "b", &b) > 0);
+                        text = strdup(b ? "true" : "false");
                 } else {
                         assert_true(sd_bus_message_read(reply, "v", "s", &s) > 0);
                         text = strdup(s);

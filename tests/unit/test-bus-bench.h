@@ -89,7 +89,7 @@ sd_bus_message *bench_request_minimal(Bench *b);
 
 /* @reply is the error @name and its text has @part in it. Unreferences @reply. */
 void assert_error(sd_bus_message *reply, const char *name, const char *part);
-/* @key of type 't', 'i' or 's' in the a{sv} of @reply is @expected, as text. */
+/* @key of type 't', 'i', 'b' or 's' in the a{sv} of @reply is @expected, as text. */
 void assert_value(sd_bus_message *reply, const char *key, const char *expected);
 /* @reply is a return. Unreferences @reply. */
 void assert_returned(sd_bus_message *reply);

@@ -32,6 +32,24 @@ static void describe_and_list_agree_with_the_object(void **state) {
         sd_bus_message_unref(reply);
 }
 
+static void who_waits_frozen_is_told_as_such(void **state) {
+        Bench *b = *state;
+        uint64_t id = bench_submit(b);
+        sd_bus_message *reply;
+        Query *q;
+
+        bench_run(b, id);
+        q = (Query *) engine_find(b->manager.engine, id); /* no pool is exhausted here */
+        for (int frozen = 0; frozen < 2; frozen++) {
+                q->frozen = frozen;
+                reply = bench_call(b, bench_by_id(b, "Describe", id));
+                assert_value(reply, "Frozen", frozen ? "true" : "false");
+                assert_value(reply, "State", "executing");
+                sd_bus_message_unref(reply);
+        }
+        q->frozen = false;
+}
+
 static void the_object_manager_lists_what_is_not_done(void **state) {
         Bench *b = *state;
         sd_bus_message *reply;
@@ -140,6 +158,7 @@ int main(void) {
 #define BENCH_TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
         const struct CMUnitTest tests[] = {
                 BENCH_TEST(describe_and_list_agree_with_the_object),
+                BENCH_TEST(who_waits_frozen_is_told_as_such),
                 BENCH_TEST(the_object_manager_lists_what_is_not_done),
                 BENCH_TEST(shutdown_answers_when_all_have_ended),
                 BENCH_TEST(shutdown_names_what_outlived_its_deadline),

@@ -50,6 +50,8 @@ def one_frozen():
 @test("a frozen query is canceled at once, and the one that it waited for goes on")
 def cancel_frozen():
     with one_frozen() as (holder, waiter):
+        wait_for(lambda: ctl_json("show", str(waiter.id), user="root")["frozen"], "it is told to be frozen")
+        expect(not ctl_json("show", str(holder.id), user="root")["frozen"], "and the other one not")
         ctl("cancel", str(waiter.id), user="root").expect(0)
         wait_for(lambda: not cgroups.is_populated(waiter.group), "nothing of it is left")
         waiter.run.wait().expect(125, "Canceled")
