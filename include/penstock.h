@@ -59,7 +59,7 @@ int penstock_client_attach_event(PenstockClient *c, struct sd_event *event);
 void penstock_client_set_interactive(PenstockClient *c, bool interactive);
 
 /* Whether a call starts the service when it is not running: true (the default) or false, for those who only look: then it is
- * Unreachable. */
+ * Unreachable. Who asks again and again says so after the first answer, or an operator who stops the service finds it started again. */
 void penstock_client_set_auto_start(PenstockClient *c, bool wanted);
 
 /* All properties of the Controller: counts per state, used_memory_bytes, unused_memory_bytes, languages (pairs), and
@@ -222,6 +222,18 @@ typedef void (*PenstockHandler)(PenstockQuery *q, PenstockInfo *info, const Pens
 /* @q is NULL on failure, else the handler's to free. */
 typedef void (*PenstockSubmitHandler)(PenstockClient *c, PenstockQuery *q, const PenstockError *error,
                                       void *userdata);
+
+/* @info is NULL on failure; penstock_info_ref() it to keep it. A handler must not free @c; after penstock_client_free() none is
+ * called any more. */
+typedef void (*PenstockStatusHandler)(PenstockClient *c, PenstockInfo *info, const PenstockError *error,
+                                      void *userdata);
+/* @list has @n entries, is the caller's, and NULL on failure; penstock_info_ref() of it what is to be kept. */
+typedef void (*PenstockListHandler)(PenstockClient *c, PenstockInfo *const list[], size_t n,
+                                    const PenstockError *error, void *userdata);
+
+/* As penstock_client_status() and penstock_client_list(). */
+int penstock_client_status_async(PenstockClient *c, PenstockStatusHandler handler, void *userdata);
+int penstock_client_list_async(PenstockClient *c, PenstockListHandler handler, void *userdata);
 
 /* Call @handler with a description now, whenever the state or the error changed, and once with an error if the
  * service cannot be reached again (as in penstock_query_wait()). The last call is the one with an ended state or an

@@ -90,7 +90,7 @@ EXPORT int penstock_query_done_async(PenstockQuery *q, PenstockHandler handler, 
 static void pending_submit_free(void *userdata) {
         PendingSubmit *p = userdata;
 
-        penstock_client_free(p->client);
+        client_unref(p->client);
         free(p);
 }
 

@@ -40,7 +40,7 @@ PenstockClient *client_ref(PenstockClient *c) {
         return c;
 }
 
-EXPORT PenstockClient *penstock_client_free(PenstockClient *c) {
+PenstockClient *client_unref(PenstockClient *c) {
         if (!c || --c->n_ref > 0)
                 return NULL;
         if (c->bus && c->event)
@@ -49,6 +49,12 @@ EXPORT PenstockClient *penstock_client_free(PenstockClient *c) {
         sd_event_unref(c->event);
         free(c);
         return NULL;
+}
+
+EXPORT PenstockClient *penstock_client_free(PenstockClient *c) {
+        if (c)
+                client_calls_free(c);
+        return client_unref(c);
 }
 
 EXPORT int penstock_client_attach_event(PenstockClient *c, struct sd_event *event) {
@@ -150,8 +156,8 @@ static int call_simple(PenstockClient *c, const char *member, uint64_t timeout_u
         return client_call(c, m, timeout_usec, ret, e);
 }
 
-EXPORT int penstock_client_status(PenstockClient *c, PenstockInfo **ret, PenstockError *ret_error) {
-        CLEANUP(message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+int client_status_message_new(PenstockClient *c, sd_bus_message **ret) {
+        CLEANUP(message_unrefp) sd_bus_message *m = NULL;
         int r;
 
         r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, BUS_PATH, "org.freedesktop.DBus.Properties",
@@ -160,6 +166,18 @@ EXPORT int penstock_client_status(PenstockClient *c, PenstockInfo **ret, Penstoc
                 r = sd_bus_message_append(m, "s", BUS_CONTROLLER);
         if (r >= 0)
                 r = sd_bus_message_set_auto_start(m, !c->starts_nobody);
+        if (r < 0)
+                return r;
+        *ret = m;
+        m = NULL;
+        return 0;
+}
+
+EXPORT int penstock_client_status(PenstockClient *c, PenstockInfo **ret, PenstockError *ret_error) {
+        CLEANUP(message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        int r;
+
+        r = client_status_message_new(c, &m);
         if (r < 0)
                 return client_error_from_bus(ret_error, r, NULL);
         r = client_call(c, m, CALL_USEC, &reply, ret_error);

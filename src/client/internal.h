@@ -37,6 +37,8 @@ bool client_error_is_unreachable(const PenstockError *e);
 
 /* ---- client.c ---- */
 
+typedef struct ClientCall ClientCall;
+
 struct PenstockClient {
         unsigned n_ref; /* the caller's, and one for each query */
         sd_bus *bus;
@@ -44,9 +46,11 @@ struct PenstockClient {
         unsigned generation; /* how often the connection was replaced */
         bool interactive;
         bool starts_nobody; /* calls do not start the service */
+        ClientCall *calls;
 };
 
 PenstockClient *client_ref(PenstockClient *c);
+PenstockClient *client_unref(PenstockClient *c); /* takes NULL, returns NULL */
 /* Open a new connection in place of a lost one; slots on the old one are dead then. Returns 0 or -errno. */
 int client_reconnect(PenstockClient *c);
 
@@ -54,12 +58,19 @@ typedef enum AutoStart { AUTO_START_NO, AUTO_START_YES } AutoStart;
 
 /* A call to the Controller's method @member with @id as its argument (no argument for 0). */
 int client_message_new(PenstockClient *c, const char *member, uint64_t id, AutoStart start, sd_bus_message **ret);
+/* A call for all properties of the Controller. */
+int client_status_message_new(PenstockClient *c, sd_bus_message **ret);
 /* How long to wait for an answer to @m, which takes @timeout_usec when nobody has to authenticate. */
 uint64_t client_timeout(const PenstockClient *c, uint64_t timeout_usec);
 /* Send @m, wait for the answer. @ret may be NULL. */
 int client_call(PenstockClient *c, sd_bus_message *m, uint64_t timeout_usec, sd_bus_message **ret, PenstockError *e);
 /* Read the one descriptor that @m answers into a new one, close-on-exec. */
 int client_read_fd(sd_bus_message *m, int *ret);
+
+/* ---- client_async.c ---- */
+
+/* Forget the asynchronous calls of @c that were not answered yet. */
+void client_calls_free(PenstockClient *c);
 
 /* ---- info.c ---- */
 

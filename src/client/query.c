@@ -32,7 +32,7 @@ EXPORT PenstockQuery *penstock_query_free(PenstockQuery *q) {
         calls_free(q);
         closep(&q->results_fd);
         closep(&q->hold_fd);
-        penstock_client_free(q->client);
+        client_unref(q->client);
         free(q->path);
         free(q);
         return NULL;

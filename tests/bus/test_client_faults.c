@@ -4,6 +4,7 @@
 #include "harness.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -194,15 +195,33 @@ static void use_blocking(PenstockClient *c) {
 
 typedef struct Async {
         sd_event *event;
+        PenstockClient *c;
         PenstockQuery *q;
         bool submitted, watched, done;
 } Async;
+
+static void on_list(PenstockClient *c, PenstockInfo *const list[], size_t n, const PenstockError *error, void *userdata) {
+        Async *a = userdata;
+
+        (void) c, (void) list, (void) n;
+        assert_true(told(error ? -EIO : 0, error) == !error);
+        a->done = true;
+}
+
+static void on_status(PenstockClient *c, PenstockInfo *info, const PenstockError *error, void *userdata) {
+        Async *a = userdata;
+
+        assert_true(told(error ? -EIO : 0, error) == (info != NULL));
+        if (!told(penstock_client_list_async(c, on_list, a), NULL))
+                a->done = true;
+}
 
 static void on_done(PenstockQuery *q, PenstockInfo *info, const PenstockError *error, void *userdata) {
         Async *a = userdata;
 
         (void) q, (void) info, (void) error;
-        a->done = true;
+        if (!told(penstock_client_status_async(a->c, on_status, a), NULL))
+                a->done = true;
 }
 
 static void on_watch(PenstockQuery *q, PenstockInfo *info, const PenstockError *error, void *userdata) {
@@ -228,7 +247,7 @@ static void on_submitted(PenstockClient *c, PenstockQuery *q, const PenstockErro
 static void use_async(PenstockClient *c) {
         PenstockRequest *r = NULL;
         PenstockError e = {};
-        Async a = {};
+        Async a = { .c = c };
         uint64_t begin, now;
 
         assert_true(sd_event_new(&a.event) >= 0);

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* libpenstock's calls to the Controller with an event loop, and whether they start the service. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <systemd/sd-event.h>
+
+#include "harness.h"
+#include "penstock.h"
+
+static char directory[] = "/tmp/penstock-client-XXXXXX";
+
+typedef struct Seen {
+        sd_event *event;
+        unsigned n_status, n_list;
+        size_t n;
+        uint64_t max_bytes, first_id;
+        PenstockError error;
+} Seen;
+
+static void on_status(PenstockClient *c, PenstockInfo *info, const PenstockError *error, void *userdata) {
+        Seen *s = userdata;
+
+        (void) c;
+        assert_true(!info == !!error);
+        if (error)
+                s->error = *error;
+        else
+                assert_int_equal(penstock_info_get_u64(info, "max_memory_bytes", &s->max_bytes), 0);
+        s->n_status++;
+}
+
+static void on_list(PenstockClient *c, PenstockInfo *const list[], size_t n, const PenstockError *error,
+                    void *userdata) {
+        Seen *s = userdata;
+
+        (void) c;
+        assert_true(!list == !!error);
+        if (error)
+                s->error = *error;
+        else if (n > 0)
+                assert_int_equal(penstock_info_get_u64(list[0], "id", &s->first_id), 0);
+        s->n = n;
+        s->n_list++;
+}
+
+static PenstockClient *open_client(Seen *s) {
+        PenstockClient *c = NULL;
+
+        assert_true(sd_event_new(&s->event) >= 0);
+        assert_int_equal(penstock_client_new(&c, NULL), 0);
+        assert_int_equal(penstock_client_status_async(c, on_status, s), -ENOTCONN);
+        assert_int_equal(penstock_client_list_async(c, on_list, s), -ENOTCONN);
+        assert_int_equal(penstock_client_attach_event(c, s->event), 0);
+        return c;
+}
+
+static void close_client(Seen *s, PenstockClient *c) {
+        penstock_client_free(c);
+        sd_event_unref(s->event);
+}
+
+static void run_until(Seen *s, unsigned n_status, unsigned n_list) {
+        uint64_t now, end;
+
+        assert_true(sd_event_now(s->event, CLOCK_MONOTONIC, &now) >= 0);
+        end = now + UINT64_C(1000) * DEADLINE_MSEC;
+        while (s->n_status < n_status || s->n_list < n_list) {
+                assert_true(sd_event_run(s->event, 1000000) >= 0);
+                assert_true(sd_event_now(s->event, CLOCK_MONOTONIC, &now) >= 0);
+                assert_true(now < end);
+        }
+}
+
+static void answers_come_to_the_handlers(void **state) {
+        Seen s = {};
+        PenstockClient *c = open_client(&s);
+        Ctl ctl;
+
+        (void) state;
+        assert_int_equal(ctl_run(&ctl, "submit", "-l", "shell", "true"), 0);
+        ctl_done(&ctl);
+        assert_int_equal(penstock_client_status_async(c, on_status, &s), 0);
+        assert_int_equal(penstock_client_list_async(c, on_list, &s), 0);
+        run_until(&s, 1, 1);
+        assert_string_equal(s.error.name, "");
+        assert_int_equal(s.max_bytes, UINT64_C(4) << 30);
+        assert_int_equal(s.n, 1);
+        assert_int_equal(s.first_id, 1);
+        close_client(&s, c);
+}
+
+/* A query's handle keeps the connection; what was asked of the Controller is forgotten all the same. */
+static void a_freed_client_calls_no_handler(void **state) {
+        Seen s = {}, other = {};
+        PenstockClient *c = open_client(&s), *d = open_client(&other);
+        PenstockQuery *q = NULL;
+
+        (void) state;
+        sd_event_unref(other.event);
+        other.event = sd_event_ref(s.event);
+        penstock_client_free(d);
+        assert_int_equal(penstock_client_new(&d, NULL), 0);
+        assert_int_equal(penstock_client_attach_event(d, s.event), 0);
+        assert_int_equal(penstock_query_open(c, 1, &q), 0);
+        assert_int_equal(penstock_client_status_async(c, on_status, &s), 0);
+        assert_int_equal(penstock_client_list_async(c, on_list, &s), 0);
+        penstock_client_free(c);
+        for (unsigned i = 1; i <= 3; i++) { /* answers to who asked later */
+                assert_int_equal(penstock_client_status_async(d, on_status, &other), 0);
+                run_until(&other, i, 0);
+        }
+        assert_int_equal(s.n_status + s.n_list, 0);
+        penstock_query_free(q);
+        sd_event_unref(s.event);
+        close_client(&other, d);
+}
+
+static bool was_started(void) {
+        char path[128];
+
+        snprintf(path, sizeof(path), "%s/started", directory);
+        return unlink(path) == 0;
+}
+
+static void ask_in_vain(PenstockClient *c, Seen *s, bool starts) {
+        PenstockInfo *info = NULL;
+        PenstockError e = {};
+
+        s->error.name[0] = '\0';
+        assert_int_equal(penstock_client_status_async(c, on_status, s), 0);
+        run_until(s, s->n_status + 1, 0);
+        assert_string_equal(s->error.name, PENSTOCK_ERROR_UNREACHABLE);
+        assert_int_equal(was_started(), starts);
+        s->error.name[0] = '\0';
+        assert_int_equal(penstock_client_list_async(c, on_list, s), 0);
+        run_until(s, 0, s->n_list + 1);
+        assert_string_equal(s->error.name, PENSTOCK_ERROR_UNREACHABLE);
+        assert_int_equal(was_started(), starts);
+        assert_int_equal(penstock_client_status(c, &info, &e), -EHOSTDOWN);
+        assert_string_equal(e.name, PENSTOCK_ERROR_UNREACHABLE);
+        assert_int_equal(was_started(), starts);
+}
+
+/* Last: the service is away from here on. What the bus starts in its place leaves a file, and ends. */
+static void the_service_is_started_only_when_wanted(void **state) {
+        Seen s = {};
+        PenstockClient *c = open_client(&s);
+
+        (void) state;
+        harness_stop_standin();
+        penstock_client_set_auto_start(c, false);
+        ask_in_vain(c, &s, false);
+        penstock_client_set_auto_start(c, true);
+        ask_in_vain(c, &s, true);
+        close_client(&s, c);
+}
+
+static void write_file(const char *name, const char *text) {
+        char path[128];
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s/%s", directory, name);
+        f = fopen(path, "we");
+        assert_non_null(f);
+        assert_true(fputs(text, f) >= 0);
+        assert_int_equal(fclose(f), 0);
+}
+
+/* The bus of the other tests, but that it can start something by the service's name. */
+static int start(void **state) {
+        const char *config = getenv("BUS_CONFIG");
+        char text[1024], path[128];
+
+        if (!config)
+                return harness_start(state); /* says why it is skipped */
+        assert_non_null(mkdtemp(directory));
+        snprintf(text, sizeof(text),
+                 "[D-BUS Service]\nName=org.penstock1\nExec=/bin/sh -c \": >%s/started; exit 1\"\n", directory);
+        write_file("org.penstock1.service", text);
+        snprintf(text, sizeof(text), "<busconfig><include>%s</include><servicedir>%s</servicedir></busconfig>\n",
+                 config, directory);
+        write_file("bus.conf", text);
+        snprintf(path, sizeof(path), "%s/bus.conf", directory);
+        setenv("BUS_CONFIG", path, 1);
+        return harness_start(state);
+}
+
+static int stop(void **state) {
+        char path[128];
+        int r = harness_stop(state);
+
+        snprintf(path, sizeof(path), "%s/bus.conf", directory);
+        unlink(path);
+        snprintf(path, sizeof(path), "%s/org.penstock1.service", directory);
+        unlink(path);
+        rmdir(directory);
+        return r;
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(answers_come_to_the_handlers),
+                cmocka_unit_test(a_freed_client_calls_no_handler),
+                cmocka_unit_test(the_service_is_started_only_when_wanted),
+        };
+
+        return cmocka_run_group_tests_name("client-async", tests, start, stop);
+}
