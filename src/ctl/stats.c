@@ -23,44 +23,23 @@ static int print_raises(const Verb *verb, const PenstockInfo *i) {
         return table_print(verb, t);
 }
 
-static void add_durations(struct libscols_table *t, const PenstockInfo *i) {
-        static const struct {
-                const char *name, *key;
-        } rows[] = {
-                { "Total", "total_usec" },     { "Compile", "compile_usec" }, { "Queue", "queue_usec" },
-                { "Execute", "execute_usec" }, { "Frozen", "frozen_usec" },   { "Stalled", "stall_usec" },
-                { "CPU", "cpu_usec" },
-        };
-        char buf[TEXT_MAX];
-
-        for (size_t k = 0; k < ELEMENTSOF(rows); k++)
-                sheet_add(t, rows[k].name, "%s", format_duration(info_u64(i, rows[k].key), buf));
-}
-
 static int print_sheet(const Verb *verb, const PenstockInfo *i) {
-        struct libscols_table *t = sheet_new();
-        char a[TEXT_MAX], b[TEXT_MAX];
         PenstockError error = {};
         PenstockRaise raise;
+        Sheet sheet = {};
         const char *s;
         int r;
 
-        sheet_add(t, "ID", "%llu", (unsigned long long) info_u64(i, "id"));
-        sheet_add(t, "State", "%s", info_string(i, "state"));
-        sheet_paint(t, state_color(info_string(i, "state")));
-        add_durations(t, i);
-        sheet_add(t, "Memory peak", "%s of at most %s", format_size(info_u64(i, "memory_peak_bytes"), a),
-                  format_size(info_u64(i, "memory_max_bytes"), b));
-        sheet_add(t, "I/O", "%s read, %s written", format_size(info_u64(i, "io_read_bytes"), a),
-                  format_size(info_u64(i, "io_write_bytes"), b));
-        sheet_add(t, "Raises", "%llu", (unsigned long long) info_u64(i, "raises"));
+        sheet_add(&sheet, "ID", "%llu", (unsigned long long) info_u64(i, "id"));
+        sheet_add(&sheet, "State", "%s", info_string(i, "state"));
+        sheet_add_usage(&sheet, i);
         if (penstock_info_get_error(i, &error) == 0)
-                sheet_add(t, "Error", "%s: %s", error.name, error.message);
+                sheet_add(&sheet, "Error", "%s: %s", error.name, error.message);
         if (info_string(i, "verdict")[0] != '\0')
-                sheet_add(t, "Verdict", "%s", info_string(i, "verdict"));
+                sheet_add(&sheet, "Verdict", "%s", info_string(i, "verdict"));
         for (size_t k = 0; penstock_info_get_item(i, "runtime_errors", k, &s) == 0; k++)
-                sheet_add(t, k == 0 ? "Runtime errors" : "", "%s", s);
-        r = table_print(verb, t);
+                sheet_add(&sheet, k == 0 ? "Runtime errors" : "", "%s", s);
+        r = sheet_print(verb, &sheet);
         if (r != EXIT_CODE_OK || penstock_info_get_raise(i, 0, &raise) < 0)
                 return r;
         return print_raises(verb, i);

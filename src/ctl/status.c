@@ -7,46 +7,46 @@
 static const char *const states[] = { "created",  "compiling", "queueing", "executing",
                                       "finished", "errored",   "canceled" };
 
-static void add_memory(struct libscols_table *t, const PenstockInfo *i) {
+static void add_memory(Sheet *s, const PenstockInfo *i) {
         char used[TEXT_MAX], unused[TEXT_MAX], max[TEXT_MAX];
 
-        sheet_add(t, "Memory", "%s used, %s unused of %s", format_size(info_u64(i, "used_memory_bytes"), used),
+        sheet_add(s, "Memory", "%s used, %s unused of %s", format_size(info_u64(i, "used_memory_bytes"), used),
                   format_size(info_u64(i, "unused_memory_bytes"), unused),
                   format_size(info_u64(i, "max_memory_bytes"), max));
 }
 
-static void add_limits(struct libscols_table *t, const PenstockInfo *i) {
+static void add_limits(Sheet *s, const PenstockInfo *i) {
         char initial[TEXT_MAX], max[TEXT_MAX];
 
-        sheet_add(t, "Quota per query", "%s at the start, %s at most",
+        sheet_add(s, "Quota per query", "%s at the start, %s at most",
                   format_size(info_u64(i, "initial_memory_bytes_quota_per_query"), initial),
                   format_size(info_u64(i, "memory_bytes_quota_per_query"), max));
-        sheet_add(t, "Slots", "%llu, and %llu places in the queue",
+        sheet_add(s, "Slots", "%llu, and %llu places in the queue",
                   (unsigned long long) info_u64(i, "concurrency_quota"),
                   (unsigned long long) info_u64(i, "queue_size"));
 }
 
 static int print_sheet(const Verb *verb, const PenstockInfo *i) {
-        struct libscols_table *t = sheet_new();
+        Sheet sheet = {}, *s = &sheet;
         bool paused = false, shutting_down = false;
 
         (void) penstock_info_get_bool(i, "paused", &paused);
         (void) penstock_info_get_bool(i, "shutting_down", &shutting_down);
-        sheet_add(t, "Version", "%s", info_string(i, "version"));
-        sheet_add(t, "Accepting", "%s",
+        sheet_add(s, "Version", "%s", info_string(i, "version"));
+        sheet_add(s, "Accepting", "%s",
                   shutting_down ? "no, shut down until `systemctl restart penstockd`"
                   : paused      ? "yes, but starting none until `penstockctl resume`"
                                 : "yes");
-        add_memory(t, i);
-        add_limits(t, i);
+        add_memory(s, i);
+        add_limits(s, i);
         for (size_t k = 0; k < ELEMENTSOF(states); k++) {
                 char name[16];
 
                 snprintf(name, sizeof(name), "%s", states[k]);
                 name[0] = (char) (name[0] - 'a' + 'A');
-                sheet_add(t, name, "%llu", (unsigned long long) info_u64(i, states[k]));
+                sheet_add(s, name, "%llu", (unsigned long long) info_u64(i, states[k]));
         }
-        return table_print(verb, t);
+        return sheet_print(verb, s);
 }
 
 static json_t *status_json(const PenstockInfo *i) {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <stdarg.h>
 
 #include "ctl/table.h"
 
@@ -53,23 +52,17 @@ int table_print(const Verb *verb, struct libscols_table *t) {
         return finish_output(verb->failure);
 }
 
-struct libscols_table *sheet_new(void) {
+int sheet_print(const Verb *verb, Sheet *s) {
         static const Column columns[] = { { "NAME", COLUMN_RIGHT }, { "VALUE", COLUMN_WRAP } };
+        struct libscols_table *t = table_new(columns, ELEMENTSOF(columns), TABLE_WITHOUT_HEADINGS);
+        char name[80];
 
-        return table_new(columns, ELEMENTSOF(columns), TABLE_WITHOUT_HEADINGS);
-}
-
-void sheet_add(struct libscols_table *t, const char *name, const char *format, ...) {
-        char label[80], value[1200];
-        va_list ap;
-
-        snprintf(label, sizeof(label), "%s:", name);
-        va_start(ap, format);
-        vsnprintf(value, sizeof(value), format, ap);
-        va_end(ap);
-        table_add(t, (const char *const[]) { label, value }, 2);
-}
-
-void sheet_paint(struct libscols_table *t, const char *color) {
-        table_paint(t, 1, color);
+        for (size_t i = 0; i < s->n; i++) {
+                snprintf(name, sizeof(name), "%s%s", s->v[i].name, s->v[i].name[0] ? ":" : "");
+                table_add(t, (const char *const[]) { name, s->v[i].value }, 2);
+                if (strcmp(s->v[i].name, "State") == 0)
+                        table_paint(t, 1, state_color(s->v[i].value));
+        }
+        sheet_done(s);
+        return table_print(verb, t);
 }

@@ -4,7 +4,7 @@
 
 #include <libsmartcols.h>
 
-#include "ctl/ctl.h"
+#include "ctl/sheet.h"
 
 /* COLUMN_WRAP, of one column at most: on a terminal its texts go on in further lines, between words. */
 typedef enum ColumnAlign { COLUMN_LEFT, COLUMN_RIGHT, COLUMN_TRUNCATE, COLUMN_WRAP } ColumnAlign;
@@ -35,8 +35,5 @@ void table_wrap(struct libscols_table *t, size_t width);
 
 /* ---- table.c ---- */
 
-/* A table of two columns for one thing's properties: a name with a colon, and its value. */
-struct libscols_table *sheet_new(void);
-void sheet_add(struct libscols_table *t, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
-/* As table_paint(), of the last value. */
-void sheet_paint(struct libscols_table *t, const char *color);
+/* Print @s as two columns, a name with a colon and its value, and empty it. Returns the exit status. */
+int sheet_print(const Verb *verb, Sheet *s);

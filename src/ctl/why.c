@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl/complete.h"
+#include "ctl/sheet.h"
 #include "ctl/verbs.h"
 
 static int print_text(const Verb *verb, const PenstockInfo *i) {
-        const char *state = info_string(i, "state"), *wait = info_string(i, "wait_reason"),
-                   *verdict = info_string(i, "verdict");
-        unsigned long long id = info_u64(i, "id"), position = info_u64(i, "queue_position");
-        PenstockError error = {};
+        const char *verdict = info_string(i, "verdict");
+        char text[2048];
 
-        if (penstock_info_get_error(i, &error) == 0)
-                printf("Query %llu is %s: %s: %s\n", id, state, error.name, error.message);
-        else if (position > 0)
-                printf("Query %llu is %s at position %llu%s%s\n", id, state, position, wait[0] ? ": " : "", wait);
-        else if (wait[0] != '\0')
-                printf("Query %llu is %s and waits: %s\n", id, state, wait);
-        else
-                printf("Query %llu is %s and waits for nothing\n", id, state);
+        why_sentence(i, text, sizeof(text));
+        puts(text_make_plain(text));
         if (verdict[0] != '\0')
                 printf("Verdict: %s\n", verdict);
         return finish_output(verb->failure);
