@@ -59,6 +59,7 @@ void complete_users(Completion *c);
 void complete_variables(Completion *c);
 void complete_sizes(Completion *c);
 void complete_times(Completion *c);
+void complete_columns(Completion *c);
 void complete_ends(Completion *c);
 void complete_errors(Completion *c);
 void complete_durations(Completion *c);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ctl/top_columns.h"
+
 extern char **environ;
 
 typedef struct Word {
@@ -62,6 +64,11 @@ void complete_times(Completion *c) {
         };
 
         add_words(c, words, ELEMENTSOF(words));
+}
+
+void complete_columns(Completion *c) {
+        for (unsigned i = 0; i < _TOP_COLUMN_MAX; i++)
+                completion_add(c, top_column_name((TopColumn) i), "");
 }
 
 void complete_ends(Completion *c) {

@@ -42,7 +42,8 @@ struct Verb {
 
 extern const Verb verb_run, verb_submit, verb_list, verb_show, verb_wait, verb_results, verb_cancel, verb_done,
                 verb_stats, verb_why, verb_status, verb_languages, verb_config, verb_pause, verb_resume,
-                verb_shutdown, verb_metrics, verb_profile, verb_simulate, verb_history, verb_help;
+                verb_shutdown, verb_metrics, verb_profile, verb_simulate, verb_history, verb_top,
+                verb_help;
 
 /* ---- main.c ---- */
 

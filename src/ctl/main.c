@@ -8,9 +8,10 @@
 #include "ctl/complete.h"
 
 static const Verb *const verbs[] = {
-        &verb_run,    &verb_submit, &verb_list,   &verb_show,     &verb_wait,    &verb_results,  &verb_cancel,
-        &verb_done,   &verb_stats,  &verb_profile, &verb_why,     &verb_status,  &verb_history,  &verb_languages,
-        &verb_config, &verb_pause,  &verb_resume, &verb_shutdown, &verb_metrics, &verb_simulate, &verb_help,
+        &verb_run,     &verb_submit,    &verb_list,   &verb_top,   &verb_show,   &verb_wait,     &verb_results,
+        &verb_cancel,  &verb_done,      &verb_stats,  &verb_profile, &verb_why,  &verb_status,   &verb_history,
+        &verb_languages, &verb_config,  &verb_pause,  &verb_resume, &verb_shutdown, &verb_metrics, &verb_simulate,
+        &verb_help,
 };
 
 const Verb *verb_at(size_t i) {

@@ -5,8 +5,8 @@
 #include "ctl/ctl.h"
 
 typedef struct SheetLine {
-        char *name; /* "": goes on with the line before */
-        char *value;
+        char *name;  /* "": goes on with the line before */
+        char *value; /* NULL: a heading */
 } SheetLine;
 
 /* Zero-initialise. Out of memory shows as missing lines, never as a crash. */
@@ -16,6 +16,7 @@ typedef struct Sheet {
 } Sheet;
 
 void sheet_add(Sheet *s, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
+void sheet_add_heading(Sheet *s, const char *name);
 void sheet_done(Sheet *s); /* leaves an empty one */
 
 /* ---- query_sheet.c: of one query, from its description ---- */

@@ -20,14 +20,14 @@
 
 static pid_t bus_pid, standin_pid;
 
-static long now_msec(void) {
+long harness_now_msec(void) {
         struct timespec ts;
 
         clock_gettime(CLOCK_MONOTONIC, &ts);
         return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static const char *variable(const char *name) {
+const char *harness_variable(const char *name) {
         const char *value = getenv(name);
 
         if (!value) {
@@ -37,8 +37,7 @@ static const char *variable(const char *name) {
         return value;
 }
 
-/* Fork and execute, with @fds as 0, 1 and 2 (-1: inherited). */
-static pid_t spawn(const char *const argv[], const int fds[3]) {
+pid_t harness_spawn(const char *const argv[], const int fds[3]) {
         pid_t pid = fork();
 
         assert_true(pid >= 0);
@@ -60,7 +59,7 @@ static pid_t start_server(const char *const argv[], char *line, size_t size) {
         size_t len = 0;
 
         assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-        pid = spawn(argv, (int[]) { -1, p[1], -1 });
+        pid = harness_spawn(argv, (int[]) { -1, p[1], -1 });
         close(p[1]);
         while (len + 1 < size && !memchr(line, '\n', len)) {
                 struct pollfd f = { .fd = p[0], .events = POLLIN };
@@ -76,7 +75,7 @@ static pid_t start_server(const char *const argv[], char *line, size_t size) {
         return pid;
 }
 
-static void stop_server(pid_t *pid) {
+void harness_stop_server(pid_t *pid) {
         if (*pid <= 0)
                 return;
         kill(*pid, SIGCONT);
@@ -85,25 +84,35 @@ static void stop_server(pid_t *pid) {
         *pid = 0;
 }
 
+void harness_start_standin(void) {
+        char line[512];
+
+        standin_pid = start_server((const char *const[]) { harness_variable("STANDIN"), NULL }, line, sizeof(line));
+}
+
 int harness_start(void **state) {
         char config[512], line[512];
 
         (void) state;
         signal(SIGPIPE, SIG_IGN);
-        snprintf(config, sizeof(config), "--config-file=%s", variable("BUS_CONFIG"));
-        bus_pid = start_server((const char *const[]) { variable("DBUS_DAEMON"), config, "--nofork", "--print-address",
-                                                       NULL },
+        snprintf(config, sizeof(config), "--config-file=%s", harness_variable("BUS_CONFIG"));
+        bus_pid = start_server((const char *const[]) { harness_variable("DBUS_DAEMON"), config, "--nofork",
+                                                       "--print-address", NULL },
                                line, sizeof(line));
         setenv("DBUS_SYSTEM_BUS_ADDRESS", line, 1);
-        standin_pid = start_server((const char *const[]) { variable("STANDIN"), NULL }, line, sizeof(line));
+        harness_start_standin();
         return 0;
 }
 
 int harness_stop(void **state) {
         (void) state;
-        stop_server(&standin_pid);
-        stop_server(&bus_pid);
+        harness_stop_server(&standin_pid);
+        harness_stop_server(&bus_pid);
         return 0;
+}
+
+void harness_stop_bus(void) {
+        harness_stop_server(&bus_pid);
 }
 
 pid_t harness_standin_pid(void) {
@@ -111,21 +120,26 @@ pid_t harness_standin_pid(void) {
 }
 
 void harness_stop_standin(void) {
-        stop_server(&standin_pid);
+        harness_stop_server(&standin_pid);
 }
 
 void ctl_start(Ctl *c, const char *const args[]) {
-        const char *argv[64] = { variable("PENSTOCKCTL") };
-        int in[2], out[2], err[2];
+        const char *argv[64] = { harness_variable("PENSTOCKCTL") };
 
         for (size_t i = 0; args[i]; i++)
                 argv[i + 1] = args[i];
+        program_start(c, argv);
+}
+
+void program_start(Ctl *c, const char *const argv[]) {
+        int in[2], out[2], err[2];
+
         assert_int_equal(pipe2(in, O_CLOEXEC), 0);
         assert_int_equal(pipe2(out, O_CLOEXEC), 0);
         assert_int_equal(pipe2(err, O_CLOEXEC), 0);
         *c = (Ctl) { .in = in[1], .out = out[0], .err = err[0] };
         signal(SIGPIPE, SIG_DFL);
-        c->pid = spawn(argv, (int[]) { in[0], out[1], err[1] });
+        c->pid = harness_spawn(argv, (int[]) { in[0], out[1], err[1] });
         signal(SIGPIPE, SIG_IGN);
         close(in[0]);
         close(out[1]);
@@ -156,13 +170,13 @@ static void read_more(int *fd, char **text, size_t *len) {
 static void give_up(Ctl *c, const char *what) {
         kill(c->pid, SIGKILL);
         waitpid(c->pid, NULL, 0);
-        fail_msg("penstockctl: %s within %d ms; stderr: %s", what, DEADLINE_MSEC, c->err_text ? c->err_text : "");
+        fail_msg("it %s within %d ms; stderr: %s", what, DEADLINE_MSEC, c->err_text ? c->err_text : "");
 }
 
 /* One round of poll over what is open. */
 static void exchange(Ctl *c, long deadline, const char **input, size_t *left) {
         struct pollfd f[3] = { { c->in, POLLOUT, 0 }, { c->out, POLLIN, 0 }, { c->err, POLLIN, 0 } };
-        long timeout = deadline - now_msec();
+        long timeout = deadline - harness_now_msec();
 
         if (c->in >= 0 && *left == 0) {
                 close_fd(&c->in);
@@ -187,11 +201,11 @@ static void exchange(Ctl *c, long deadline, const char **input, size_t *left) {
 }
 
 void ctl_expect(Ctl *c, const char *text) {
-        long deadline = now_msec() + DEADLINE_MSEC;
+        long deadline = harness_now_msec() + DEADLINE_MSEC;
 
         while (!c->out_text || !strstr(c->out_text, text)) {
                 struct pollfd f = { c->out, POLLIN, 0 };
-                long timeout = deadline - now_msec();
+                long timeout = deadline - harness_now_msec();
 
                 if (timeout <= 0 || poll(&f, 1, (int) timeout) <= 0 || c->out < 0)
                         give_up(c, "did not write what was expected");
@@ -204,11 +218,11 @@ void ctl_close_out(Ctl *c) {
 }
 
 bool ctl_kill_until_exit(const Ctl *c, int signo) {
-        long deadline = now_msec() + DEADLINE_MSEC;
+        long deadline = harness_now_msec() + DEADLINE_MSEC;
         siginfo_t si = {};
 
         while (waitid(P_PID, (id_t) c->pid, &si, WEXITED | WNOWAIT | WNOHANG) == 0 && si.si_pid == 0) {
-                if (now_msec() > deadline)
+                if (harness_now_msec() > deadline)
                         return false;
                 kill(c->pid, signo);
                 usleep(10000);
@@ -220,7 +234,7 @@ static void reap(Ctl *c, long deadline) {
         pid_t p;
 
         while ((p = waitpid(c->pid, &c->status, WNOHANG)) == 0) {
-                if (now_msec() > deadline)
+                if (harness_now_msec() > deadline)
                         give_up(c, "closed its output, but did not end");
                 usleep(2000);
         }
@@ -228,7 +242,7 @@ static void reap(Ctl *c, long deadline) {
 }
 
 void ctl_finish(Ctl *c, const char *input, size_t len) {
-        long deadline = now_msec() + DEADLINE_MSEC;
+        long deadline = harness_now_msec() + DEADLINE_MSEC;
 
         while (c->out >= 0 || c->err >= 0)
                 exchange(c, deadline, &input, &len);

@@ -15,6 +15,15 @@ int harness_stop(void **state);
 pid_t harness_standin_pid(void);
 /* End the stand-in alone; the bus stays. */
 void harness_stop_standin(void);
+void harness_start_standin(void); /* another one, which knows of no query */
+void harness_stop_bus(void);
+
+/* The value of a variable of the environment; without it the test ends here, as skipped. */
+const char *harness_variable(const char *name);
+/* Fork and execute, with @fds as 0, 1 and 2 (-1: inherited). */
+pid_t harness_spawn(const char *const argv[], const int fds[3]);
+void harness_stop_server(pid_t *pid); /* SIGTERM, and wait */
+long harness_now_msec(void);
 
 typedef struct Ctl {
         pid_t pid;
@@ -26,6 +35,8 @@ typedef struct Ctl {
 
 /* Start penstockctl with @args (NULL-terminated, without argv[0]). */
 void ctl_start(Ctl *c, const char *const args[]);
+/* Start any program; argv[0] is its path. */
+void program_start(Ctl *c, const char *const argv[]);
 /* Read its stdout until @text was seen. */
 void ctl_expect(Ctl *c, const char *text);
 void ctl_close_out(Ctl *c);

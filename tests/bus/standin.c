@@ -10,9 +10,21 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BOUNCE_USEC (400 * USEC_PER_MSEC)
+
+static uint64_t now_usec(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+uint64_t standin_elapsed(const StandInQuery *q) {
+        return now_usec() - q->since_usec;
+}
 
 StandInQuery *standin_find(StandIn *s, uint64_t id) {
         return id >= 1 && id <= s->n ? s->queries[id - 1] : NULL;
@@ -55,6 +67,8 @@ void standin_end(StandInQuery *q, const char *state, const char *error, const ch
 }
 
 void standin_cancel(StandInQuery *q) {
+        if (q->pose.is_set && strcmp(q->state, "canceled") != 0)
+                standin_end(q, "canceled", "Canceled", "the query was canceled");
         if (q->pid <= 0)
                 return;
         q->cancel_wanted = 1;
@@ -145,6 +159,8 @@ static int begin(StandInQuery *q, const StandInRequest *r, int results) {
                             "it was asked to fail");
                 return 0;
         }
+        if (strcmp(r->language, "pose") == 0)
+                return standin_pose_read(q, r);
         q->state = "executing"; /* bounce */
         (void) sd_bus_release_name(q->owner->bus, "org.penstock1");
         return sd_event_add_time_relative(q->owner->event, NULL, CLOCK_MONOTONIC, BOUNCE_USEC, 0, on_name_back, q);
@@ -163,6 +179,7 @@ static StandInQuery *query_new(StandIn *s, const StandInRequest *r) {
         q->exit_status = -1;
         q->results_file = -1;
         q->state = "created";
+        q->since_usec = now_usec();
         q->detached = r->detach;
         snprintf(q->language, sizeof(q->language), "%s", r->language);
         snprintf(q->label[0], sizeof(q->label[0]), "%s", r->label[0] ? r->label[0] : "team");

@@ -5,8 +5,12 @@
  *   shell   sh -c QUERY ARGUMENT…
  *   exec    ARGV…
  *   dump    the results are one line for each key of the request: KEY SIGNATURE VALUE (strings: with their length
- * before) fail    the query ends with the error whose short name is QUERY refuse  the Query call is refused with that
- * error bounce  the service's name is lost and comes back while the query runs; nothing tells that it ended */
+ *           before)
+ *   fail    the query ends with the error whose short name is QUERY
+ *   refuse  the Query call is refused with that error
+ *   bounce  the service's name is lost and comes back while the query runs; nothing tells that it ended
+ *   pose    nothing runs: the query is what each ARGUMENT, KEY=VALUE, says of it, until it is canceled; see
+ * standin_pose.c */
 #pragma once
 
 #include <sys/types.h>
@@ -22,6 +26,13 @@
 
 typedef struct StandIn StandIn;
 
+/* Percents are of the time that it is said to have executed so far, which goes on. */
+typedef struct StandInPose {
+        int is_set, frozen, denied; /* denied: it can't be canceled */
+        uint64_t user, priority, position, quota, max, used, need, peak, raises, cpu_percent, stall_percent;
+        char wait[200], label[200];
+} StandInPose;
+
 typedef struct StandInQuery {
         StandIn *owner;
         uint64_t id;
@@ -31,6 +42,8 @@ typedef struct StandInQuery {
         int32_t exit_status, exit_signal;
         pid_t pid;
         int detached, results_file, cancel_wanted, is_done;
+        uint64_t since_usec;
+        StandInPose pose;
         sd_bus_slot *slot;
         sd_event_source *child, *hold;
         sd_bus_message *waiting; /* a DoneQuery that waits for the end */
@@ -42,6 +55,7 @@ struct StandIn {
         StandInQuery *queries[256];
         size_t n;
         int paused;
+        uint64_t n_describes;
 };
 
 /* What Query carried. The descriptors are the message's. */
@@ -64,6 +78,11 @@ int standin_append_statistics(sd_bus_message *m, const StandInQuery *q);
 
 /* Answer with rows of a history that nobody lived. */
 int standin_reply_history(sd_bus_message *m);
+/* Take on what @r's arguments say. */
+int standin_pose_read(StandInQuery *q, const StandInRequest *r);
+int standin_pose_append_properties(sd_bus_message *m, const StandInQuery *q);
+int standin_pose_append_statistics(sd_bus_message *m, const StandInQuery *q);
+uint64_t standin_elapsed(const StandInQuery *q); /* since its submission */
 
 /* Answer with the timeline that every query here has. */
 int standin_reply_profile(sd_bus_message *m);

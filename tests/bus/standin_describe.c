@@ -43,19 +43,21 @@ int standin_append_statistics(sd_bus_message *m, const StandInQuery *q) {
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+static int append_properties(sd_bus_message *m, const StandInQuery *q) {
+        return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "UserID", "u", 0u, "Priority", "i", 0,
+                                     "MemoryQuotaBytes", "t", 64 * MIB, "MemoryMaxBytes", "t", GIB,
+                                     "MemoryCurrentBytes", "t", 10 * MIB, "QueuePosition", "t", UINT64_C(0),
+                                     "WaitReason", "s", "", "Labels", "a{ss}", 1, q->label[0], q->label[1]);
+}
+
+/* What is said twice counts as it is said last. */
 int standin_append_description(sd_bus_message *m, const StandInQuery *q) {
         int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
         if (r >= 0)
-                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "ID", "t", q->id, "State", "s",
-                                          q->state, "Language", "s", q->language, "Unit", "s", q->unit,
-                                          "ControlGroup", "s", "", "UserID", "u", 0u, "Priority", "i", 0, "Detached",
-                                          "b", q->detached);
-        if (r >= 0)
-                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "MemoryQuotaBytes", "t", 64 * MIB,
-                                          "MemoryMaxBytes", "t", GIB, "MemoryCurrentBytes", "t", 10 * MIB,
-                                          "QueuePosition", "t", UINT64_C(0), "WaitReason", "s", "", "Labels", "a{ss}",
-                                          1, q->label[0], q->label[1]);
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "ID", "t", q->id, "State", "s", q->state,
+                                          "Language", "s", q->language, "Unit", "s", q->unit, "ControlGroup", "s", "",
+                                          "Detached", "b", q->detached);
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "ErrorName", "s", q->error_name,
                                           "ErrorMessage", "s", q->error_message, "ExitStatus", "i", q->exit_status,
@@ -63,5 +65,9 @@ int standin_append_description(sd_bus_message *m, const StandInQuery *q) {
                                           "EndedUSec", "t", UINT64_C(2), "FutureThing", "t", UINT64_C(7));
         if (r >= 0)
                 r = append_statistics_entries(m, q);
+        if (r >= 0)
+                r = q->pose.is_set ? standin_pose_append_statistics(m, q) : 0;
+        if (r >= 0)
+                r = q->pose.is_set ? standin_pose_append_properties(m, q) : append_properties(m, q);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }

@@ -64,6 +64,7 @@ static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *e) {
 
         if (r < 0)
                 return r;
+        q->owner->n_describes++;
         r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)
                 r = standin_append_description(reply, q);
@@ -79,6 +80,8 @@ static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *e) {
 
         if (r < 0)
                 return r;
+        if (q->pose.denied)
+                return sd_bus_error_setf(e, ERRORS "PermissionDenied", "it is not yours");
         standin_cancel(q);
         return sd_bus_reply_method_return(m, NULL);
 }
@@ -184,6 +187,49 @@ static int get_number(sd_bus *bus, const char *path, const char *interface, cons
         return sd_bus_message_append(reply, "t", value);
 }
 
+#define INITIAL (64 * MIB)
+#define SLOTS UINT64_C(4)
+
+/* The property is the state's name with a capital. */
+static int get_count(sd_bus *bus, const char *path, const char *interface, const char *property,
+                     sd_bus_message *reply, void *userdata, sd_bus_error *e) {
+        const StandIn *s = userdata;
+        uint32_t n = 0;
+
+        (void) bus, (void) path, (void) interface, (void) e;
+        for (size_t i = 0; i < s->n; i++)
+                n += !s->queries[i]->is_done && strcasecmp(s->queries[i]->state, property) == 0;
+        return sd_bus_message_append(reply, "u", n);
+}
+
+/* Used: all slots, and what is above one's initial quota. */
+static int get_memory(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *e) {
+        const StandIn *s = userdata;
+        uint64_t used = SLOTS * INITIAL;
+
+        (void) bus, (void) path, (void) interface, (void) e;
+        for (size_t i = 0; i < s->n; i++)
+                if (!s->queries[i]->is_done && strcmp(s->queries[i]->state, "executing") == 0)
+                        used += subtract_saturating(s->queries[i]->pose.quota, INITIAL);
+        return sd_bus_message_append(reply, "t", strcmp(property, "UsedMemoryBytes") == 0 ? used : 4 * GIB - used);
+}
+
+static int get_limit(sd_bus *bus, const char *path, const char *interface, const char *property,
+                     sd_bus_message *reply, void *userdata, sd_bus_error *e) {
+        (void) bus, (void) path, (void) interface, (void) userdata, (void) e;
+        return sd_bus_message_append(reply, "t",
+                                     strcmp(property, "ConcurrencyQuota") == 0 ? SLOTS
+                                     : strcmp(property, "QueueSize") == 0      ? UINT64_C(64)
+                                                                               : INITIAL);
+}
+
+static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *e) {
+        (void) bus, (void) path, (void) interface, (void) property, (void) userdata, (void) e;
+        return sd_bus_message_append(reply, "s", "stand-in");
+}
+
 static int get_languages(sd_bus *bus, const char *path, const char *interface, const char *property,
                          sd_bus_message *reply, void *userdata, sd_bus_error *e) {
         (void) bus;
@@ -227,5 +273,20 @@ const sd_bus_vtable standin_controller_vtable[] = {
         SD_BUS_PROPERTY("ShutdownTimeoutUSec", "t", get_number, 0, 0),
         SD_BUS_PROPERTY("Paused", "b", NULL, offsetof(StandIn, paused), 0),
         SD_BUS_PROPERTY("Languages", "a(ss)", get_languages, 0, 0),
+        SD_BUS_PROPERTY("Version", "s", get_version, 0, 0),
+        SD_BUS_PROPERTY("UsedMemoryBytes", "t", get_memory, 0, 0),
+        SD_BUS_PROPERTY("UnusedMemoryBytes", "t", get_memory, 0, 0),
+        SD_BUS_PROPERTY("ConcurrencyQuota", "t", get_limit, 0, 0),
+        SD_BUS_PROPERTY("QueueSize", "t", get_limit, 0, 0),
+        SD_BUS_PROPERTY("InitialMemoryBytesQuotaPerQuery", "t", get_limit, 0, 0),
+        SD_BUS_PROPERTY("Created", "u", get_count, 0, 0),
+        SD_BUS_PROPERTY("Compiling", "u", get_count, 0, 0),
+        SD_BUS_PROPERTY("Queueing", "u", get_count, 0, 0),
+        SD_BUS_PROPERTY("Executing", "u", get_count, 0, 0),
+        SD_BUS_PROPERTY("Finished", "u", get_count, 0, 0),
+        SD_BUS_PROPERTY("Errored", "u", get_count, 0, 0),
+        SD_BUS_PROPERTY("Canceled", "u", get_count, 0, 0),
+        /* For tests only: how often one query was asked about. */
+        SD_BUS_PROPERTY("Describes", "t", NULL, offsetof(StandIn, n_describes), 0),
         SD_BUS_VTABLE_END,
 };

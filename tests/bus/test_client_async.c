@@ -185,8 +185,8 @@ static int start(void **state) {
         snprintf(text, sizeof(text),
                  "[D-BUS Service]\nName=org.penstock1\nExec=/bin/sh -c \": >%s/started; exit 1\"\n", directory);
         write_file("org.penstock1.service", text);
-        snprintf(text, sizeof(text), "<busconfig><include>%s</include><servicedir>%s</servicedir></busconfig>\n",
-                 config, directory);
+        snprintf(text, sizeof(text), "<busconfig><servicedir>%s</servicedir><include>%s</include></busconfig>\n",
+                 directory, config); /* the first one counts */
         write_file("bus.conf", text);
         snprintf(path, sizeof(path), "%s/bus.conf", directory);
         setenv("BUS_CONFIG", path, 1);

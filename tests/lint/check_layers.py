@@ -32,7 +32,7 @@ CORE_STREAMS = ("stdout", "stderr", "stdin")
 # Headers of outside libraries, by their beginning. Whatever is neither of these nor ours is libc's or the kernel's.
 LIBRARIES = {
     "systemd/": "libsystemd", "libcgroup": "libcgroup", "ini.h": "inih", "jansson": "jansson",
-    "libsmartcols": "smartcols", "libsmartcols/": "smartcols", "sqlite3": "sqlite3", "microhttpd": "libmicrohttpd",
+    "libsmartcols": "smartcols", "libsmartcols/": "smartcols", "curses.h": "ncurses", "sqlite3": "sqlite3", "microhttpd": "libmicrohttpd",
     "libmount": "libmount", "glib": "glib", "cmocka": "cmocka", "curl/": "curl", "zstd": "zstd", "cairo": "cairo", "nettle/": "nettle",
 }
 
@@ -46,7 +46,7 @@ ROOMS = {
     "bus": {"rooms": ["core/", "host/", "daemon/manager.h"], "libraries": ["libsystemd"]},
     "daemon": {"rooms": ["core/", "host/", "bus/bus.h", "worker/launch.h"], "libraries": ["libsystemd"]},
     "client": {"rooms": ["penstock.h", "core/base.h"], "libraries": ["libsystemd"]},
-    "ctl": {"rooms": ["penstock.h", "core/base.h"], "libraries": ["libsystemd", "jansson", "smartcols"]},
+    "ctl": {"rooms": ["penstock.h", "core/base.h"], "libraries": ["libsystemd", "jansson", "smartcols", "ncurses"]},
     "draw": {"rooms": ["core/base.h", "ctl/csv.h", "ctl/format.h", "ctl/picture_size.h"], "libraries": ["cairo"]},
     "exporter": {"rooms": ["penstock.h", "core/base.h"], "libraries": ["libsystemd", "libmicrohttpd"]},
     "sim": {"rooms": ["core/"], "libraries": []},

@@ -96,6 +96,23 @@ def units():
     q.wait().expect(0)
 
 
+@test("penstockctl top --batch shows what a query has, uses and needs, and its CPU, to any user", slow=True)
+def top():
+    q = Gated("b=bytearray(200<<20); print('got', flush=True); sys.stdin.readline()")
+    q.go()
+    q.wait_for_output(b"got\n")
+    text = as_any_user("penstockctl", "top", "--batch", "--iterations=2", "--delay=0.5")
+    rows = [line.split() for line in text.splitlines() if line.split()[:1] == [str(q.id)]]
+    expect_equal(len(rows), 2, f"a row in each update: {text}")
+    state, _, quota, used, need = rows[-1][4:9]
+    expect_equal(state, "executing", "its state")
+    quota, used, need = (int(size.removesuffix("M")) for size in (quota, used, need))
+    expect(190 <= need <= used + 16 and used <= quota == cgroups.limit(q.group) >> 20, f"its memory: {rows[-1]}")
+    expect(float(rows[-1][13]) < 100, f"it waits, and needs no processor: {rows[-1]}")
+    q.go()
+    q.wait().expect(0)
+
+
 @test("QueryNew, PropertiesChanged and QueryRemoved are sent as a query lives", slow=True)
 def signals():
     monitor = Running(["dbus-monitor", "--system", "--profile", "sender='org.penstock1'"], user="root", cwd="/")
