@@ -3,6 +3,7 @@
 not installed is skipped; tools/guest --engines brings all that Debian and npm have."""
 
 import contextlib
+import functools
 import glob
 import os
 import shutil
@@ -10,9 +11,20 @@ import tempfile
 
 from lib.cgroups import MIB
 from lib.harness import Skip, expect, expect_equal, expect_in, note, test, wait_for
-from lib.service import Running, as_user, ctl, ctl_json, environment, home, reload_daemon, run, state, submit, system
+from lib.service import Running, as_user, configured, ctl, ctl_json, environment, home, reload_daemon, run, state, submit, system
 
 DUCKDB = "/usr/local/lib/node_modules/@duckdb/node-api"
+
+
+def patiently(function):
+    """For an engine that takes its time to load: emulated, on a busy host, a check of half a second may take longer than half a minute."""
+
+    @functools.wraps(function)
+    def patient():
+        with configured(CompileTimeoutSec="10min"):
+            function()
+
+    return patient
 
 
 def needs(path, why):
@@ -195,6 +207,7 @@ def duckdb(text, *options, **more):
 
 
 @test("duckdb answers as CSV, byte for byte, from a database that many may read, and writes where its sandbox lets it", slow=True)
+@patiently
 def duckdb_answers():
     needs_duckdb()
     with directory(**{"sales.csv": "region,amount\nB,3\nA,4\nB,5\n"}) as d:
@@ -216,6 +229,7 @@ def duckdb_answers():
 
 
 @test("duckdb stops at the first error with status 1, takes no value for an option, and ignores the user's .duckdbrc", slow=True)
+@patiently
 def duckdb_stops():
     needs_duckdb()
     with in_home(duckdbrc=".print from duckdbrc\n"), directory() as d:
@@ -231,6 +245,7 @@ def duckdb_stops():
 
 
 @test("duckdb is checked before it waits: a wrong word anywhere, a table that is not there; and nothing of it is run", slow=True)
+@patiently
 def duckdb_check():
     needs_duckdb()
     check_failed(duckdb("select 1; selec 2"), "CompilationFailed")
@@ -244,6 +259,7 @@ SORT = "create temp table t as select hash(i) as h, i, repeat('x', 100) || i as 
 
 
 @test("duckdb grows, spills to {tmpdir} beyond its share of the maximum, and fails by itself where it cannot spill", slow=True)
+@patiently
 def duckdb_memory():
     needs_duckdb()
     query = submit("--language", "duckdb", "--memory-max", "160M", "--", SORT)
@@ -276,6 +292,7 @@ def rscript(text, *options, **more):
 
 
 @test("R answers, byte for byte, with arguments that it takes for nothing else, and ignores .Rprofile, .Renviron and .RData", slow=True)
+@patiently
 def r_answers():
     needs("Rscript", "tools/guest --engines brings Debian's r-base-core")
     files = {"Rprofile": "cat('from Rprofile\\n')\n", "Renviron": "MARK=renviron\n"}
@@ -288,6 +305,7 @@ def r_answers():
 
 
 @test("R stops at the first error with status 1, and a script that does not parse is refused before it waits", slow=True)
+@patiently
 def r_stops():
     needs("Rscript", "tools/guest --engines brings Debian's r-base-core")
     done = rscript("cat('first\\n')\nstop('here')\ncat('never\\n')")
@@ -297,6 +315,7 @@ def r_stops():
 
 
 @test("R grows, fails by itself beyond its share of the maximum, and by the kernel when it was told another", slow=True)
+@patiently
 def r_memory():
     needs("Rscript", "tools/guest --engines brings Debian's r-base-core")
     Ended("--language", "r", "--", "x <- rep(1, 2e7); cat(sum(x))").grew(150)
