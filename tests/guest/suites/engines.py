@@ -135,7 +135,7 @@ def psql_answers():
         run("--language", "psql", "select 1").expect(125, "InvalidArgument", ["database"])
 
 
-@test("psql stops at the first error with status 3 and its line, takes no value for an option, and ignores the user's .psqlrc", slow=True)
+@test("psql stops at the first error with status 3 and its line, takes no value for an option, and ignores the user's .psqlrc", long_only=True)
 def psql_stops():
     with postgresql() as unit, in_home(psqlrc="\\echo from psqlrc\n\\set ON_ERROR_STOP 0\n"):
         done = psql("select 1 as a;\nselect 1/0;\nselect 'never';")
@@ -151,7 +151,7 @@ def psql_stops():
         expect_equal((done.status, done.text), (2, ""), "without a server")
 
 
-@test("psql holds some rows and not the result, and when it is told to hold all it grows, or ends at its maximum", slow=True)
+@test("psql holds some rows and not the result, and when it is told to hold all it grows, or ends at its maximum", long_only=True)
 def psql_memory():
     rows = "select i, repeat('x', 4000) as s from generate_series(1, 15000) i;"
     bytes_wanted = len("i,s\n") + sum(len(str(i)) + 4002 for i in range(1, 15001))
@@ -179,7 +179,7 @@ def dependency(name, text):
         reload_daemon()
 
 
-@test("psql gets a password from a dependency's credential, and asks for none", slow=True)
+@test("psql gets a password from a dependency's credential, and asks for none", long_only=True)
 def psql_password():
     with postgresql(), directory() as d:
         system("runuser", "-u", "postgres", "--", "psql", "-qc", "alter role alice password 'hunter2'")
@@ -228,7 +228,7 @@ def duckdb_answers():
         expect_equal(Running(["sh", "-c", piped]).wait().expect(0).text, "s\n42\n", "from the caller's standard input")
 
 
-@test("duckdb stops at the first error with status 1, takes no value for an option, and ignores the user's .duckdbrc", slow=True)
+@test("duckdb stops at the first error with status 1, takes no value for an option, and ignores the user's .duckdbrc", long_only=True)
 @patiently
 def duckdb_stops():
     needs_duckdb()
@@ -244,7 +244,7 @@ def duckdb_stops():
         expect_in(f'"{d}/--check" exists, but it is not a valid DuckDB database', done.errors, "what DuckDB says")
 
 
-@test("duckdb is checked before it waits: a wrong word anywhere, a table that is not there; and nothing of it is run", slow=True)
+@test("duckdb is checked before it waits: a wrong word anywhere, a table that is not there; and nothing of it is run", long_only=True)
 @patiently
 def duckdb_check():
     needs_duckdb()
@@ -258,7 +258,7 @@ def duckdb_check():
 SORT = "create temp table t as select hash(i) as h, i, repeat('x', 100) || i as s from range(1200000) r(i) order by s, h; select count(*) as n from t"
 
 
-@test("duckdb grows, spills to {tmpdir} beyond its share of the maximum, and fails by itself where it cannot spill", slow=True)
+@test("duckdb grows, spills to {tmpdir} beyond its share of the maximum, and fails by itself where it cannot spill", long_only=True)
 @patiently
 def duckdb_memory():
     needs_duckdb()
@@ -304,7 +304,7 @@ def r_answers():
         expect_equal(done.expect(0).text, "a|b", "from the caller's standard input")
 
 
-@test("R stops at the first error with status 1, and a script that does not parse is refused before it waits", slow=True)
+@test("R stops at the first error with status 1, and a script that does not parse is refused before it waits", long_only=True)
 @patiently
 def r_stops():
     needs("Rscript", "tools/guest --engines brings Debian's r-base-core")
@@ -314,7 +314,7 @@ def r_stops():
     check_failed(rscript("cat('never\\n')\nx <- c(1,"))
 
 
-@test("R grows, fails by itself beyond its share of the maximum, and by the kernel when it was told another", slow=True)
+@test("R grows, fails by itself beyond its share of the maximum, and by the kernel when it was told another", long_only=True)
 @patiently
 def r_memory():
     needs("Rscript", "tools/guest --engines brings Debian's r-base-core")
@@ -368,7 +368,7 @@ def awk_answers():
         expect_equal(done.text, f"{BYTES}\n", "a log under /tmp, seen from elsewhere")
 
 
-@test("awk is checked without running it, and ends at an error or as its program says", slow=True)
+@test("awk is checked without running it, and ends at an error or as its program says", long_only=True)
 def awk_stops():
     with each_awk() as environments:
         for env in environments.values():
@@ -394,7 +394,7 @@ def perl_answers():
         expect_equal(run("--language", "perl", "--", "-1; print 42").expect(0).text, "42", "a text that begins like an option")
 
 
-@test("perl is checked without its statements, and ends where it dies", slow=True)
+@test("perl is checked without its statements, and ends where it dies", long_only=True)
 def perl_stops():
     check_failed(run("--language", "perl", "print 'never'; my $x = ;"), "syntax")
     check_failed(run("--language", "perl", "use strict; print 'never'; $x = 1;"))
