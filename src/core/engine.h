@@ -15,7 +15,7 @@
 
 typedef enum EventType {
         EVENT_REQUEST,      /* .request; query_id: a reserved one, 0: the next; answered by ACTION_ADMITTED or ACTION_REFUSED */
-        EVENT_ADOPT,        /* .adopt: a query of an earlier engine's; before any request, in the order of IDs, and followed by a tick */
+        EVENT_ADOPT,        /* .adopt: a query of an earlier engine's; before any request, in the order of query_snapshot_order(), and followed by a tick */
         EVENT_DEPENDENCIES, /* the outcome of ACTION_CHECK_DEPENDENCIES; .error: why not, NULL or ERROR_NONE: it has them */
         EVENT_UNIT_READY,   /* its worker is there and has the groups */
         EVENT_UNIT_FAILED,  /* .error: it could not be started */
@@ -56,7 +56,7 @@ typedef struct Event {
                         const QuerySpec *spec;
                 } request;
                 struct {
-                        const QuerySnapshot *snapshot; /* valid, and of a higher ID than all that are known */
+                        const QuerySnapshot *snapshot; /* valid, and of an ID that is not known yet */
                         const Error *error;
                         const uint8_t *profile; /* as profile_save() made it; NULL: it begins anew */
                         size_t profile_len;

@@ -36,6 +36,7 @@ static void restore(Query *q, const QuerySnapshot *s, const Error *error) {
         q->exit_status = s->exit_status;
         q->exit_signal = s->exit_signal;
         q->done = s->done;
+        q->forgotten = s->forgotten;
         q->denied = s->denied;
         q->headroom_off = s->headroom_off;
         *(query_state_is_end(q->state) ? &q->error : &q->ending_error) = *error;

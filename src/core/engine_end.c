@@ -290,6 +290,9 @@ static void fall_out(Engine *e, Query *q) {
 
 void end_forget(Engine *e, Query *q) {
         sets_drop(e, q);
+        if (q->forgotten == 0)
+                q->forgotten = e->n_forgotten + 1;
+        e->n_forgotten = MAX(e->n_forgotten, q->forgotten);
         q->done = true; /* also when its time was up, or its user had too many: a late Done finds nothing to do */
         engine_emit(e, ACTION_FORGET, q);
 

@@ -32,6 +32,7 @@ struct Engine {
         Claim *claims; /* room for one of each that is known, and two more */
         Query *tombstones[ENGINE_TOMBSTONES]; /* a ring */
         size_t n_tombstones, tombstone_next;
+        uint64_t n_forgotten; /* ever, as far as is known */
         Query *fallen; /* out of the ring, but their units still hold something */
         uint64_t n_compile_slots, n_waiters, n_units, n_units_leaving, leftover_bytes;
         uint64_t slice_leftover_bytes; /* beyond what units that still exist account for */

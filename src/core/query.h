@@ -141,6 +141,7 @@ struct Query {
 
         uint64_t compile_deadline_usec, sample_due_usec, forget_usec;
         bool done; /* released by its owner: leaves as soon as it has ended */
+        uint64_t forgotten; /* the how manieth it was to get a tombstone, earlier engines' included; 0: it has none */
 
         int exit_status, exit_signal; /* of the engine; -1 and 0 while not known */
         FinalNumbers final;

@@ -14,6 +14,7 @@ void query_snapshot(const Query *q, QuerySnapshot *ret, Error *ret_error) {
                 .max_bytes = q->max_bytes,
                 .timeout_usec = q->timeout_usec,
                 .queue_timeout_usec = q->queue_timeout_usec,
+                .forgotten = q->forgotten,
                 .lease_bytes = q->lease.bytes,
                 .n_raises = q->n_raises,
                 .n_denied = q->n_denied,
@@ -43,6 +44,18 @@ void query_snapshot(const Query *q, QuerySnapshot *ret, Error *ret_error) {
         *ret_error = query_state_is_end(q->state) ? q->error : q->ending_error;
 }
 
+static bool has_tombstone(const QuerySnapshot *s) {
+        return s->done && query_state_is_end((QueryState) s->state);
+}
+
+int query_snapshot_order(const QuerySnapshot *a, uint64_t a_id, const QuerySnapshot *b, uint64_t b_id) {
+        if (has_tombstone(a) != has_tombstone(b))
+                return has_tombstone(a) ? -1 : 1;
+        if (has_tombstone(a) && a->forgotten != b->forgotten)
+                return a->forgotten < b->forgotten ? -1 : 1;
+        return a_id < b_id ? -1 : a_id > b_id;
+}
+
 bool query_snapshot_is_valid(const QuerySnapshot *s) {
         bool ended = s->state < _QUERY_STATE_MAX && query_state_is_end((QueryState) s->state);
 
@@ -50,7 +63,7 @@ bool query_snapshot_is_valid(const QuerySnapshot *s) {
                s->wanted_cause < _RAISE_CAUSE_MAX && s->ending_verdict < _VERDICT_MAX &&
                s->ending_state < _QUERY_STATE_MAX && (!s->ending || query_state_is_end((QueryState) s->ending_state)) &&
                s->spec.language[0] && s->initial_bytes > 0 && s->initial_bytes <= s->max_bytes &&
-               s->lease_bytes <= s->max_bytes &&
+               s->lease_bytes <= s->max_bytes && s->forgotten < UINT64_MAX / 2 &&
                s->created_usec <= s->state_since_usec && (ended || !s->handed || s->state == QUERY_EXECUTING) &&
                (ended || !s->ending || s->handed);
 }

@@ -11,6 +11,7 @@ typedef struct QuerySnapshot {
         uint64_t created_usec, state_since_usec, ended_usec, forget_usec;
         uint64_t booked_usec[QUERY_ERRORED]; /* of each live state */
         uint64_t initial_bytes, max_bytes, timeout_usec, queue_timeout_usec;
+        uint64_t forgotten; /* among those with a tombstone it was the how manieth to get one; 0: it has none */
         uint64_t lease_bytes; /* more than that in force: it was raised once more, and that was not written down */
         uint64_t n_raises, n_denied, peak_bytes, last_quota_bytes;
         uint64_t frozen_usec, frozen_since_usec, wanted_bytes; /* frozen_since_usec 0: it was not frozen */
@@ -31,6 +32,10 @@ typedef struct QuerySnapshot {
 
 /* @ret_error: why it ended, or why it is being ended. */
 void query_snapshot(const Query *q, QuerySnapshot *ret, Error *ret_error);
+
+/* Less than 0: of these two queries @a is adopted first. Those with a tombstone come before others, as they got it, since the first
+ * of them falls out first; the others in the order of their IDs. */
+int query_snapshot_order(const QuerySnapshot *a, uint64_t a_id, const QuerySnapshot *b, uint64_t b_id);
 
 /* True if it is what query_snapshot() could have made: every enum is one, and the parts fit together. */
 bool query_snapshot_is_valid(const QuerySnapshot *s);

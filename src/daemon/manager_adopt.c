@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The queries of an earlier penstockd. First all is gathered: what was written, which descriptors PID 1 kept, which units
  * there are, and what their workers say; units that never ran anything are stopped. When nothing is missing any more, the
- * engine is told of all, in the order of their IDs, and the door is opened. */
+ * engine is told of all, in the order that it wants, and the door is opened. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -187,6 +187,12 @@ static void drop_left(Manager *m, StoredFds *stored) {
         }
 }
 
+static int adopted_before(const void *a, const void *b) {
+        const Adoption *x = a, *y = b;
+
+        return query_snapshot_order(&x->snapshot, x->id, &y->snapshot, y->id);
+}
+
 int manager_gather(Manager *m, StoredFds *stored) {
         uint64_t *ids = NULL;
         size_t n = 0;
@@ -216,6 +222,8 @@ int manager_gather(Manager *m, StoredFds *stored) {
                 }
         }
         free(ids);
+        if (m->n_adoptions > 0)
+                qsort(m->adoptions, m->n_adoptions, sizeof(*m->adoptions), adopted_before);
         if (r >= 0) /* else PID 1 keeps all for the next try */
                 drop_left(m, stored);
         return r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The service is killed, and another one takes over with nothing but what was written and what it finds. */
+#include <errno.h>
 #include <string.h>
 
 #include "core/trace.h"
@@ -77,16 +78,22 @@ static void forget_plans(SimQuery *q) {
         q->residual_bytes = q->reported_bytes = 0;
 }
 
-static void adopt(World *w, SimQuery *q) {
+static int read_saved(World *w, const SimQuery *q, TraceRecord *ret) {
         Config ignored = {};
+
+        if (q->saved && trace_parse_line(q->saved, &ignored, ret) >= 0)
+                return 0;
+        world_fail(w, "q%llu was not saved, or is not understood", (unsigned long long) q->id);
+        return -EBADMSG;
+}
+
+static void adopt(World *w, SimQuery *q) {
         TraceRecord record;
         QuerySnapshot *s = &record.snapshot;
         KernelGroup *g = &q->group;
 
-        if (!q->saved || trace_parse_line(q->saved, &ignored, &record) < 0) {
-                world_fail(w, "q%llu was not saved, or is not understood", (unsigned long long) q->id);
+        if (read_saved(w, q, &record) < 0)
                 return;
-        }
         s->handed = q->executed;
         s->unit_exists = q->unit == SIM_UNIT_UP || q->unit == SIM_UNIT_LEAVING;
         s->limit_bytes = q->executed && !q->end_published ? g->max_bytes : 0;
@@ -105,6 +112,37 @@ static bool may_be_unknown(const SimQuery *q) {
                (!q->has_dependencies || q->dependencies_told);
 }
 
+typedef struct Saved {
+        SimQuery *query;
+        QuerySnapshot snapshot;
+} Saved;
+
+static int adopted_before(const void *a, const void *b) {
+        const Saved *x = a, *y = b;
+
+        return query_snapshot_order(&x->snapshot, x->query->id, &y->snapshot, y->query->id);
+}
+
+static void adopt_all(World *w, uint64_t first_id) {
+        Saved *all = calloc(w->load.n_queries + 1, sizeof(*all));
+        size_t n = 0;
+
+        for (uint64_t id = 1; all && id < first_id && !world_failed(w); id++) {
+                SimQuery *q = world_by_id(w, id, NULL);
+                TraceRecord record;
+
+                if (q && (!may_be_unknown(q) || random_percent(&w->crash, 50)) && read_saved(w, q, &record) == 0)
+                        all[n++] = (Saved) { q, record.snapshot };
+        }
+        if (n > 0)
+                qsort(all, n, sizeof(*all), adopted_before);
+        for (size_t i = 0; i < n; i++)
+                adopt(w, all[i].query);
+        if (!all)
+                world_fail(w, "out of memory");
+        free(all);
+}
+
 static void take_over(World *w, uint64_t first_id, bool paused) {
         Event tick = { .type = EVENT_TICK }, pause = { .type = EVENT_PAUSE }, shutdown = { .type = EVENT_SHUTDOWN, .shutdown_usec = USEC_INFINITY };
 
@@ -114,12 +152,7 @@ static void take_over(World *w, uint64_t first_id, bool paused) {
         }
         world_record_start(w);
         w->adopting = true;
-        for (uint64_t id = 1; id < first_id && !world_failed(w); id++) {
-                SimQuery *q = world_by_id(w, id, NULL);
-
-                if (q && (!may_be_unknown(q) || random_percent(&w->crash, 50)))
-                        adopt(w, q);
-        }
+        adopt_all(w, first_id);
         if (paused)
                 world_feed(w, &pause);
         w->adopting = false;

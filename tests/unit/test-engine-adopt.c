@@ -402,6 +402,98 @@ static void what_has_ended_stays_as_it_was(void **state) {
         assert_true(engine_is_tombstone(kit.engine, ended));
 }
 
+typedef struct Known {
+        uint64_t id;
+        QuerySnapshot snapshot;
+} Known;
+
+static int order(const void *a, const void *b) {
+        const Known *x = a, *y = b;
+
+        return query_snapshot_order(&x->snapshot, x->id, &y->snapshot, y->id);
+}
+
+static void take_over_in_order(Known *all, size_t n) {
+        Error none = {};
+
+        qsort(all, n, sizeof(*all), order);
+        engine_free(kit.engine);
+        assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
+        for (size_t i = 0; i < n; i++) {
+                kit.n_log = 0;
+                tell(&all[i].snapshot, all[i].id, &none);
+        }
+        kit_event(&kit, EVENT_TICK, 0);
+}
+
+/* All that the engine knows, in the order of their IDs, as a service reads their records. */
+static size_t found_all(Known *all, uint64_t last_id) {
+        size_t n = 0;
+        Error error;
+
+        for (uint64_t id = 1; id <= last_id; id++)
+                if (engine_find(kit.engine, id))
+                        all[n++] = (Known) { id, found(id, &error) };
+        return n;
+}
+
+static void finish_and_leave(uint64_t id) {
+        kit_exit(&kit, id, 0);
+        kit_event(&kit, EVENT_DONE, id);
+}
+
+static void who_left_first_falls_out_first_whatever_its_number(void **state) {
+        const uint64_t n = ENGINE_TOMBSTONES, n_fallen = 3, last = n + n_fallen;
+        Known *all = calloc(n, sizeof(*all));
+        Config c = kit_config();
+        Error error;
+
+        (void) state;
+        assert_non_null(all);
+        c.queue_size = c.max_queries_per_user = c.concurrency_quota = last;
+        c.max_memory_bytes = c.concurrency_quota * c.initial_bytes;
+        kit_reopen(&c);
+        for (uint64_t id = 1; id <= last; id++)
+                assert_int_equal(kit_plain(&kit), id);
+        for (uint64_t id = last; id > 0; id--)
+                finish_and_leave(id);
+        assert_int_equal(found_all(all, last), n); /* 1 to n */
+        take_over_in_order(all, n);
+        for (uint64_t id = 1; id <= n; id++)
+                assert_true(engine_is_tombstone(kit.engine, id));
+        finish_and_leave(kit_plain(&kit));
+        assert_null(engine_find(kit.engine, n));
+        assert_non_null(engine_find(kit.engine, 1));
+        /* The next life finds their records as they were written once: in the place of the one that fell out there is one of this
+         * life, which was the last to leave. */
+        assert_int_equal(all[0].id, n);
+        all[0] = (Known) { n + 1, found(n + 1, &error) };
+        assert_true(all[0].snapshot.forgotten > all[n - 1].snapshot.forgotten);
+        take_over_in_order(all, n);
+        finish_and_leave(kit_plain(&kit));
+        assert_null(engine_find(kit.engine, n - 1));
+        assert_non_null(engine_find(kit.engine, n + 1));
+        assert_non_null(engine_find(kit.engine, 1));
+        free(all);
+}
+
+static void who_lives_is_adopted_by_its_number_behind_those_who_left(void **state) {
+        Known all[] = {
+                { 7, { .state = QUERY_EXECUTING } },
+                { 3, { .state = QUERY_FINISHED } },
+                { 9, { .state = QUERY_FINISHED, .done = true, .forgotten = 2 } },
+                { 5, { .state = QUERY_EXECUTING, .done = true } },
+                { 10, { .state = QUERY_CANCELED, .done = true, .forgotten = 1 } },
+                { 8, { .state = QUERY_ERRORED, .done = true, .forgotten = 2 } }, /* as no engine says it */
+        };
+        static const uint64_t wanted[] = { 10, 8, 9, 3, 5, 7 };
+
+        (void) state;
+        qsort(all, ELEMENTSOF(all), sizeof(*all), order);
+        for (size_t i = 0; i < ELEMENTSOF(all); i++)
+                assert_int_equal(all[i].id, wanted[i]);
+}
+
 static void more_than_a_smaller_budget_has_is_kept_and_not_given_again(void **state) {
         Config c = kit_config();
         uint64_t id = kit_plain(&kit);
@@ -496,6 +588,8 @@ static void a_snapshot_that_cannot_be_is_not_valid(void **state) {
         assert_false(query_snapshot_is_valid(&s));
         s = good, s.initial_bytes = s.max_bytes + 1;
         assert_false(query_snapshot_is_valid(&s));
+        s = good, s.forgotten = UINT64_MAX;
+        assert_false(query_snapshot_is_valid(&s));
         s = good, s.lease_bytes = s.max_bytes + 1;
         assert_false(query_snapshot_is_valid(&s));
         s = good, s.ending = true, s.ending_state = QUERY_EXECUTING;
@@ -520,6 +614,8 @@ int main(void) {
                 KIT_TEST(who_was_being_ended_is_ended),
                 KIT_TEST(who_was_being_ended_and_never_got_its_hand_over_is_not_started),
                 KIT_TEST(what_has_ended_stays_as_it_was),
+                KIT_TEST(who_left_first_falls_out_first_whatever_its_number),
+                KIT_TEST(who_lives_is_adopted_by_its_number_behind_those_who_left),
                 KIT_TEST(more_than_a_smaller_budget_has_is_kept_and_not_given_again),
                 KIT_TEST(who_was_let_in_under_a_larger_budget_starts_with_what_it_was_let_in_with),
                 KIT_TEST(who_was_denied_for_good_has_no_brake_afterwards_either),
