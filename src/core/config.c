@@ -86,6 +86,8 @@ static const ConfigKeyInfo keys[_CONFIG_KEY_MAX] = {
         [CONFIG_HISTORY_RETENTION_SEC] =
                         USEC("HistoryRetentionSec", history_retention_usec, "30d", USEC_PER_SEC, UINT64_MAX, true,
                              "How long it keeps them."),
+        [CONFIG_INITIAL_QUOTA] = CHOICE("InitialQuota", initial_quota, "fixed", "fixed learned", true,
+                                        "Whether one that ran before starts with what it came to need."),
         [CONFIG_TRACE] = BYTES("Trace", trace_bytes, "0", 0, INT64_MAX, false,
                                "How much of what is decided is recorded in /run/penstock/trace; 0: nothing."),
 };

@@ -7,6 +7,7 @@
 
 typedef enum ExhaustionPolicy { EXHAUSTION_FREEZE, EXHAUSTION_FAIL } ExhaustionPolicy;
 typedef enum Logger { LOGGER_JOURNAL } Logger; /* there is no other; the key is part of the contract */
+typedef enum InitialQuota { INITIAL_QUOTA_FIXED, INITIAL_QUOTA_LEARNED } InitialQuota;
 typedef enum MemoryProtection { PROTECTION_LOW, PROTECTION_MIN } MemoryProtection;
 
 /* Where a value came from. Owned by the Config. */
@@ -47,6 +48,7 @@ typedef enum ConfigKey {
         CONFIG_WARM_UNITS_IDLE_SEC,
         CONFIG_HISTORY_MAX_ENTRIES,
         CONFIG_HISTORY_RETENTION_SEC,
+        CONFIG_INITIAL_QUOTA,
         CONFIG_TRACE,             /* how much of the engine's events and actions is recorded */
         _CONFIG_KEY_MAX,
 } ConfigKey;
@@ -71,6 +73,7 @@ typedef struct Config {
         uint64_t tasks_max_per_query, cancel_grace_usec, results_keep_usec, results_max_bytes, trace_bytes;
         uint64_t warm_units, warm_units_idle_usec;
         uint64_t history_max_entries, history_retention_usec;
+        InitialQuota initial_quota;
         DependencyList dependencies; /* the [Dependency NAME] sections */
 
         bool is_set[_CONFIG_KEY_MAX]; /* by a file; else the built-in default, which may give way to what was set */

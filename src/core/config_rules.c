@@ -161,6 +161,17 @@ static int dependencies_check(const Config *c, Error *e) {
         return 0;
 }
 
+static int learned_check(const Config *c, Error *e) {
+        char where[256];
+
+        if (c->initial_quota != INITIAL_QUOTA_LEARNED || c->history_max_entries > 0)
+                return 0;
+        return error_set(e, ERROR_INVALID_ARGUMENT,
+                         "%sInitialQuota=learned needs a history, and HistoryMaxEntries=0 keeps none; raise it or set "
+                         "InitialQuota=fixed",
+                         BLAME(c, where, CONFIG_INITIAL_QUOTA));
+}
+
 int config_finish(Config *c, uint64_t ram_bytes, Error *ret_error) {
         uint64_t budget_written = c->max_memory_bytes, initial_written = c->initial_bytes;
         int r = unlimited_concurrency_check(c, ret_error);
@@ -175,5 +186,7 @@ int config_finish(Config *c, uint64_t ram_bytes, Error *ret_error) {
         }
         if (r == 0)
                 r = dependencies_check(c, ret_error);
+        if (r == 0)
+                r = learned_check(c, ret_error);
         return r;
 }

@@ -232,6 +232,9 @@ int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actio
         case EVENT_ADOPT:
                 r = adopt_query(e, ev);
                 break;
+        case EVENT_LEARNED:
+                learned_recall(&e->learned, &ev->lesson);
+                break;
         case EVENT_TICK:
                 break;
         case EVENT_PAUSE:
@@ -262,7 +265,7 @@ int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actio
         }
         if (r < 0)
                 return r;
-        if (ev->type == EVENT_ADOPT)
+        if (ev->type == EVENT_ADOPT || ev->type == EVENT_LEARNED)
                 return 0; /* nothing is given away before all are known who have something */
 
         sets_each_due(e, end_deadlines);

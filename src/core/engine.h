@@ -8,6 +8,7 @@
 #pragma once
 
 #include "core/config.h"
+#include "core/learned.h"
 #include "core/snapshot.h"
 
 /* Records of queries that left, for show, stats, wait and done on any ID lately issued: the last so many. */
@@ -16,6 +17,7 @@
 typedef enum EventType {
         EVENT_REQUEST,      /* .request; query_id: a reserved one, 0: the next; answered by ACTION_ADMITTED or ACTION_REFUSED */
         EVENT_ADOPT,        /* .adopt: a query of an earlier engine's; before any request, in the order of query_snapshot_order(), and followed by a tick */
+        EVENT_LEARNED,      /* .lesson: of an earlier life, the oldest first; it changes no query */
         EVENT_DEPENDENCIES, /* the outcome of ACTION_CHECK_DEPENDENCIES; .error: why not, NULL or ERROR_NONE: it has them */
         EVENT_UNIT_READY,   /* its worker is there and has the groups */
         EVENT_UNIT_FAILED,  /* .error: it could not be started */
@@ -61,6 +63,7 @@ typedef struct Event {
                         const uint8_t *profile; /* as profile_save() made it; NULL: it begins anew */
                         size_t profile_len;
                 } adopt;
+                Lesson lesson;
                 const Error *error;
                 Sample sample;
                 struct {
@@ -108,7 +111,7 @@ typedef enum ActionType {
         _ACTION_MAX,
 } ActionType;
 
-typedef enum NoteType { NOTE_RAISE, NOTE_DENIED, NOTE_FREEZE, NOTE_THAW, NOTE_VICTIM, NOTE_END, NOTE_LIMIT_FAILED, NOTE_LOWERED } NoteType;
+typedef enum NoteType { NOTE_RAISE, NOTE_DENIED, NOTE_FREEZE, NOTE_THAW, NOTE_VICTIM, NOTE_END, NOTE_LIMIT_FAILED, NOTE_LOWERED, NOTE_LEARNED } NoteType;
 
 typedef struct Action {
         ActionType type;

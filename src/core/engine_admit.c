@@ -248,7 +248,7 @@ static bool start_head(Engine *e, Query *q) {
         /* Too many units: it waits while some are leaving. When none is they are those of others who wait behind it. */
         if (q->unit == UNIT_NONE && !unit_is_free(e) && e->n_units_leaving > 0)
                 return false;
-        if (lease_open(&e->budget, &q->lease, q->initial_bytes) < 0)
+        if (!learn_open(e, q) && lease_open(&e->budget, &q->lease, q->initial_bytes) < 0)
                 return false;
         start_unit(e, q);
         engine_move(e, q, QUERY_EXECUTING);

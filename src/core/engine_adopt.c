@@ -26,6 +26,11 @@ static void restore(Query *q, const QuerySnapshot *s, const Error *error) {
         q->n_denied = s->n_denied;
         q->peak_bytes = s->peak_bytes;
         q->last_quota_bytes = s->last_quota_bytes;
+        q->learned_bytes = s->learned_bytes;
+        q->learned_raises = s->learned_raises;
+        q->needed_bytes = s->needed_bytes;
+        q->needed_raises = s->needed_raises;
+        q->n_raises_saved = s->n_raises_saved;
         q->frozen_usec = s->frozen_usec;
         q->wanted_bytes = s->wanted_bytes;
         q->wanted_cause = (RaiseCause) s->wanted_cause;
@@ -123,6 +128,7 @@ static void take_over_running(Engine *e, Query *q, const QuerySnapshot *s) {
 static void start_anew(Engine *e, Query *q, const QuerySnapshot *s) {
         if (!admit_reconfigure_query(e, q))
                 return; /* its start has become impossible */
+        q->learned_bytes = q->learned_raises = 0; /* what the pool could give then it may not have now */
         if (q->state == QUERY_EXECUTING)
                 lease_adopt(&e->budget, &q->lease, q->initial_bytes);
         if (s->is_lost || s->ending) { /* or it was told to end, and its hand-over never arrived */

@@ -54,6 +54,7 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
         profile_read_final(&q->profile, &q->final);
         engine_profile(e, q, PROFILE_END, verdict);
         profile_close(&q->profile);
+        learn_end(e, q);
         q->last_quota_bytes = q->lease.bytes;
         lease_done(&q->lease);
         if (q->has_slot) {

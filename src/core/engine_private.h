@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* core/engine_private: what the engine's own files share; nobody else includes it.
  * engine.c takes the steps, engine_sets.c knows where each query stands, engine_admit.c lets in, engine_adopt.c takes over
- * from an earlier engine, engine_run.c grows, engine_lend.c says how much may be lent, engine_wait.c shares the pool among
+ * from an earlier engine, engine_learn.c knows what is needed, engine_run.c grows, engine_lend.c says how much may be lent, engine_wait.c shares the pool among
  * those who wait, engine_end.c ends. */
 #pragma once
 
@@ -43,6 +43,7 @@ struct Engine {
         bool memory_came_back; /* in this step: who was refused is looked at again */
         uint64_t look_due_usec, look_pause_usec; /* while somebody waits; 0: at once */
         uint64_t shutdown_deadline_usec;
+        Learned learned;
         ActionList *out;
 };
 
@@ -91,6 +92,10 @@ void sets_each_due(Engine *e, void (*each)(Engine *e, Query *q));
 
 /* engine_adopt.c */
 int adopt_query(Engine *e, const Event *ev); /* 0 or -ENOMEM */
+
+/* engine_learn.c */
+bool learn_open(Engine *e, Query *q); /* a lease of what one like it needed; false: nothing is known, or there is not so much */
+void learn_end(Engine *e, Query *q);  /* it has ended, and still has its lease */
 
 /* engine_admit.c */
 int admit_request(Engine *e, uint64_t id, const QuerySpec *spec); /* @id 0: the next one */

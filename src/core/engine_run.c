@@ -109,6 +109,7 @@ static void stay_hungry(Engine *e, Query *q, uint64_t need_bytes) {
 static void deny(Engine *e, Query *q, const GovernorDecision *d) {
         char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
 
+        q->wanted_bytes = d->want_bytes;
         stay_hungry(e, q, d->need_bytes);
         /* Near is not there: it may fit yet. It is stopped only in its headroom, or when it gets nowhere. */
         if (d->need_bytes < high_of(q) && d->cause != RAISE_STALL && !d->thrashes)
@@ -223,6 +224,7 @@ void run_lowered(Engine *e, Query *q, int r, uint64_t max_bytes) {
         q->lower_pause_usec = r == 0 ? 0 : MIN(MAX(2 * q->lower_pause_usec, LOWER_PAUSE_MIN_USEC), LOWER_PAUSE_MAX_USEC);
         if (r == 0 && max_bytes < old) {
                 /* The ledger last: what the kernel no longer lets it have is free. Shrinking can't fail. */
+                q->top_quota_bytes = MAX(q->top_quota_bytes, old);
                 (void) lease_resize(&q->lease, max_bytes);
                 q->quota_bytes = MIN(q->quota_bytes, max_bytes);
                 q->high_bytes = governor_high(max_bytes, run_maximum(q), q->pids);

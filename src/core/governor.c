@@ -180,6 +180,7 @@ static void follow_growth(GovernorState *g, uint64_t need_bytes, uint64_t lived_
                 g->top_since_usec = lived_usec;
         }
         g->top_need_bytes = MAX(g->top_need_bytes, need_bytes);
+        g->most_need_bytes = MAX(g->most_need_bytes, need_bytes);
         g->grew_to_bytes = MIN(g->grew_to_bytes, top_of(g));
         if (need_bytes <= g->grew_to_bytes + noise_of(g->grew_to_bytes))
                 return;
@@ -267,6 +268,10 @@ GovernorDecision governor_judge(GovernorState *g, const Sample *s, uint64_t quot
         return d;
 }
 
+static uint64_t page_ceil(uint64_t bytes) {
+        return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+}
+
 uint64_t governor_keep(const GovernorState *g, uint64_t need_bytes, uint64_t pids) {
         uint64_t wanted = add_saturating(MAX(need_bytes, top_of(g)), g->cache_bytes);
         uint64_t quota = wanted;
@@ -276,5 +281,27 @@ uint64_t governor_keep(const GovernorState *g, uint64_t need_bytes, uint64_t pid
         wanted += wanted / GOVERNOR_MARGIN_DIVISOR;
         while (quota - governor_headroom(quota, pids) < wanted)
                 quota += quota / 64 + PAGE_BYTES;
-        return (quota + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+        return page_ceil(quota);
+}
+
+/* No raise is due for @need_bytes under it; see find_cause(). */
+static uint64_t quota_for(uint64_t need_bytes, uint64_t pids) {
+        uint64_t quota = need_bytes;
+
+        if (need_bytes > SIZE_INFINITY / 8)
+                return SIZE_INFINITY;
+        while (need_bytes >= quota - governor_headroom(quota, pids) - quota / GOVERNOR_MARGIN_DIVISOR)
+                quota += quota / 64 + PAGE_BYTES;
+        return page_ceil(quota);
+}
+
+uint64_t governor_needed(const GovernorState *g, uint64_t peak_bytes, uint64_t quota_bytes, uint64_t maximum_bytes,
+                         uint64_t pids) {
+        uint64_t most = peak_bytes;
+
+        /* Page cache fills a quota up to its brake, needed or not. Each brush with the brake brought a look, and those tell
+         * what of it was need, or was read again and again. */
+        if (g->has_last && peak_bytes >= governor_high(quota_bytes, maximum_bytes, pids))
+                most = MIN(most, add_saturating(g->most_need_bytes, g->cache_bytes));
+        return MIN(quota_for(most, pids), quota_bytes);
 }

@@ -77,6 +77,7 @@ typedef struct GovernorState {
         uint64_t last_usec, last_need_bytes, last_events_max;
         GovernorWindow refault, stall, thrash;
         uint64_t top_need_bytes, top_before_bytes, top_since_usec; /* of this span, and of the one before */
+        uint64_t most_need_bytes;                                  /* of all its time */
         uint64_t grew_to_bytes, grew_until_usec; /* what it last grew to, and when */
         uint64_t cpu_usec, cpu_wait_usec, cpu_read_usec; /* as last read, and when */
         uint64_t grew_cpu_usec, grew_cpu_wait_usec;      /* … and when it grew; the first also when it slept */
@@ -126,3 +127,8 @@ void governor_note_lowered(GovernorState *g, uint64_t need_bytes);
 /* The least quota under which a query with @need_bytes, or what it lately needed if that is more, and with what it keeps
  * of page cache, can grow by an eighth before it is slowed. */
 uint64_t governor_keep(const GovernorState *g, uint64_t need_bytes, uint64_t pids);
+
+/* Of one that has ended, whose memory.current was at most @peak_bytes and whose quota at most @quota_bytes: the least quota
+ * that would have done from the start, without a raise. */
+uint64_t governor_needed(const GovernorState *g, uint64_t peak_bytes, uint64_t quota_bytes, uint64_t maximum_bytes,
+                         uint64_t pids);

@@ -38,6 +38,8 @@ typedef enum MetricFamily {
         METRIC_QUEUEING_DURATION,
         METRIC_EXECUTING_DURATION,
         METRIC_RAISES,
+        METRIC_LEARNED_STARTS,
+        METRIC_RAISES_SAVED,
         METRIC_RAISE_LATENCY,
         METRIC_RAISES_DENIED,
         METRIC_FREEZES,
@@ -122,7 +124,8 @@ void metrics_admitted(Metrics *m, const Query *q, const PairList *labels);
 /* A request that got no ID. Only a full queue also counts as a request, with queue_error. Any other refusal can be had
  * for nothing, and so takes no new place among the tuples: it counts with empty labels then. */
 void metrics_refused(Metrics *m, ErrorCode code, const PairList *labels);
-/* ACTION_NOTE: there is exactly one for each raise, refusal of a raise, freeze, victim and end. @q may be NULL. */
+/* ACTION_NOTE: there is exactly one for each learned start, raise, refusal of a raise, freeze, victim
+ * and end. @q may be NULL. */
 void metrics_noted(Metrics *m, NoteType note, const Query *q, const PairList *labels);
 
 /* Set all gauges of queries and of the budget as the engine has them now. @labels_of gives a query's request's labels,

@@ -62,6 +62,8 @@ static void ended(Metrics *m, const Query *q, const PairList *labels) {
         for (size_t i = 0; i < ELEMENTSOF(durations); i++)
                 if (q->visited[durations[i].state])
                         metrics_observe(m, durations[i].family, labels, NULL, q->booked_usec[durations[i].state]);
+        if (q->learned_bytes)
+                metrics_add(m, METRIC_RAISES_SAVED, labels, NULL, q->n_raises_saved);
         metrics_add(m, METRIC_FROZEN_TIME, labels, NULL, q->frozen_usec);
         metrics_add(m, METRIC_STALLED_TIME, labels, NULL, q->final.stall_usec);
         metrics_add(m, METRIC_CPU_TIME, labels, NULL, q->final.cpu_usec);
@@ -72,6 +74,7 @@ void metrics_noted(Metrics *m, NoteType note, const Query *q, const PairList *la
         case NOTE_RAISE: metrics_add(m, METRIC_RAISES, labels, NULL, 1); break;
         case NOTE_DENIED: metrics_add(m, METRIC_RAISES_DENIED, labels, NULL, 1); break;
         case NOTE_FREEZE: metrics_add(m, METRIC_FREEZES, labels, NULL, 1); break;
+        case NOTE_LEARNED: metrics_add(m, METRIC_LEARNED_STARTS, labels, NULL, 1); break;
         case NOTE_LOWERED: metrics_add(m, METRIC_LOWERED, labels, NULL, 1); break;
         case NOTE_VICTIM: metrics_add(m, METRIC_VICTIMS, labels, NULL, 1); break;
         case NOTE_LIMIT_FAILED: metrics_add(m, METRIC_LIMIT_FAILURES, labels, NULL, 1); break;

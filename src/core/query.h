@@ -106,6 +106,7 @@ struct Query {
         uint64_t quota_bytes; /* memory.max in force, as read back; 0 while it waits */
         uint64_t high_bytes;  /* memory.high as last asked for */
         uint64_t last_quota_bytes; /* of one that has ended: its lease until then */
+        uint64_t top_quota_bytes;  /* its lease before it was lowered */
         uint64_t current_bytes, peak_bytes, need_bytes, pids; /* as last sampled */
         bool denied;       /* the pool could not pay for its last need */
         bool hungry;       /* a raise was due and could not be paid: looked at again when memory comes back */
@@ -119,6 +120,10 @@ struct Query {
         GovernorState governor;
         Profile profile; /* has each raise too, as long as it has room: the count goes on */
         uint64_t n_raises, n_denied;
+        uint64_t learned_bytes;  /* it started with that, since one like it came to need it; 0: it did not */
+        uint64_t learned_raises; /* … which took that one so many */
+        /* Of one that has ended: what is known then for the next one like it (0: nothing), and what itself was spared. */
+        uint64_t needed_bytes, needed_raises, n_raises_saved;
 
         DependencyPhase dependencies;
         bool recheck, rechecking; /* held since an earlier engine's time: they are looked at anew before its unit starts */
@@ -158,6 +163,11 @@ struct Query {
 };
 
 Query *query_free(Query *q); /* takes NULL, returns NULL */
+
+/* The quota that it started with, or is to start with as far as is known. */
+static inline uint64_t query_start_bytes(const Query *q) {
+        return q->learned_bytes ? q->learned_bytes : q->initial_bytes;
+}
 
 /* The name of its unit, "penstock-q7.service", into @buf; returns @buf. */
 #define QUERY_UNIT_NAME_MAX 64

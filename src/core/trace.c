@@ -123,6 +123,11 @@ static const Field snapshot_fields[] = {
         F(U64, QuerySnapshot, n_denied),
         F(U64, QuerySnapshot, peak_bytes),
         F(U64, QuerySnapshot, last_quota_bytes),
+        F(U64, QuerySnapshot, learned_bytes),
+        F(U64, QuerySnapshot, learned_raises),
+        F(U64, QuerySnapshot, needed_bytes),
+        F(U64, QuerySnapshot, needed_raises),
+        F(U64, QuerySnapshot, n_raises_saved),
         F(U64, QuerySnapshot, frozen_usec),
         F(U64, QuerySnapshot, frozen_since_usec),
         F(U64, QuerySnapshot, wanted_bytes),
@@ -153,7 +158,7 @@ static const Field snapshot_fields[] = {
 /* Whoever adds a member names it above, or a replay would not be the same. */
 _Static_assert(sizeof(QuerySpec) == 64 + 2 * 4 + 6 * 8 + 8, "QuerySpec has changed");
 _Static_assert(sizeof(Sample) == 30 * 8 + 8, "Sample has changed");
-_Static_assert(sizeof(QuerySnapshot) == sizeof(QuerySpec) + 21 * 8 + sizeof(FinalNumbers) + 9 * 4 + 12 + 3 * 8 + 8,
+_Static_assert(sizeof(QuerySnapshot) == sizeof(QuerySpec) + 26 * 8 + sizeof(FinalNumbers) + 9 * 4 + 12 + 3 * 8 + 8,
                "QuerySnapshot has changed");
 _Static_assert(sizeof(EndedReport) == 2 * 4 + 8 + 19 * 8, "EndedReport has changed");
 
@@ -166,6 +171,14 @@ static const Field limits_fields[] = {
         {},
 };
 
+static const Field lesson_fields[] = {
+        F(U64, Lesson, fingerprint[0]),
+        F(U64, Lesson, fingerprint[1]),
+        F(U64, Lesson, needed_bytes),
+        F(U64, Lesson, raises),
+        {},
+};
+
 static const Field bytes_fields[] = { F(U64, Event, bytes), {} };
 static const Field shutdown_fields[] = { F(U64, Event, shutdown_usec), {} };
 static const Field action_fields[] = { F(U64, Action, limits.max_bytes), F(U64, Action, limits.high_bytes), {} };
@@ -173,6 +186,7 @@ static const Field action_fields[] = { F(U64, Action, limits.max_bytes), F(U64, 
 const EventShape trace_events[_EVENT_MAX] = {
         [EVENT_REQUEST] = { "request", spec_fields, 0, true, false },
         [EVENT_ADOPT] = { "adopt", snapshot_fields, 0, true, true },
+        [EVENT_LEARNED] = { "learned", lesson_fields, offsetof(Event, lesson), false, false },
         [EVENT_DEPENDENCIES] = { "dependencies", NULL, 0, true, true },
         [EVENT_UNIT_READY] = { "unit-ready", NULL, 0, true, false },
         [EVENT_UNIT_FAILED] = { "unit-failed", NULL, 0, true, true },

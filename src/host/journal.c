@@ -29,6 +29,7 @@ const char *journal_message_id(JournalMessage m) {
                 [JOURNAL_DEPENDENCY] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e110",
                 [JOURNAL_LOWERED] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e111",
                 [JOURNAL_HISTORY] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e112",
+                [JOURNAL_LEARNED] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e113",
         };
 
         return ids[m];

@@ -28,6 +28,7 @@ typedef enum JournalMessage {
         JOURNAL_DEPENDENCY,
         JOURNAL_LOWERED,
         JOURNAL_HISTORY,
+        JOURNAL_LEARNED,
         _JOURNAL_MESSAGE_MAX,
 } JournalMessage;
 

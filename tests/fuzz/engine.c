@@ -39,6 +39,7 @@ static uint64_t time_within(uint8_t code, uint64_t least, uint64_t most) {
 /* Any that config_finish() would take: the rules between keys are kept. */
 static void draw_config(Bytes *b, Config *c) {
         bool unlimited = false;
+        uint8_t last;
 
         *c = (Config) {};
         c->concurrency_quota = 1 + bytes_u8(b) % 5;
@@ -56,7 +57,9 @@ static void draw_config(Bytes *b, Config *c) {
         c->max_queries_per_user = 1 + bytes_u8(b) % 16;
         c->cancel_grace_usec = time_within(bytes_u8(b), 0, 3600 * USEC_PER_SEC);
         c->results_keep_usec = time_of(bytes_u8(b));
-        c->warm_units = bytes_u8(b) % 4;
+        last = bytes_u8(b);
+        c->warm_units = last % 4;
+        c->initial_quota = last & 4 ? INITIAL_QUOTA_LEARNED : INITIAL_QUOTA_FIXED;
         unlimited = c->warm_units == 3;
         if (unlimited) {
                 c->concurrency_quota = UINT64_MAX;
@@ -72,9 +75,10 @@ static void step(Play *p, const Event *ev) {
 
 static void request(Play *p) {
         Bytes *b = &p->b;
-        uint8_t flags = bytes_u8(b);
+        uint8_t flags = bytes_u8(b), who = bytes_u8(b);
         QuerySpec spec = { .language = "fuzz",
-                           .uid = bytes_u8(b) % 3,
+                           .uid = who % 3,
+                           .fingerprint = { who / 3 % 4 }, /* 0: not known */
                            .timeout_usec = USEC_INFINITY,
                            .queue_timeout_usec = USEC_INFINITY,
                            .detached = flags & 1,
@@ -235,8 +239,13 @@ static void of_all(Play *p, uint8_t what) {
                 break;
         case 3:
         case 4:
-                ev.type = EVENT_LEFTOVERS;
-                ev.bytes = bytes_u8(&p->b) * MIB;
+                ev.type = what & 128 ? EVENT_LEARNED : EVENT_LEFTOVERS;
+                if (what & 128)
+                        ev.lesson = (Lesson) { .fingerprint = { what / 8 % 4 },
+                                               .needed_bytes = bytes_u8(&p->b) * 4 * MIB + what,
+                                               .raises = what };
+                else
+                        ev.bytes = bytes_u8(&p->b) * MIB;
                 break;
         case 5:
         case 6:

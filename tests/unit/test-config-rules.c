@@ -143,6 +143,24 @@ static void no_limit_needs_overcommit_and_no_queue(void **state) {
                 "penstock.conf:3: MaxMemoryBytes is limited");
 }
 
+/* Two queries are the same by a key that lies in the history. */
+static void to_learn_needs_a_history(void **state) {
+        Config c;
+
+        (void) state;
+        accepted(&c, RAM, LINES("InitialQuota=learned"));
+        assert_int_equal(c.initial_quota, INITIAL_QUOTA_LEARNED);
+        config_done(&c);
+        refused(RAM, LINES("HistoryMaxEntries=0", "InitialQuota=learned"),
+                "penstock.conf:2: InitialQuota=learned needs a history, and HistoryMaxEntries=0 keeps none");
+        accepted(&c, RAM, LINES("HistoryMaxEntries=1", "InitialQuota=learned"));
+        config_done(&c);
+        accepted(&c, RAM, LINES("HistoryMaxEntries=0", "InitialQuota=fixed"));
+        assert_int_equal(c.initial_quota, INITIAL_QUOTA_FIXED);
+        config_done(&c);
+        refused(RAM, LINES("InitialQuota=guessed"), "it must be one of: fixed learned");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(defaults_fit_any_host),
@@ -153,6 +171,7 @@ int main(void) {
                 cmocka_unit_test(one_query_gets_at_most_the_budget),
                 cmocka_unit_test(the_budget_leaves_the_reserve),
                 cmocka_unit_test(no_limit_needs_overcommit_and_no_queue),
+                cmocka_unit_test(to_learn_needs_a_history),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,6 +252,28 @@ static void raises_denials_and_frozen_time_are_counted(void **state) {
         assert_nothing_active();
 }
 
+static void learned_starts_and_the_raises_that_they_save_are_counted(void **state) {
+        QuerySpec spec = PLAIN;
+        Config c = kit_config();
+        uint64_t id;
+
+        (void) state;
+        c.initial_quota = INITIAL_QUOTA_LEARNED;
+        kit_reopen(&c);
+        spec.fingerprint[0] = 1;
+        id = submit(spec);
+        kit_need(&kit, id, 60 * MIB);
+        kit_report(&kit, id, (EndedReport) { .numbers.memory_peak_bytes = 60 * MIB }, NULL);
+        count();
+        assert_metric(metrics, "penstock_learned_starts_total{team=\"a\"}", "");
+        assert_metric(metrics, "penstock_saved_raises_total{team=\"a\"}", "");
+        id = submit(spec);
+        assert_metric(metrics, "penstock_learned_starts_total{team=\"a\"}", "1");
+        kit_report(&kit, id, (EndedReport) { .numbers.memory_peak_bytes = 60 * MIB }, NULL);
+        count();
+        assert_metric(metrics, "penstock_saved_raises_total{team=\"a\"}", "1");
+}
+
 static void counters_survive_a_reload(void **state) {
         Config c = kit.config;
         uint64_t id = submit(PLAIN);
@@ -284,6 +306,7 @@ int main(void) {
                 METRICS_TEST(a_full_queue_is_a_queue_error_and_other_refusals_are_none),
                 METRICS_TEST(shutdown_ends_each_in_the_counter_of_its_state),
                 METRICS_TEST(raises_denials_and_frozen_time_are_counted),
+                METRICS_TEST(learned_starts_and_the_raises_that_they_save_are_counted),
                 METRICS_TEST(counters_survive_a_reload),
         };
 

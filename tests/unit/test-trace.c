@@ -116,6 +116,15 @@ static void what_came_of_limits_comes_back_whole(void **state) {
         assert_memory_equal(&r.event.limits.max_bytes, &ev.limits.max_bytes, 4 * sizeof(uint64_t));
 }
 
+static void what_was_learned_comes_back_whole(void **state) {
+        Event ev = { .type = EVENT_LEARNED, .lesson = { { UINT64_MAX, 2 }, 3, 4 } };
+        TraceRecord r;
+
+        (void) state;
+        back_and_forth(&ev, &r);
+        assert_memory_equal(&r.event.lesson, &ev.lesson, sizeof(ev.lesson));
+}
+
 static void the_longest_message_fits(void **state) {
         Event ev = { .type = EVENT_UNIT_FAILED, .query_id = UINT64_MAX };
         Error said = { .code = ERROR_INTERNAL };
@@ -224,6 +233,7 @@ int main(void) {
                 cmocka_unit_test(each_number_of_a_sample_comes_back),
                 cmocka_unit_test(each_number_of_an_end_comes_back),
                 cmocka_unit_test(what_came_of_limits_comes_back_whole),
+                cmocka_unit_test(what_was_learned_comes_back_whole),
                 cmocka_unit_test(the_longest_message_fits),
                 cmocka_unit_test(every_event_has_a_line),
                 cmocka_unit_test(every_action_has_its_own_line),
