@@ -28,6 +28,7 @@ static const struct {
         { "io_read_bytes", offsetof(HistoryRow, io_read_bytes) },
         { "io_write_bytes", offsetof(HistoryRow, io_write_bytes) },
         { "initial_bytes", offsetof(HistoryRow, initial_bytes) },
+        { "raises_saved", offsetof(HistoryRow, raises_saved) },
 };
 
 static int append_numbers(sd_bus_message *m, const HistoryRow *row) {
@@ -64,9 +65,10 @@ static int append_texts(sd_bus_message *m, const HistoryRow *row) {
 }
 
 static int append_small(sd_bus_message *m, const HistoryRow *row) {
-        return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "UserID", "u", row->user_id, "Priority", "i",
+        return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "UserID", "u", row->user_id, "Priority", "i",
                                      row->priority, "ExitStatus", "i", row->exit_status, "ExitSignal", "i",
-                                     row->exit_signal, "Detached", "b", (int) row->detached);
+                                     row->exit_signal, "Detached", "b", (int) row->detached, "learned", "b",
+                                     (int) row->learned);
 }
 
 static bool may_see_all(const HistoryRow *row, const HistoryEyes *eyes) {

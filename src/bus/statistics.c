@@ -84,6 +84,17 @@ static int append_raise_log(sd_bus_message *m, const Query *q) {
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+/* What it started with, and what that has spared it: known when it has ended. */
+static int append_start(sd_bus_message *m, const Query *q) {
+        int r;
+
+        if ((r = append_u64(m, "initial_bytes", query_start_bytes(q))) < 0 ||
+            (r = sd_bus_message_append(m, "{sv}", "learned", "b", q->learned_bytes > 0)) < 0 ||
+            (r = append_u64(m, "raises_saved", q->n_raises_saved)) < 0)
+                return r;
+        return 0;
+}
+
 int query_statistics_append(sd_bus_message *m, QueryView *v, StderrTail tail) {
         const Query *q = v->query;
         int r = append_times(m, v);
@@ -94,6 +105,8 @@ int query_statistics_append(sd_bus_message *m, QueryView *v, StderrTail tail) {
                 r = append_u64(m, "memory_peak_bytes", query_view_peak(v));
         if (r >= 0)
                 r = append_u64(m, "raises", q->n_raises);
+        if (r >= 0)
+                r = append_start(m, q);
         if (r >= 0)
                 r = append_runtime_errors(m, q);
         if (r >= 0)

@@ -34,11 +34,15 @@ int history_row_from(const Query *q, uint64_t created_realtime_usec, uint64_t en
                 .cpu_usec = q->final.cpu_usec,
                 .io_read_bytes = q->final.io_read_bytes,
                 .io_write_bytes = q->final.io_write_bytes,
-                .initial_bytes = q->initial_bytes,
+                .initial_bytes = query_start_bytes(q),
                 .memory_max_bytes = q->max_bytes,
                 .memory_peak_bytes = q->peak_bytes,
                 .memory_quota_bytes = q->last_quota_bytes,
                 .raises = q->n_raises,
+                .raises_saved = q->n_raises_saved,
+                .needed_bytes = q->needed_bytes,
+                .needed_raises = q->needed_raises,
+                .learned = q->learned_bytes > 0,
         };
         memcpy(ret->language, q->spec.language, sizeof(ret->language));
         snprintf(ret->state, sizeof(ret->state), "%s", query_state_name(q->state));

@@ -166,6 +166,7 @@ void json_write_plain(const char *json, FILE *f);
 
 uint64_t info_u64(const PenstockInfo *i, const char *key);       /* 0 when absent */
 int64_t info_i64(const PenstockInfo *i, const char *key);        /* 0 when absent */
+bool info_bool(const PenstockInfo *i, const char *key);          /* false when absent */
 const char *info_string(const PenstockInfo *i, const char *key); /* "" when absent */
 
 /* ---- cleanup ---- */

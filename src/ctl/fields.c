@@ -15,6 +15,13 @@ int64_t info_i64(const PenstockInfo *i, const char *key) {
         return value;
 }
 
+bool info_bool(const PenstockInfo *i, const char *key) {
+        bool value = false;
+
+        (void) penstock_info_get_bool(i, key, &value);
+        return value;
+}
+
 const char *info_string(const PenstockInfo *i, const char *key) {
         const char *value = "";
 

@@ -10,7 +10,7 @@
 static const Column columns[] = {
         { "ID", COLUMN_RIGHT },     { "ENDED", COLUMN_LEFT },   { "STATE", COLUMN_LEFT }, { "LANGUAGE", COLUMN_LEFT },
         { "USER", COLUMN_LEFT },    { "TIME", COLUMN_RIGHT },   { "PEAK", COLUMN_RIGHT }, { "QUOTA", COLUMN_RIGHT },
-        { "RAISES", COLUMN_RIGHT }, { "WHY", COLUMN_TRUNCATE },
+        { "RAISES", COLUMN_RIGHT }, { "SAVED", COLUMN_RIGHT },  { "WHY", COLUMN_TRUNCATE },
 };
 
 void history_output_begin(HistoryOutput *o, HistoryForm form) {
@@ -27,18 +27,20 @@ void history_output_begin(HistoryOutput *o, HistoryForm form) {
 
 static void add_to_table(struct libscols_table *t, const PenstockInfo *i) {
         char id[TEXT_MAX], ended[TEXT_MAX], user[TEXT_MAX], time[TEXT_MAX], peak[TEXT_MAX], quota[TEXT_MAX],
-                        raises[TEXT_MAX];
+                        raises[TEXT_MAX], saved[TEXT_MAX] = "";
         PenstockError error = {};
 
         (void) penstock_info_get_error(i, &error);
         snprintf(id, sizeof(id), "%llu", (unsigned long long) info_u64(i, "id"));
         snprintf(raises, sizeof(raises), "%llu", (unsigned long long) info_u64(i, "raises"));
+        if (info_bool(i, "learned"))
+                snprintf(saved, sizeof(saved), "%llu", (unsigned long long) info_u64(i, "raises_saved"));
         table_add(t,
                   (const char *const[]) { id, format_time(info_u64(i, "ended_usec"), ended), info_string(i, "state"),
                                           info_string(i, "language"), user_name(info_u64(i, "user_id"), user),
                                           format_duration(info_u64(i, "total_usec"), time),
                                           format_size(info_u64(i, "memory_peak_bytes"), peak),
-                                          format_size(info_u64(i, "memory_quota_bytes"), quota), raises, error.name },
+                                          format_size(info_u64(i, "memory_quota_bytes"), quota), raises, saved, error.name },
                   ELEMENTSOF(columns));
 }
 

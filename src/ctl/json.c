@@ -46,12 +46,18 @@ static const char *const stats_keys[] = {
         "memory_peak_bytes",
         "memory_need_bytes",
         "raises",
+        "initial_bytes",
+        "learned",
+        "raises_saved",
         "runtime_errors",
         "verdict",
         "exit_status",
         "exit_signal",
         "raise_log",
 };
+
+/* What ListQueries leaves out. */
+static const char *const start_keys[] = { "initial_bytes", "learned", "raises_saved" };
 
 const char *const history_keys[] = {
         "id",
@@ -63,10 +69,12 @@ const char *const history_keys[] = {
         "labels",
         "priority",
         "initial_bytes",
+        "learned",
         "memory_quota_bytes",
         "memory_max_bytes",
         "memory_peak_bytes",
         "raises",
+        "raises_saved",
         "detached",
         "error_name",
         "error_message",
@@ -168,6 +176,14 @@ static json_t *json_of_keys(const PenstockInfo *i, const char *const keys[], siz
 
 json_t *json_query(const PenstockInfo *i) {
         return json_of_keys(i, query_keys, ELEMENTSOF(query_keys));
+}
+
+json_t *json_description(const PenstockInfo *i) {
+        json_t *o = json_query(i);
+
+        for (size_t k = 0; k < ELEMENTSOF(start_keys); k++)
+                json_object_set_new(o, start_keys[k], json_from_info(i, start_keys[k]));
+        return o;
 }
 
 json_t *json_stats(const PenstockInfo *i) {

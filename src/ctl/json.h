@@ -10,8 +10,9 @@
 json_t *json_from_info(const PenstockInfo *i, const char *key);
 /* null, or {"name", "message"}. */
 json_t *json_error(const PenstockInfo *i);
-/* All properties of a query, as `list` and `show` print them. */
+/* All properties of a query, as `list` prints them; `show` has with what quota it started, too. */
 json_t *json_query(const PenstockInfo *i);
+json_t *json_description(const PenstockInfo *i);
 /* The statistics with id, state, unit, language and error. */
 json_t *json_stats(const PenstockInfo *i);
 /* What the history has of a query; the keys of the CSV's columns, in their order, NULL at the end. */

@@ -17,6 +17,18 @@ static void add_dependencies(Sheet *s, const PenstockInfo *i) {
                 sheet_add(s, k == 0 ? "Dependencies" : "", "%s", name);
 }
 
+/* With what quota it started, if that is told. */
+static void add_start(Sheet *s, const PenstockInfo *i) {
+        char quota[TEXT_MAX], saved[TEXT_MAX] = "";
+
+        if (penstock_info_type(i, "initial_bytes") != PENSTOCK_TYPE_U64)
+                return;
+        if (info_u64(i, "raises_saved") > 0)
+                snprintf(saved, sizeof(saved), ", which saved %llu raises", ULL(info_u64(i, "raises_saved")));
+        sheet_add(s, "Initial quota", "%s%s%s", format_size(info_u64(i, "initial_bytes"), quota),
+                  info_bool(i, "learned") ? ", learned" : "", saved);
+}
+
 static void add_memory(Sheet *s, const PenstockInfo *i) {
         char quota[TEXT_MAX], max[TEXT_MAX], current[TEXT_MAX], peak[TEXT_MAX];
 
@@ -25,6 +37,7 @@ static void add_memory(Sheet *s, const PenstockInfo *i) {
                   format_size(info_u64(i, "memory_quota_bytes"), quota),
                   format_size(info_u64(i, "memory_max_bytes"), max),
                   format_size(info_u64(i, "memory_peak_bytes"), peak), ULL(info_u64(i, "raises")));
+        add_start(s, i);
 }
 
 static void add_end(Sheet *s, const PenstockInfo *i) {
@@ -86,6 +99,7 @@ void sheet_add_usage(Sheet *s, const PenstockInfo *i) {
         sheet_add(s, "I/O", "%s read, %s written", format_size(info_u64(i, "io_read_bytes"), a),
                   format_size(info_u64(i, "io_write_bytes"), b));
         sheet_add(s, "Raises", "%llu", ULL(info_u64(i, "raises")));
+        add_start(s, i);
 }
 
 const char *why_sentence(const PenstockInfo *i, char *buf, size_t size) {

@@ -11,7 +11,7 @@ static int print_sheet(const Verb *verb, const PenstockInfo *i) {
 }
 
 static int show_run(const Verb *verb, int argc, char *argv[]) {
-        return describe_run(verb, argc, argv, json_query, print_sheet);
+        return describe_run(verb, argc, argv, json_description, print_sheet);
 }
 
 const Verb verb_show = {

@@ -25,10 +25,20 @@ static void complain(Manager *m, const char *what) {
                 journal_write_entry(&entry, "History: %s; queries go on without it", what);
 }
 
+/* By what was learned before this life. */
+static void learn(Manager *m) {
+        CLEANUP(freep) Lesson *lessons = NULL;
+        size_t n = history_take_lessons(m->history, &lessons);
+
+        for (size_t i = 0; i < n; i++)
+                manager_feed(m, &(Event) { .type = EVENT_LEARNED, .lesson = lessons[i] });
+}
+
 static void on_news(HistoryNews news, const char *text, void *userdata) {
         Manager *m = userdata;
 
         switch (news) {
+        case HISTORY_OPENED: learn(m); break;
         case HISTORY_SET_ASIDE:
                 journal_write(LOG_WARNING, JOURNAL_HISTORY, 0,
                               "History: " HISTORY_FILE " was no sound database; it is " HISTORY_FILE

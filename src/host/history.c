@@ -101,6 +101,7 @@ History *history_free(History *h) {
                 history_take_row(h, &row);
                 history_row_done(&row);
         }
+        free(h->lessons);
         free(h->path);
         free(h);
         return NULL;
@@ -154,6 +155,18 @@ bool history_key(History *h, FingerprintKey *ret) {
                 *ret = h->key;
         unlock(h);
         return has;
+}
+
+size_t history_take_lessons(History *h, Lesson **ret) {
+        size_t n;
+
+        lock(h);
+        *ret = h->lessons;
+        n = h->n_lessons;
+        h->lessons = NULL;
+        h->n_lessons = 0;
+        unlock(h);
+        return n;
 }
 
 int history_ask(History *h, HistoryFilter *filter, HistoryAnswer answer, void *userdata, HistoryQuestion **ret) {

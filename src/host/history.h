@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "core/history.h"
+#include "core/learned.h"
 #include "host/fingerprint.h"
 
 /* Rows that wait for the disk: all that a penstockd that starts may find of an earlier life, and as many again. */
@@ -51,6 +52,9 @@ int history_add(History *h, HistoryRow *row);
 void history_counts(History *h, uint64_t *ret_written, uint64_t *ret_lost);
 /* The key of the fingerprints that stand in it. False: it is not open. */
 bool history_key(History *h, FingerprintKey *ret);
+
+/* What was learned in earlier lives, the oldest first, once it is open: to be had once. free(3) it. Returns how many. */
+size_t history_take_lessons(History *h, Lesson **ret);
 
 /* On the loop, once. @r: 0; -ENODATA: nothing is kept, says HistoryMaxEntries=; or what history_db says. @rows stay
  * the question's. */

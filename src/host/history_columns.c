@@ -56,7 +56,11 @@ typedef struct Column {
         X(U64, memory_max_bytes)                                                                                     \
         X(U64, memory_peak_bytes)                                                                                    \
         X(U64, memory_quota_bytes)                                                                                   \
-        X(U64, raises)
+        X(U64, raises)                                                                                               \
+        X(BOOL, learned)                                                                                             \
+        X(U64, raises_saved)                                                                                         \
+        X(U64, needed_bytes)                                                                                         \
+        X(U64, needed_raises)
 
 #define AS_COLUMN(kind, field) { COLUMN_##kind, offsetof(HistoryRow, field), sizeof(((HistoryRow *) 0)->field) },
 #define AS_NAME(kind, field) ", " #field

@@ -35,6 +35,12 @@ static const char *const migrations[HISTORY_DB_VERSION] = {
         " raises INTEGER NOT NULL,"
         " UNIQUE (boot_id, id)) STRICT;"
         "CREATE INDEX queries_by_end ON queries (ended_usec);",
+
+        "ALTER TABLE queries ADD COLUMN learned INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE queries ADD COLUMN raises_saved INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE queries ADD COLUMN needed_bytes INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE queries ADD COLUMN needed_raises INTEGER NOT NULL DEFAULT 0;"
+        "CREATE INDEX lessons_by_end ON queries (ended_usec) WHERE needed_bytes > 0;",
 };
 
 int history_db_errno(sqlite3 *sqlite, int code) {

@@ -4,10 +4,11 @@
 #pragma once
 
 #include "core/history.h"
+#include "core/learned.h"
 #include "host/fingerprint.h"
 
 /* What this program writes, as PRAGMA user_version. */
-#define HISTORY_DB_VERSION 1
+#define HISTORY_DB_VERSION 2
 
 typedef struct HistoryDb HistoryDb;
 
@@ -38,6 +39,9 @@ int history_db_expire(HistoryDb *db, uint64_t max_entries, uint64_t before_usec,
 /* Those that @f asks for, the last first. history_rows_free() them. Returns 0 or -errno. */
 int history_db_select(HistoryDb *db, const HistoryFilter *f, HistoryRow **ret, size_t *ret_n);
 void history_rows_free(HistoryRow *rows, size_t n);
+
+/* What was learned last, the oldest first, at most @max into @ret. Returns how many, or -errno. */
+int history_db_lessons(HistoryDb *db, Lesson *ret, size_t max);
 
 /* A search asks now and then whether it is to go on. */
 void history_db_set_patience(HistoryDb *db, bool (*goes_on)(void *userdata), void *userdata);

@@ -21,6 +21,11 @@ static inline void statement_finalizep(sqlite3_stmt **s) {
 /* What @code of SQLite's is here: 0 or -errno. */
 int history_db_errno(sqlite3 *sqlite, int code);
 
+/* By the index of those that have one. */
+#define HISTORY_LESSONS_SQL                                                                                          \
+        "SELECT fingerprint, needed_bytes, needed_raises FROM queries WHERE needed_bytes > 0"                        \
+        " ORDER BY ended_usec DESC LIMIT ?1"
+
 /* history_columns.c: the columns of a row beside its own number, in their order. */
 extern const char history_columns[]; /* their names, for a list of SQL */
 extern const unsigned history_n_columns;

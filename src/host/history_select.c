@@ -117,6 +117,40 @@ int history_db_select(HistoryDb *db, const HistoryFilter *f, HistoryRow **ret, s
         return 0;
 }
 
+static int read_lessons(HistoryDb *db, sqlite3_stmt *s, Lesson *ret, size_t max) {
+        size_t n = 0;
+        int code;
+
+        while ((code = sqlite3_step(s)) == SQLITE_ROW && n < max) {
+                Lesson *l = &ret[n];
+
+                if (sqlite3_column_bytes(s, 0) != (int) sizeof(l->fingerprint))
+                        continue;
+                memcpy(l->fingerprint, sqlite3_column_blob(s, 0), sizeof(l->fingerprint));
+                l->needed_bytes = (uint64_t) sqlite3_column_int64(s, 1);
+                l->raises = (uint64_t) sqlite3_column_int64(s, 2);
+                n++;
+        }
+        return code == SQLITE_ROW || code == SQLITE_DONE ? (int) n : history_db_errno(db->sqlite, code);
+}
+
+int history_db_lessons(HistoryDb *db, Lesson *ret, size_t max) {
+        CLEANUP(statement_finalizep) sqlite3_stmt *s = NULL;
+        int n = history_db_errno(db->sqlite, sqlite3_prepare_v2(db->sqlite, HISTORY_LESSONS_SQL, -1, &s, NULL));
+
+        if (n == 0)
+                n = history_db_errno(db->sqlite, bind_number(s, 1, max));
+        if (n == 0)
+                n = read_lessons(db, s, ret, max);
+        for (int i = 0; i < n / 2; i++) { /* the newest were to be had, and the oldest come first */
+                Lesson l = ret[i];
+
+                ret[i] = ret[n - 1 - i];
+                ret[n - 1 - i] = l;
+        }
+        return n;
+}
+
 static int on_progress(void *userdata) {
         const HistoryDb *db = userdata;
 

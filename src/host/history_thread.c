@@ -30,6 +30,22 @@ static void close_db(History *h) {
         pthread_mutex_unlock(&h->helper.mutex);
 }
 
+/* Once: what came later the loop knows itself. It does without them if it must. */
+static void read_lessons(History *h) {
+        Lesson *v = h->has_learned ? NULL : calloc(LEARNED_MAX, sizeof(*v));
+        int n = v ? history_db_lessons(h->db, v, LEARNED_MAX) : 0;
+
+        h->has_learned = true;
+        if (n <= 0) {
+                free(v);
+                return;
+        }
+        pthread_mutex_lock(&h->helper.mutex);
+        h->lessons = v;
+        h->n_lessons = (size_t) n;
+        pthread_mutex_unlock(&h->helper.mutex);
+}
+
 static int open_and_read_key(History *h) {
         FingerprintKey key;
         int r = history_db_open(h->path, &h->db);
@@ -40,6 +56,7 @@ static int open_and_read_key(History *h) {
                 close_db(h);
                 return r;
         }
+        read_lessons(h);
         pthread_mutex_lock(&h->helper.mutex);
         h->key = key;
         h->has_key = true;

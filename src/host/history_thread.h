@@ -58,6 +58,8 @@ struct History {
         bool look; /* open it, or delete what is too old or too much */
         bool has_key;
         FingerprintKey key;
+        Lesson *lessons; /* NULL: not read yet, taken, or none */
+        size_t n_lessons;
         uint64_t n_written, n_lost;
         bool news[_HISTORY_NEWS_MAX];
         char text[HISTORY_TEXT_MAX];
@@ -66,6 +68,7 @@ struct History {
         HistoryWork work;
         HistoryDb *db;
         bool refused;        /* it is too new */
+        bool has_learned;    /* the lessons were read: there are others since */
         int failure;         /* why it is not open */
         uint64_t retry_usec; /* when it may be tried again */
         uint64_t give_up_usec;

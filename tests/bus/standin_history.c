@@ -94,6 +94,8 @@ static int append_row(sd_bus_message *m, uint64_t n, const Asked *a) {
                                           UINT64_C(1700000000000000) + n, "MemoryPeakBytes", "t", 100 * MIB,
                                           "MemoryMaxBytes", "t", SIZE_INFINITY, "Raises", "t", UINT64_C(3),
                                           "ExitStatus", "i", -1);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}{sv}", "learned", "b", 1, "raises_saved", "t", UINT64_C(2));
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

@@ -45,10 +45,12 @@ static void json_is_an_array_of_all_that_is_known(void **state) {
                                             "labels",
                                             "priority",
                                             "initial_bytes",
+                                            "learned",
                                             "memory_quota_bytes",
                                             "memory_max_bytes",
                                             "memory_peak_bytes",
                                             "raises",
+                                            "raises_saved",
                                             "detached",
                                             "error",
                                             "verdict",
@@ -144,8 +146,8 @@ static void csv_has_a_header_and_quotes_what_needs_it(void **state) {
         assert_int_equal(strncmp(c.out_text, "id,boot_id,state,language,", 26), 0);
         line = strstr(c.out_text, "\n2500,");
         assert_non_null(line);
-        assert_has(line, "\n2500,00112233445566778899aabbccddeeff,errored,shell,,0,\"{\"\"team\"\":\"\"ads\"\"}\",,,,"
-                         ",104857600,3,,Timeout,");
+        assert_has(line, "\n2500,00112233445566778899aabbccddeeff,errored,shell,,0,\"{\"\"team\"\":\"\"ads\"\"}\",,,"
+                         "true,,,104857600,3,2,,Timeout,");
         line = strstr(c.out_text, "\n1,");
         assert_non_null(line);
         assert_has(line, "{\"\"team\"\":\"\"a,\\\"\"b\\\"\" \\u001B[31m\\n\"\"}");
@@ -162,7 +164,7 @@ static void the_table_is_for_people(void **state) {
         assert_has(c.out_text, " ENDED ");
         assert_has(c.out_text, "2500 2023-11-14 22:13:20 UTC errored shell    root");
         assert_has(c.out_text, " 100M ");
-        assert_has(c.out_text, " Timeout\n");
+        assert_has(c.out_text, "      3     2 Timeout\n");
         assert_has(c.out_text, "\n2499 ");
         assert_null(strstr(c.out_text, "\n2498 "));
         ctl_done(&c);

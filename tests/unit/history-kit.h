@@ -69,10 +69,11 @@ static inline HistoryRow kit_full_row(void) {
                          .priority = -1000,
                          .exit_status = -1,
                          .exit_signal = 9,
-                         .detached = true };
+                         .detached = true,
+                         .learned = true };
         uint64_t *v = &r.created_usec;
 
-        for (uint64_t i = 0; &v[i] <= &r.raises; i++)
+        for (uint64_t i = 0; &v[i] <= &r.needed_raises; i++)
                 v[i] = 1000 + i;
         r.memory_max_bytes = SIZE_INFINITY;
         r.message = strdup("it ran longer than its timeout; \"é\"");
@@ -98,8 +99,9 @@ static inline void kit_assert_same(const HistoryRow *a, const HistoryRow *b) {
         assert_int_equal(a->exit_signal, b->exit_signal);
         assert_int_equal(a->detached, b->detached);
         assert_memory_equal(&a->created_usec, &b->created_usec,
-                            offsetof(HistoryRow, raises) - offsetof(HistoryRow, created_usec));
-        assert_int_equal(a->raises, b->raises);
+                            offsetof(HistoryRow, needed_raises) - offsetof(HistoryRow, created_usec));
+        assert_int_equal(a->needed_raises, b->needed_raises);
+        assert_int_equal(a->learned, b->learned);
         assert_int_equal(a->labels.n, b->labels.n);
         for (size_t i = 0; i < a->labels.n; i++)
                 assert_string_equal(a->labels.v[i].value, pairlist_get(&b->labels, a->labels.v[i].key));

@@ -210,6 +210,8 @@ static void each_value_of_a_row_is_told(void **state) {
                 { "MemoryPeakBytes", "25" },
                 { "MemoryQuotaBytes", "26" },
                 { "Raises", "27" },
+                { "raises_saved", "28" },
+                { "learned", "1" },
                 { "Labels", "team=ads job=7" },
                 { "Fingerprint", "000000000000000a000000000000000b" },
         };
@@ -225,11 +227,12 @@ static void each_value_of_a_row_is_told(void **state) {
                          .priority = -5,
                          .exit_status = -1,
                          .exit_signal = 9,
-                         .detached = true };
+                         .detached = true,
+                         .learned = true };
         uint64_t *v = &r.created_usec;
         sd_bus_message *reply;
 
-        for (uint64_t i = 0; &v[i] <= &r.raises; i++)
+        for (uint64_t i = 0; &v[i] <= &r.raises_saved; i++)
                 v[i] = 11 + i;
         r.message = strdup("too long");
         label(&r, "team", "ads");

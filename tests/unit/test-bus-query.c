@@ -129,6 +129,29 @@ static void the_last_state_is_told_even_if_the_query_is_gone(void **state) {
         assert_null(query_of_path(b->bus, "/org/penstock1/query/_1"));
 }
 
+static void with_what_it_started_is_told(void **state) {
+        Bench *b = *state;
+        uint64_t id = bench_submit(b);
+        Query *q = (Query *) engine_find(b->manager.engine, id);
+        sd_bus_message *reply;
+        char usual[32];
+
+        bench_run(b, id);
+        snprintf(usual, sizeof(usual), "%llu", (unsigned long long) b->manager.config.initial_bytes);
+        reply = bench_call(b, bench_on_object(b, "Statistics", id));
+        assert_value(reply, "initial_bytes", usual);
+        assert_value(reply, "learned", "false");
+        assert_value(reply, "raises_saved", "0");
+        sd_bus_message_unref(reply);
+        q->learned_bytes = 4711;
+        q->n_raises_saved = 3;
+        reply = bench_call(b, bench_by_id(b, "Describe", id));
+        assert_value(reply, "initial_bytes", "4711");
+        assert_value(reply, "learned", "true");
+        assert_value(reply, "raises_saved", "3");
+        sd_bus_message_unref(reply);
+}
+
 static void done_answers_when_the_query_is_gone(void **state) {
         Bench *b = *state;
         sd_bus_message *first = NULL, *second = NULL, *late;
@@ -287,6 +310,7 @@ int main(void) {
                 BENCH_TEST(a_refusal_of_the_engine_reaches_the_caller),
                 BENCH_TEST(a_life_is_told_in_signals),
                 BENCH_TEST(the_last_state_is_told_even_if_the_query_is_gone),
+                BENCH_TEST(with_what_it_started_is_told),
                 BENCH_TEST(done_answers_when_the_query_is_gone),
                 BENCH_TEST(done_calls_that_wait_are_bounded),
                 BENCH_TEST(an_unknown_query_is_no_such_query),

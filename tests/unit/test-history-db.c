@@ -322,24 +322,6 @@ static void odd_values_are_read_as_none(void **state) {
         history_db_close(db);
 }
 
-/* The table of each version that there ever was, as it was made then. */
-static void each_old_version_is_brought_to_this_one(void **state) {
-        static const char *const old[] = { "PRAGMA user_version = 0" };
-
-        (void) state;
-        _Static_assert(ELEMENTSOF(old) == HISTORY_DB_VERSION, "a version has no test");
-        for (size_t i = 0; i < ELEMENTSOF(old); i++) {
-                HistoryDb *db;
-
-                kit_execute(old[i]);
-                db = open_db();
-                add(db, kit_full_row());
-                assert_string_equal(all_ids(db), "7");
-                history_db_close(db);
-                assert_int_equal(history_db_set_aside(kit_path), 0);
-        }
-}
-
 static void the_host_s_failures_are_told_as_such(void **state) {
         HistoryDb *db = NULL;
         sqlite3 *other;
@@ -455,7 +437,6 @@ int main(void) {
                 KIT_TEST(what_is_no_database_of_ours_is_unsound),
                 KIT_TEST(damage_is_seen_when_it_is_met),
                 KIT_TEST(odd_values_are_read_as_none),
-                KIT_TEST(each_old_version_is_brought_to_this_one),
                 KIT_TEST(the_host_s_failures_are_told_as_such),
                 KIT_TEST(nobody_else_has_it_meanwhile),
                 KIT_TEST(a_full_disk_costs_the_rows_and_leaves_the_rest),

@@ -336,6 +336,11 @@ def reload_daemon():
     system("busctl", "call", "org.penstock1", "/org/penstock1", "org.penstock1.Controller", "Reload")
 
 
+def restart_daemon():
+    system("systemctl", "restart", DAEMON)
+    wait_for(lambda: ctl("status", user="root").status == 0, "it serves")
+
+
 @contextlib.contextmanager
 def language(name, text):
     """A language of the administrator's for the time of a test."""

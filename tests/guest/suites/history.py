@@ -13,20 +13,20 @@ import time
 from lib import cgroups, harness
 from lib.disks import filled, small
 from lib.harness import expect, expect_equal, expect_in, test, wait_for
+from lib.kept import boot, ended, history, row_of
 from lib.service import (
     DAEMON,
     DROP_IN,
     Gated,
     configured,
     ctl,
-    ctl_json,
     daemon_pid,
     list_queries,
+    restart_daemon,
     run,
     status,
     submit,
     system,
-    wait_for_state,
     write_drop_in,
 )
 
@@ -39,37 +39,8 @@ SAME = (
 )
 SAME_STATISTICS = (
     "compile_usec", "queue_usec", "execute_usec", "frozen_usec", "stall_usec", "cpu_usec", "io_read_bytes", "io_write_bytes", "verdict",
+    "initial_bytes", "learned", "raises_saved",
 )
-
-
-def history(*words, user="root"):
-    return ctl_json("history", *words, user=user)
-
-
-def boot():
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as f:
-        return f.read().strip().replace("-", "")
-
-
-def rows_of(query_id, user="root"):
-    """Those of this boot with this ID: there must be one at most."""
-    return [r for r in history("--limit", "1000", user=user) if r["id"] == query_id and r["boot_id"] == boot()]
-
-
-def row_of(query_id, user="root"):
-    """A thread writes it: it may come a moment later."""
-    rows = wait_for(lambda: rows_of(query_id, user), f"query {query_id} is in the history")
-    expect_equal(len(rows), 1, f"rows of query {query_id}")
-    return rows[0]
-
-
-def ended(*words, user="alice"):
-    """Runs a detached query to its end, and returns its row, and what show and stats said of it before it was Done."""
-    query_id = submit(*words, user=user)
-    wait_for_state(query_id, "finished", "errored", "canceled")
-    shown, used = ctl_json("show", str(query_id), user=user), ctl_json("stats", str(query_id), user=user)
-    ctl("done", str(query_id), user=user).expect(0)
-    return row_of(query_id, user), shown, used
 
 
 def metric(name):
@@ -78,11 +49,6 @@ def metric(name):
 
 def journal(since):
     return system("journalctl", "--quiet", f"--unit={DAEMON}", f"--since=@{since:.0f}", "--output=cat").text
-
-
-def restart():
-    system("systemctl", "restart", DAEMON)
-    wait_for(lambda: ctl("status", user="root").status == 0, "it serves")
 
 
 @test("a query that has ended and was Done leaves list and stays in history, with the same figures, however it ended")
@@ -174,7 +140,7 @@ def forms():
 @test("others see how a query ended and what it used, but none of its labels, unless they are public, nor its fingerprint; nor do they find out by a filter")
 def privacy():
     write_drop_in({"MetricLabelKeys": "team"})
-    restart()
+    restart_daemon()
     try:
         query_id = ended("--label", "team=ads", "--label", "secret=x", "--", "true")[0]["id"]
         expect_equal(row_of(query_id, "alice")["labels"], {"team": "ads", "secret": "x"}, "what its owner sees")
@@ -187,7 +153,7 @@ def privacy():
             expect(any(r["id"] == query_id for r in history("--label", "team=ads", user=other)), f"{other} finds it by a public label")
     finally:
         os.unlink(DROP_IN)
-        restart()
+        restart_daemon()
 
 
 @test("no word of a query's text, arguments, parameters, environment, paths, results or stderr is in the database, which is root's alone")
@@ -225,7 +191,7 @@ def fingerprints():
 
     one = fingerprint("--", "sh", "-c", "true")
     expect_equal(fingerprint("--memory-max", "100M", "--label", "a=b", "--", "sh", "-c", "true"), one, "the same with other limits")
-    restart()
+    restart_daemon()
     wait_for(lambda: fingerprint("--", "sh", "-c", "true") == one, "it is the same after a restart")
     expect(fingerprint("--", "sh", "-c", "true;") != one, "another text has another one")
     expect(fingerprint("--", "sh", "-c", "true", user="bob") != one, "another user's is another one")
