@@ -152,6 +152,9 @@ static uint64_t check_waiters(World *w) {
         }
         if (!first)
                 return n;
+        for (const Query *q = NULL; (q = engine_next(w->engine, q));)
+                if (q->state == QUERY_EXECUTING && q->learned_bytes && world_by_id(w, q->id, NULL)->last_state != QUERY_EXECUTING)
+                        world_fail(w, "q%llu started with what was learned, while q%llu waits frozen", ULL(q->id), ULL(first->id));
         wanted = first->wanted_bytes - first->lease.bytes;
         room = budget_growth_bytes(b, &first->lease) / KERNEL_PAGE_BYTES * KERNEL_PAGE_BYTES;
         if (wanted <= room && b->leftover_bytes == 0 && all_could_end(w, first, subtract_saturating(wanted, subtract_saturating(b->slot_bytes, first->lease.bytes))))

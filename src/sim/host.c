@@ -17,6 +17,10 @@ static void on_state(World *w, SimQuery *q, size_t i) {
         w->tally.canceled += known->state == QUERY_CANCELED;
         if (q->group.populated)
                 world_fail(w, "q%llu is said to have ended with processes in its group", (unsigned long long) q->id);
+        w->tally.raises_saved += known->n_raises_saved;
+        q->lesson = (Lesson) { .fingerprint = { known->spec.fingerprint[0], known->spec.fingerprint[1] },
+                               .needed_bytes = known->needed_bytes,
+                               .raises = known->needed_raises };
         if (q->load->done_after_usec != LOAD_NEVER)
                 world_push(w, q->load->done_after_usec, ITEM_DONE, i);
 }
@@ -27,6 +31,9 @@ static void on_note(World *w, NoteType note) {
         w->tally.freezes += note == NOTE_FREEZE;
         w->tally.victims += note == NOTE_VICTIM;
         w->tally.lowered += note == NOTE_LOWERED;
+        w->tally.learned_starts += note == NOTE_LEARNED;
+        if (note == NOTE_LEARNED && w->load.config.initial_quota != INITIAL_QUOTA_LEARNED)
+                world_fail(w, "a start by what was learned, which nobody asked for");
         if (note == NOTE_VICTIM && w->load.steady)
                 world_fail(w, "a victim, though each could have ended after the other");
         if (note == NOTE_LIMIT_FAILED)

@@ -35,6 +35,9 @@ static bool query_holds(const Query *q, uint64_t now_usec, char *failure) {
                 return false;
         if (q->lease.bytes > q->max_bytes || q->lease.bytes % PAGE_BYTES)
                 return broken(failure, "q%llu has %llu, its maximum is %llu", ULL(q->id), ULL(q->lease.bytes), ULL(q->max_bytes));
+        if (q->learned_bytes && (q->spec.initial_bytes || q->learned_bytes <= q->initial_bytes || q->learned_bytes > q->max_bytes))
+                return broken(failure, "q%llu started with %llu that was learned, the usual is %llu, its maximum %llu", ULL(q->id),
+                              ULL(q->learned_bytes), ULL(q->initial_bytes), ULL(q->max_bytes));
         if (q->quota_bytes > q->lease.bytes)
                 return broken(failure, "q%llu: quota past its lease", ULL(q->id));
         if (q->has_slot != (q->state == QUERY_EXECUTING) || q->has_slot != (q->lease.owner != NULL))

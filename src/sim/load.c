@@ -154,6 +154,20 @@ static void draw_acts(Random *r, Load *l, uint64_t span_usec) {
                                                                                             : random_between(r, 1, 30 * SEC) };
 }
 
+/* Which queries are the same, and whether that is used: by a stream of its own, so that all else of a seed is what it was
+ * before there was this. */
+static void draw_learning(Load *l, uint64_t seed) {
+        Random r = { .state = seed ^ UINT64_C(0x6c6561726e656421) };
+        InitialQuota how = random_percent(&r, 50) ? INITIAL_QUOTA_LEARNED : INITIAL_QUOTA_FIXED;
+
+        l->config.initial_quota = how;
+        for (size_t i = 0; i < l->n_acts; i++)
+                l->acts[i].config.initial_quota = random_percent(&r, 90) ? how : INITIAL_QUOTA_FIXED;
+        for (size_t i = 0; i < l->n_queries; i++)
+                if (random_percent(&r, 80))
+                        l->queries[i].spec.fingerprint[0] = random_between(&r, 1, 1 + l->n_queries / 8);
+}
+
 int load_draw(Load *l, uint64_t seed, size_t n_queries) {
         Random r = { .state = seed };
         uint64_t span_usec;
@@ -170,6 +184,7 @@ int load_draw(Load *l, uint64_t seed, size_t n_queries) {
         for (size_t i = 0; i < n_queries; i++)
                 draw_query(&r, &l->config, span_usec, l->steady, &l->queries[i]);
         draw_acts(&r, l, span_usec);
+        draw_learning(l, seed);
         return 0;
 }
 

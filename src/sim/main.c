@@ -25,9 +25,10 @@ static int usage(FILE *f, int status) {
               "replay takes what Trace= of penstockd or --record (of one story) wrote through the same engine again. Ends with\n"
               "0 when it asks for the same in the same order and the limits in force never passed the budget.\n"
               "\n"
-              "plan plays a load (a CSV with the columns arrival and duration, in seconds, and peak, in bytes; \"-\" is stdin)\n"
-              "under each combination of the values given, and prints a line of CSV for each, and which was best. --memory is\n"
-              "the host's (this one's), --growth in what part of its time a query grows to its peak (50).\n"
+              "plan plays a load (a CSV with the columns arrival and duration, in seconds, and peak, in bytes, perhaps query, the\n"
+              "same for the same query; \"-\" is stdin) under each combination of the values given, and prints a line of CSV for\n"
+              "each, and which was best. --memory is the host's (this one's), --growth in what part of its time a query grows to\n"
+              "its peak (50).\n"
               "\n"
               "--json prints an object, or of plan an array of objects.\n",
               f);
@@ -73,10 +74,11 @@ static void print_run(uint64_t first, uint64_t count, const Tally *t) {
         printf("sim: %" PRIu64 " seeds from %" PRIu64 ", every promise kept\n"
                "  %" PRIu64 " submitted: %" PRIu64 " refused, %" PRIu64 " finished, %" PRIu64 " errored, %" PRIu64 " canceled\n"
                "  %" PRIu64 " raises, %" PRIu64 " denials, %" PRIu64 " freezes, %" PRIu64 " lowered, %" PRIu64 " victims\n"
+               "  %" PRIu64 " started with what one like them came to need, and %" PRIu64 " raises were saved\n"
                "  %" PRIu64 " killed by the kernel, %" PRIu64 " of them below a maximum that the pool could have paid\n"
                "  %" PRIu64 " engine steps, %" PRIu64 " events, %" PRIu64 " restarts of the service\n",
                count, first, t->submitted, t->refused, t->finished, t->errored, t->canceled, t->raises, t->denials, t->freezes, t->lowered,
-               t->victims, t->kernel_kills, t->kills_payable, t->steps, t->items, t->restarts);
+               t->victims, t->learned_starts, t->raises_saved, t->kernel_kills, t->kills_payable, t->steps, t->items, t->restarts);
 }
 
 static void print_run_json(uint64_t first, uint64_t count, const Tally *t) {
@@ -96,6 +98,8 @@ static void print_run_json(uint64_t first, uint64_t count, const Tally *t) {
                 { "freezes", t->freezes },
                 { "lowered", t->lowered },
                 { "victims", t->victims },
+                { "learned_starts", t->learned_starts },
+                { "raises_saved", t->raises_saved },
                 { "killed_by_kernel", t->kernel_kills },
                 { "killed_payable", t->kills_payable },
                 { "steps", t->steps },

@@ -328,8 +328,11 @@ static void settle_all(Plan *p) {
 static void submit(Plan *p, size_t index) {
         QuerySpec spec = { .language = "exec", .uid = (uint32_t) index + 1, .timeout_usec = USEC_INFINITY,
                            .queue_timeout_usec = USEC_INFINITY, .detached = true };
+        const uint64_t *fingerprint = p->load->v[index].fingerprint;
         uint64_t before = engine_next_id(p->engine);
 
+        spec.fingerprint[0] = fingerprint[0];
+        spec.fingerprint[1] = fingerprint[1];
         p->indexes[p->n_ids] = (uint32_t) index;
         p->runs[p->n_ids] = NULL;
         p->n_ids++;

@@ -6,8 +6,8 @@
 
 #include "sim/plan.h"
 
-enum { ARRIVAL, DURATION, PEAK, _COLUMN_MAX };
-static const char *const columns[_COLUMN_MAX] = { "arrival", "duration", "peak" };
+enum { ARRIVAL, DURATION, PEAK, QUERY, _COLUMN_MAX };
+static const char *const columns[_COLUMN_MAX] = { "arrival", "duration", "peak", "query" };
 
 /* More than a hundred years is a slip. */
 #define SECONDS_MAX 4e9
@@ -48,7 +48,7 @@ static int read_header(char *text, int ret_column[static _COLUMN_MAX], char fail
                 for (int c = 0; c < _COLUMN_MAX; c++)
                         if (strcmp(field, columns[c]) == 0)
                                 ret_column[c] = i;
-        for (int c = 0; c < _COLUMN_MAX; c++)
+        for (int c = 0; c < QUERY; c++) /* without that each is another query */
                 if (ret_column[c] < 0)
                         return bad(failure, 1, "no column is named \"%s\"", columns[c]);
         return 0;
@@ -64,23 +64,43 @@ static int read_seconds(const char *text, uint64_t *ret_usec) {
         return 0;
 }
 
+/* FNV-1a, in two halves that begin differently: nobody here tries to have two the same. */
+static void hash_text(const char *text, uint64_t ret[static 2]) {
+        ret[0] = UINT64_C(0xcbf29ce484222325);
+        ret[1] = ~ret[0];
+        for (; *text; text++)
+                for (int i = 0; i < 2; i++)
+                        ret[i] = (ret[i] ^ (uint8_t) *text) * UINT64_C(0x100000001b3);
+}
+
+static bool read_cell(const char *field, int c, PlanQuery *ret) {
+        switch (c) {
+        case ARRIVAL: return read_seconds(field, &ret->arrival_usec) == 0;
+        case DURATION: return read_seconds(field, &ret->duration_usec) == 0;
+        case PEAK: return size_parse(field, 0, &ret->peak_bytes) == 0 && ret->peak_bytes != SIZE_INFINITY;
+        default:
+                if (*field)
+                        hash_text(field, ret->fingerprint);
+                return true;
+        }
+}
+
 static int read_query(char *text, const int column[static _COLUMN_MAX], size_t line, PlanQuery *ret,
                       char failure[static PLAN_FAILURE_MAX]) {
-        uint64_t *const to[_COLUMN_MAX] = { &ret->arrival_usec, &ret->duration_usec, &ret->peak_bytes };
         unsigned found = 0;
         char *field;
 
+        *ret = (PlanQuery) {};
         for (int i = 0; (field = next_field(&text)); i++)
                 for (int c = 0; c < _COLUMN_MAX; c++) {
                         if (column[c] != i)
                                 continue;
-                        if (c == PEAK ? size_parse(field, 0, to[c]) < 0 || *to[c] == SIZE_INFINITY
-                                      : read_seconds(field, to[c]) < 0)
+                        if (!read_cell(field, c, ret))
                                 return bad(failure, line, "%s \"%.40s\" is no %s", columns[c], field,
                                            c == PEAK ? "size" : "number of seconds");
                         found++;
                 }
-        return found == _COLUMN_MAX ? 0 : bad(failure, line, "it has not as many fields as the first line names");
+        return found == QUERY + (column[QUERY] >= 0) ? 0 : bad(failure, line, "it has not as many fields as the first line names");
 }
 
 static int grow(PlanLoad *l, size_t *allocated) {

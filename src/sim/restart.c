@@ -143,6 +143,16 @@ static void adopt_all(World *w, uint64_t first_id) {
         free(all);
 }
 
+static void recall(World *w) {
+        Event ev = { .type = EVENT_LEARNED };
+
+        for (size_t i = 0; i < w->load.n_queries; i++)
+                if (w->queries[i].lesson.needed_bytes > 0) {
+                        ev.lesson = w->queries[i].lesson;
+                        world_feed(w, &ev);
+                }
+}
+
 static void take_over(World *w, uint64_t first_id, bool paused) {
         Event tick = { .type = EVENT_TICK }, pause = { .type = EVENT_PAUSE }, shutdown = { .type = EVENT_SHUTDOWN, .shutdown_usec = USEC_INFINITY };
 
@@ -161,6 +171,7 @@ static void take_over(World *w, uint64_t first_id, bool paused) {
                 world_feed(w, &shutdown);
         }
         world_feed(w, &tick);
+        recall(w);
         for (size_t i = 0; i < w->load.n_queries; i++) /* whoever was left frozen goes on, or waits */
                 if (w->queries[i].group.populated)
                         process_thaw(w, i);

@@ -77,12 +77,14 @@ typedef struct SimQuery {
         bool lowering; /* frozen for it */
         uint64_t n_raises; /* of its limit, as the kernel had them */
         char *saved;   /* what the service wrote of it: a line of a trace */
+        Lesson lesson; /* what the history has of it, once it has ended */
 } SimQuery;
 
 /* What came of it all; summed up over seeds. */
 typedef struct Tally {
         uint64_t submitted, refused, finished, errored, canceled;
         uint64_t raises, denials, freezes, victims, lowered, kernel_kills, kills_payable;
+        uint64_t learned_starts, raises_saved;
         uint64_t steps, items, restarts;
 } Tally;
 

@@ -75,6 +75,13 @@ for row, plan in zip(rows, plans):
     assert {k: float(v) if k != "MetricLabelKeys" else v for k, v in row.items()} \
         == {k: float(v) if k != "MetricLabelKeys" else v for k, v in plan.items()}, (row, plan)
 END
+# The same one five times: each is raised to 512M in three steps, or only the first is. One that is another is raised, too.
+five=$'query,arrival,duration,peak\n'
+for _ in 1 2 3 4 5; do five+="a b,0,10,300M"$'\n'; done
+seen=$(plan finished raises -- --set ConcurrencyQuota=1 --set MaxMemoryBytes=1G --set InitialQuota=fixed,learned <<<"$five")
+expect "what was learned" $'5 15\n5 3' "$(head -n 2 <<<"$seen")"
+seen=$(plan raises -- --set ConcurrencyQuota=1 --set MaxMemoryBytes=1G --set InitialQuota=learned <<<"${five}c,0,10,300M"$'\n,0,10,300M')
+expect "what others learned" 9 "$seen"
 
 refuses() { # STATUS WORDS INPUT ARGUMENT…
         local status=$1 words=$2 input=$3 r=0
@@ -90,6 +97,7 @@ refuses 1 'line 2: peak "much" is no size' $'arrival,duration,peak\n0,1,much' -
 refuses 1 'line 3: duration "-1" is no number of seconds' $'arrival,duration,peak\n0,1,1M\n0,-1,1M' -
 refuses 1 'line 2: arrival "nan" is no number' $'arrival,duration,peak\nnan,1,1M' -
 refuses 1 'line 2: it has not as many fields' $'arrival,duration,peak\n0,1' -
+refuses 1 'line 2: it has not as many fields' $'arrival,duration,peak,query\n0,1,1M' -
 refuses 1 'there is no query' $'arrival,duration,peak' -
 refuses 1 'No such file' '' "$dir/nothing"
 refuses 1 '[Controller] has no key "Nonsense"' "$four" --set Nonsense=1 -
