@@ -70,30 +70,26 @@ static int wait_for(const Verb *verb, pid_t pid) {
         return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : verb->failure;
 }
 
-/* Into memory, so that nothing is begun that is not drawn to the end. */
+/* Into memory, so that nothing is begun that is not drawn to the end. *@ret_fd is the caller's to close in any case.
+ */
 static int draw(const Verb *verb, const Picture *p, int rows_fd, const StrList *facts, int *ret_fd) {
         CLEANUP(strlist_done) StrList argv = {};
-        CLEANUP(closep) int fd = memfd_create("picture", MFD_CLOEXEC);
-        pid_t pid;
+        pid_t pid = -1;
         int r;
 
-        if (fd < 0) {
+        *ret_fd = memfd_create("picture", MFD_CLOEXEC);
+        if (*ret_fd < 0) {
                 report("cannot make room for a picture: %s", strerror(errno));
                 return verb->failure;
         }
         r = make_arguments(p, facts, &argv);
         if (r == 0)
-                r = spawn(argv.v, rows_fd, fd, &pid);
+                r = spawn(argv.v, rows_fd, *ret_fd, &pid);
         if (r < 0) {
                 report("cannot run %s: %s", program(), strerror(-r));
                 return verb->failure;
         }
-        r = wait_for(verb, pid);
-        if (r != 0)
-                return r;
-        *ret_fd = fd;
-        fd = -1;
-        return 0;
+        return wait_for(verb, pid);
 }
 
 static int copy(int from, int to) {

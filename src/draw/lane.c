@@ -141,7 +141,7 @@ void lane_place(const Timeline *t, const Scale *x, const LaneRoom *room, const S
         ret->n_groups = ret->n_rows = 0;
         if (t->n_happenings == 0)
                 return;
-        for (double distance = 2; distance < x->to - x->from; distance *= 2)
+        for (unsigned distance = 2; distance < x->to - x->from; distance *= 2)
                 if (make_groups(t, x, distance, ret) && give_rows(t, room, scene, ret)) {
                         close_rows(ret);
                         return;

@@ -57,17 +57,17 @@ static double time_step(double most, double wanted) {
         };
         static const double in_decade[] = { 1, 2, 5 };
 
-        for (double decade = 1; decade < USEC_PER_SEC; decade *= 10)
+        for (uint64_t decade = 1; decade < USEC_PER_SEC; decade *= 10)
                 for (size_t i = 0; i < ELEMENTSOF(in_decade); i++)
-                        if (most / (decade * in_decade[i]) <= wanted)
-                                return decade * in_decade[i];
+                        if (most / ((double) decade * in_decade[i]) <= wanted)
+                                return (double) decade * in_decade[i];
         for (size_t i = 0; i < ELEMENTSOF(on_clocks); i++)
                 if (most / (double) on_clocks[i] <= wanted)
                         return (double) on_clocks[i];
-        for (double decade = USEC_PER_DAY;; decade *= 10)
+        for (uint64_t decade = USEC_PER_DAY;; decade *= 10) /* ends: 10^8 days are the most that there is */
                 for (size_t i = 0; i < ELEMENTSOF(in_decade); i++)
-                        if (most / (decade * in_decade[i]) <= wanted)
-                                return decade * in_decade[i];
+                        if (most / ((double) decade * in_decade[i]) <= wanted)
+                                return (double) decade * in_decade[i];
 }
 
 /* Two of the next unit come before it is used: "90s" is read sooner than "1.5min". */

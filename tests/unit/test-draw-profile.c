@@ -316,7 +316,7 @@ static void any_profile_can_be_read(void **state) {
         };
 
         (void) state;
-        for (unsigned i = 0; i < 1500; i++) {
+        for (unsigned i = 0; i < 600; i++) {
                 Facts f = { "18446744073709551615", "a\x1b[1m language with a long name \xff", "",
                             i % 3 ? "" : "Error", "verdict" };
                 unsigned long long at = seed;
@@ -335,7 +335,7 @@ static void any_profile_can_be_read(void **state) {
 
 static void words_in_the_lane_are_in_nobodys_way(void **state) {
         (void) state;
-        for (unsigned i = 0; i < 2000; i++) {
+        for (unsigned i = 0; i < 800; i++) {
                 LaneRoom room = { .left = 16, .size = 11, .n_rows = 1 + i % LANE_ROWS_MAX };
                 Scale x = { .from = 60 };
                 unsigned long long at = seed;
