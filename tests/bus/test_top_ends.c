@@ -7,7 +7,7 @@ static void assert_restored(void) {
         terminal_expect_says("#{alternate_on}", "0");
         terminal_expect_says("#{cursor_flag}", "1");
         assert_on_screen("mark");
-        terminal_enter("stty -g >after; cmp before after && echo the modes are the same; rm before after");
+        terminal_enter("[ \"$before\" = \"$(stty -g)\" ] && echo the modes are the same");
         terminal_expect("\nthe modes are the same");
 }
 
@@ -23,7 +23,7 @@ static void each_end_restores_the_terminal(void **state) {
         (void) state;
         for (unsigned i = 0; i < 6; i++) {
                 terminal_open(80, 24, "");
-                terminal_enter("cd /tmp; ulimit -c 0; echo mark; stty -g >before");
+                terminal_enter("ulimit -c 0; echo mark; before=$(stty -g)");
                 terminal_enter(RUN_TOP);
                 terminal_expect("402M");
                 terminal_expect_says("#{alternate_on}", "1");
@@ -51,7 +51,7 @@ static void each_end_restores_the_terminal(void **state) {
 static void it_is_stopped_and_continued(void **state) {
         (void) state;
         terminal_open(80, 24, "");
-        terminal_enter("cd /tmp; echo mark; stty -g >before");
+        terminal_enter("echo mark; before=$(stty -g)");
         terminal_enter(RUN_TOP);
         terminal_expect("402M");
         terminal_press("C-z");
