@@ -92,7 +92,7 @@ def figures():
             wait_until_it_serves()
             after, then = ctl_json("stats", str(query)), profile(query)
             expect_equal(sorted(after), sorted(before), "the keys")
-            expect_equal(sorted(set(after) - set(FIXED)), sorted((*RISING, "raise_log")), "the keys that may change")
+            expect_equal(sorted(set(after) - set(FIXED)), sorted((*RISING, "memory_need_bytes", "raise_log")), "the keys that may change")
             expect_equal([after[k] for k in FIXED], [before[k] for k in FIXED], "what must not change")
             expect(all(before[k] > 0 for k in ("compile_usec", "queue_usec", "raises")), f"each is there: {before}")
             for key in RISING:
