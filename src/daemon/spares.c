@@ -110,8 +110,14 @@ static bool watch_mounts(Manager *m) {
         return told;
 }
 
-static Kind *make_place(Manager *m) {
-        Kind *oldest = NULL, **v;
+static void copy_uses(const Manager *m, SpareKind kinds[static KINDS_MAX]) {
+        for (size_t i = 0; i < m->n_kinds; i++)
+                kinds[i] = m->kinds[i]->use;
+}
+
+static Kind *make_place(Manager *m, uint32_t uid) {
+        SpareKind kinds[KINDS_MAX];
+        Kind **v;
 
         if (m->n_kinds < KINDS_MAX) {
                 v = realloc(m->kinds, (m->n_kinds + 1) * sizeof(*v));
@@ -119,10 +125,8 @@ static Kind *make_place(Manager *m) {
                         return NULL;
                 m->kinds = v;
         } else {
-                for (size_t i = 0; i < m->n_kinds; i++)
-                        if (!oldest || m->kinds[i]->use.used_usec < oldest->use.used_usec)
-                                oldest = m->kinds[i];
-                forget_kind(m, oldest);
+                copy_uses(m, kinds);
+                forget_kind(m, m->kinds[spares_forget_for(kinds, m->n_kinds, uid)]);
         }
         m->kinds[m->n_kinds] = calloc(1, sizeof(Kind));
         return m->kinds[m->n_kinds];
@@ -154,10 +158,10 @@ static char *made_of(const Manager *m, const UnitPlan *plan) {
         return made;
 }
 
-static void used(Manager *m, Kind *k) {
+static void used(Manager *m, Kind *k, const Entry *e) {
         uint64_t now = manager_now(m);
 
-        spares_used(&k->use, now);
+        spares_used(&k->use, e->record.request.uid, now);
         if (m->spares_not_before_usec <= now)
                 m->spares_not_before_usec = now + PAUSE_USEC;
         spares_look_soon(m);
@@ -185,14 +189,15 @@ void spares_learn(Manager *m, Entry *e, UnitPlan *plan) {
         k = find_kind(m, key);
         if (k && is_same(&k->plan, plan)) {
                 free(key);
-                used(m, k);
+                used(m, k, e);
                 return;
         }
         if (k) {
-                use.used_usec = k->use.used_usec;
+                use = k->use;
                 forget_kind(m, k);
+                use.n = 0;
         }
-        k = make_place(m);
+        k = make_place(m, e->record.request.uid);
         if (!k) {
                 free(key);
                 return;
@@ -200,7 +205,7 @@ void spares_learn(Manager *m, Entry *e, UnitPlan *plan) {
         *k = (Kind) { .key = key, .plan = *plan, .use = use };
         *plan = (UnitPlan) {};
         m->n_kinds++;
-        used(m, k);
+        used(m, k, e);
 }
 
 /* Those that wait in the queue with one keep it, however long. */
@@ -227,7 +232,7 @@ Entry *spares_find(Manager *m, Entry *e) {
 
 void spares_take(Manager *m, Entry *e, Entry *spare) {
         spare->kind->use.n--;
-        used(m, spare->kind);
+        used(m, spare->kind, e);
         e->taken_key = spare->taken_key;
         spare->taken_key = NULL;
         e->unit_unasked = true;
@@ -339,8 +344,7 @@ void spares_settle(Manager *m) {
                 SparesAdvice advice;
                 size_t i = 0;
 
-                for (size_t k = 0; k < m->n_kinds; k++)
-                        kinds[k] = m->kinds[k]->use;
+                copy_uses(m, kinds);
                 m->spares_due_usec = spares_deadline(kinds, m->n_kinds, m->config->warm_units_idle_usec);
                 advice = spares_next(kinds, m->n_kinds, max, m->config->warm_units_idle_usec, now, &i);
                 if (advice == SPARES_DROP)

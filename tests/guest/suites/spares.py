@@ -135,6 +135,17 @@ OWN = re.compile(r"^(Id|Names|Description|InvocationID|ControlGroup.*|ExecStart.
                  r"|CPUUsageNSec|Tasks(Current)|.*Timestamp.*|.*PID|.*ID|IO.*(Bytes|Operations)|IP.*(Bytes|Packets)|Transient|Ef.*Memory.*)=")
 
 
+@test("one user's many kinds of queries take no spare from another, who keeps his share", slow=True)
+def one_users_kinds():
+    with spares(2) as first:
+        for size in ("100M", "110M", "120M"):
+            for _ in range(2):
+                run("--memory-max", size, "--", "true", user="bob").expect(0)
+        kept = wait_for_spares(2) & first
+        expect_equal(len(kept), 1, "how many of alice's spares are left")
+        warm(kept, "--", "true").expect(0)
+
+
 def of_any_unit(answers):
     return {re.sub(r"penstock-q\d+", "UNIT", what): came for what, came in answers.items()}
 
