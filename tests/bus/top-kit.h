@@ -30,7 +30,8 @@ static inline void set_rows(const TopRow rows[], size_t n) {
         TopRow *copy = calloc(MAX(n, (size_t) 1), sizeof(*copy));
 
         assert_non_null(copy);
-        memcpy(copy, rows, n * sizeof(*rows));
+        for (size_t i = 0; i < n; i++)
+                copy[i] = rows[i];
         top_set_rows(&top, copy, n);
 }
 
