@@ -160,8 +160,12 @@ guest_judge() { # SUITE LOG STATUS FROM_MS
                 progress ok "$suite: guest suites" "$4"
         else
                 progress FAIL "$suite: guest suites" "$4"
-                # What belongs to each failure, and the seed
-                awk '/^# seed /{print} /^(ok|not ok) - /{on = /^not/} on' "$log" | sed "s/^/         | /"
+                # What belongs to each failure, with what was noted before it, and the seed
+                awk '/^# seed / {print}
+                        /^ok - / {on = n = 0; next}
+                        /^not ok - / {on = 1; for (i = n > 20 ? n - 20 : 0; i < n; i++) print before[i]; n = 0}
+                        on {print; next}
+                        {before[n++] = $0}' "$log" | sed "s/^/         | /"
                 if ! grep -q '^not ok' "$log"; then tally fail "$suite: the runner's status is $r"; fi
         fi
 }

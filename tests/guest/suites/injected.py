@@ -252,6 +252,13 @@ def describe(plan):
     return f"{part.__name__}: {site}, call {skip + 1}"
 
 
+def rest_anew(plan):
+    """Of another penstockd, after a fault was not got over. What it makes once, as the history's file, is made before."""
+    recover()
+    plan[1]()
+    return Rest()
+
+
 def suffer_some(faults, rest, plans, report):
     """What is left is looked at after some faults, and only when there is something after each. Returns what to compare with
     from now on."""
@@ -259,18 +266,15 @@ def suffer_some(faults, rest, plans, report):
         text = report.suffer(faults, rest, plan)
         if text:
             report.blame(plan, text)
-            recover()
-            rest = Rest()
+            rest = rest_anew(plan)
     if not look(rest):
         return rest
-    recover()
-    rest = Rest()
+    rest = rest_anew(plans[0])
     for plan in plans:
         text = report.suffer(faults, rest, plan) or look(rest)
         if text:
             report.blame(plan, text)
-            recover()
-            rest = Rest()
+            rest = rest_anew(plan)
     return rest
 
 
