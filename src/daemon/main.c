@@ -358,7 +358,7 @@ static int serve(const char *config_file) {
         if (r == 0)
                 r = sd_event_loop(d.event);
         if (r < 0)
-                r = EXIT_FAILURE;
+                r = fail("The loop can't go on: penstockd starts anew, and goes on with its queries", r);
         stop_job_free(d.stop_job);
         bus_server_free(d.server);
         manager_free(d.manager);

@@ -123,6 +123,9 @@ class Rest:
     """What penstockd holds when no query is there, as quick to see as can be."""
 
     def __init__(self):
+        self.take()
+
+    def take(self):
         counts_at_rest()
         self.pid = daemon_pid()
         self.descriptors = descriptors(self.pid)
@@ -178,8 +181,15 @@ def look(rest):
     return None
 
 
+def had_to_start_anew(site, since):
+    """Is it the fault of a library, with nothing of penstockd's own between the loop and it? sd-bus closes the connection for a
+    message that it has no memory for. penstockd can't keep it then: it says so, and another one goes on with the queries."""
+    return site.module and site.where.startswith("serve ") and "starts anew, and goes on with its queries" in refusals(since)
+
+
 def suffer(faults, rest, site, part, skip):
     """One fault, and what the callers see of it. Returns what is wrong, or None; None too when the call was not made."""
+    since = time.time()
     observer = cgroups.Observer(BUDGET)
     watched = part in (growing, sharing)
     wrong = None
@@ -193,7 +203,11 @@ def suffer(faults, rest, site, part, skip):
     if watched and observer.finish().over:
         wrong = wrong or f"over the budget: {observer}"
     if daemon_pid() != rest.pid:
-        wrong = f"penstockd has another pid ({daemon_pid()}, was {rest.pid}); {wrong}"
+        if wrong or not had_to_start_anew(site, since):
+            return f"penstockd has another pid ({daemon_pid()}, was {rest.pid}); {wrong}; it said: {refusals(since)}"
+        wait_for(daemon_pid, "penstockd is there again")
+        part()
+        rest.take()
     return wrong
 
 
