@@ -6,6 +6,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define WAKE_TRIES 3
+
 static int init_lock(Helper *h) {
         pthread_mutexattr_t attributes;
         int r = pthread_mutexattr_init(&attributes);
@@ -52,9 +54,10 @@ int helper_start(Helper *h, sd_event *loop, sd_event_io_handler_t on_done, size_
 
 void helper_wake(int fd) {
         const uint64_t one = 1;
-        ssize_t n = write(fd, &one, sizeof one);
 
-        (void) n; /* it is full only if it is readable anyway */
+        /* EAGAIN: it is full, so it is readable anyway. With any other error who waits would wait for ever. */
+        for (unsigned i = 0; i < WAKE_TRIES && write(fd, &one, sizeof one) < 0 && errno != EAGAIN; i++)
+                ;
 }
 
 void helper_tell(Helper *h) {
