@@ -65,7 +65,8 @@ static void count(const FailFunction *f, uintptr_t caller) {
         sites[i].n++;
 }
 
-void *fail_enter(FailFunction *f, uintptr_t caller) {
+void *fail_enter(FailFunction *f, uintptr_t caller, uintptr_t second) {
+        (void) second;
         if (!target.function)
                 count(f, caller);
         else if (f == target.function && caller == target.caller && target.n-- == 0) {

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -119,6 +120,11 @@ static bool strikes(const FailSite *site) {
         return true;
 }
 
+/* The kernel refuses no removal from an epoll set, and sd-event, which closes the door behind itself, relies on it. */
+static bool can_fail(uint32_t function, uintptr_t second) {
+        return function != INDEX_epoll_ctl || (int) second == EPOLL_CTL_ADD;
+}
+
 /* What is cheap to see comes first: a walk up the stack is slow. */
 static bool may_matter(uint32_t function, uintptr_t caller) {
         const FailSite *t = &shared->target;
@@ -143,12 +149,12 @@ static bool look(uint32_t function, uintptr_t caller) {
         return strike;
 }
 
-void *fail_enter(FailFunction *f, uintptr_t caller) {
+void *fail_enter(FailFunction *f, uintptr_t caller, uintptr_t second) {
         uint32_t function = (uint32_t) (f - fail_functions);
         int saved = errno;
         bool strike;
 
-        if (!shared || inside || !may_matter(function, caller))
+        if (!shared || inside || !can_fail(function, second) || !may_matter(function, caller))
                 return find_real(f);
         inside = true;
         strike = look(function, caller);

@@ -17,9 +17,9 @@ typedef struct FailFunction {
         int error;
 } FailFunction;
 
-/* The trampolines find both by name. @caller: where the call returns to. */
+/* The trampolines find both by name. @caller: where the call returns to. @second: its second argument, if it has an integer there. */
 extern FailFunction fail_functions[];
-void *fail_enter(FailFunction *f, uintptr_t caller);
+void *fail_enter(FailFunction *f, uintptr_t caller, uintptr_t second);
 
 static _Thread_local int fail_wanted;
 
@@ -71,7 +71,7 @@ _Static_assert(sizeof(FailFunction) == 24, "the trampolines count in these");
             "movslq fail_index_" #name "(%rip), %rdi\n"                                                         \
             "imul $24, %rdi, %rdi\n"                                                                             \
             "lea fail_functions(%rip), %rax\nadd %rax, %rdi\n"                                                  \
-            "mov 8(%rbp), %rsi\n"                                                                               \
+            "mov 8(%rbp), %rsi\nmov 136(%rsp), %rdx\n"                                                          \
             "call fail_enter\n"                                                                                 \
             "mov %rax, %r11\n"                                                                                  \
             "movups (%rsp), %xmm0\nmovups 16(%rsp), %xmm1\nmovups 32(%rsp), %xmm2\nmovups 48(%rsp), %xmm3\n"    \
