@@ -1,68 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a query came to need, and what the next one like it starts with. */
-#include "engine-kit.h"
-
-#define FINGERPRINT { 11, 12 }
-
-static const uint64_t fingerprint[2] = FINGERPRINT;
-
-static int setup(void **state) {
-        Config c = kit_config();
-
-        (void) state;
-        c.initial_quota = INITIAL_QUOTA_LEARNED;
-        kit_open(&kit, &c);
-        return 0;
-}
-
-static uint64_t submit_as(QuerySpec spec) {
-        spec.uid = 1000;
-        memcpy(spec.language, "test", sizeof("test"));
-        spec.fingerprint[0] = fingerprint[0];
-        spec.fingerprint[1] = fingerprint[1];
-        return kit_submit(&kit, spec);
-}
-
-static uint64_t submit(void) {
-        return submit_as((QuerySpec) {});
-}
-
-static void finish(uint64_t id, uint64_t peak_bytes) {
-        kit_report(&kit, id, (EndedReport) { .numbers.memory_peak_bytes = peak_bytes }, NULL);
-}
-
-/* It holds more and more, up to @bytes, with a look at every 8M; returns how many raises that took. */
-static uint64_t grow_to(uint64_t id, uint64_t bytes) {
-        for (uint64_t b = 8 * MIB; b < bytes; b += 8 * MIB) {
-                kit_need(&kit, id, b);
-                kit_pass(&kit, USEC_PER_SEC); /* so that it is not thought to grow on at once */
-        }
-        kit_need(&kit, id, bytes);
-        return kit_query(&kit, id)->n_raises;
-}
-
-/* One that grew to @bytes and ended; returns its raises. */
-static uint64_t run_of(uint64_t bytes) {
-        uint64_t id = submit(), raises = grow_to(id, bytes);
-
-        finish(id, bytes);
-        return raises;
-}
-
-static uint64_t end_canceled(uint64_t id) {
-        kit_event(&kit, EVENT_CANCEL, id);
-        kit_report(&kit, id, (EndedReport) { .exit_status = -1, .exit_signal = SIGTERM }, NULL);
-        assert_int_equal(kit_state(&kit, id), QUERY_CANCELED);
-        return kit_query(&kit, id)->needed_bytes;
-}
-
-static void recall(uint64_t needed_bytes) {
-        kit.n_log = 0;
-        kit_step(&kit,
-                 (Event) { .type = EVENT_LEARNED,
-                           .lesson = { .fingerprint = FINGERPRINT, .needed_bytes = needed_bytes, .raises = 3 } });
-        assert_int_equal(kit.n_log, 0);
-}
+/* With what a query starts, and what that saves. */
+#include "learned-kit.h"
 
 static void the_second_one_starts_with_what_the_first_needed(void **state) {
         uint64_t first, second, raises;
@@ -111,16 +49,6 @@ static void others_and_those_not_known_start_as_usual(void **state) {
         (void) state;
         run_of(200 * MIB);
         assert_int_equal(kit_lease(kit_submit(&kit, (QuerySpec) { .fingerprint = { 11, 13 } })), 64 * MIB);
-        assert_int_equal(kit_lease(kit_plain(&kit)), 64 * MIB);
-}
-
-static void what_has_no_fingerprint_teaches_nothing(void **state) {
-        uint64_t id = kit_plain(&kit);
-
-        (void) state;
-        grow_to(id, 200 * MIB);
-        finish(id, 200 * MIB);
-        assert_int_equal(kit_query(&kit, id)->needed_bytes, 0);
         assert_int_equal(kit_lease(kit_plain(&kit)), 64 * MIB);
 }
 
@@ -240,130 +168,6 @@ static void what_lies_idle_of_it_is_taken_back_down_to_the_usual_quota(void **st
         assert_int_equal(kit_query(&kit, id)->top_quota_bytes, 400 * MIB);
 }
 
-static void page_cache_is_not_what_it_needed(void **state) {
-        uint64_t id = submit();
-        Sample s = kit_anonymous(100 * MIB);
-
-        (void) state;
-        grow_to(id, 100 * MIB);
-        assert_int_equal(kit_lease(id), 256 * MIB);
-        s.file_bytes = s.inactive_file_bytes = 130 * MIB;
-        s.current_bytes = 230 * MIB;
-        kit_sample(&kit, id, s);
-        finish(id, 230 * MIB);
-        assert_in_range(kit_query(&kit, id)->needed_bytes, 128 * MIB, 160 * MIB);
-}
-
-static void the_working_set_that_it_was_raised_for_is(void **state) {
-        GovernorState g = { .has_last = true, .most_need_bytes = 50 * MIB, .cache_bytes = 60 * MIB };
-        uint64_t top = 256 * MIB, high = governor_high(top, GIB, 1);
-
-        (void) state;
-        assert_in_range(governor_needed(&g, high, top, GIB, 1), 110 * MIB, 160 * MIB);
-        assert_in_range(governor_needed(&g, high - 1, top, GIB, 1), 256 * MIB, 256 * MIB);
-        assert_int_equal(governor_needed(&(GovernorState) {}, SIZE_INFINITY, SIZE_INFINITY, SIZE_INFINITY, 1),
-                         SIZE_INFINITY);
-}
-
-/* No raise was due: it did with what it had, though little was left. */
-static void who_did_with_what_he_had_needed_no_more(void **state) {
-        uint64_t id = submit();
-
-        (void) state;
-        finish(id, 63 * MIB);
-        assert_int_equal(kit_query(&kit, id)->needed_bytes, 0);
-        recall(100 * MIB);
-        id = submit();
-        finish(id, 99 * MIB);
-        assert_int_equal(kit_query(&kit, id)->needed_bytes, 100 * MIB);
-}
-
-static void who_did_not_come_to_its_end_makes_it_more_and_never_less(void **state) {
-        uint64_t id, before;
-
-        (void) state;
-        run_of(200 * MIB);
-        before = kit_query(&kit, 1)->needed_bytes;
-        id = submit();
-        grow_to(id, 20 * MIB);
-        assert_int_equal(end_canceled(id), before);
-        id = submit();
-        grow_to(id, 400 * MIB);
-        assert_true(end_canceled(id) > 400 * MIB);
-}
-
-static EndedReport killed_at(uint64_t peak_bytes) {
-        return (EndedReport) {
-                .exit_status = -1,
-                .exit_signal = SIGKILL,
-                .numbers = { .events_oom = 1, .events_oom_kill = 1, .memory_peak_bytes = peak_bytes }
-        };
-}
-
-static void whom_a_limit_ended_teaches_at_least_what_he_had(void **state) {
-        Config c = kit.config;
-        uint64_t id = submit();
-
-        (void) state;
-        kit_report(&kit, id, killed_at(64 * MIB), NULL);
-        assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_QUOTA);
-        assert_int_equal(kit_query(&kit, id)->needed_bytes, 128 * MIB);
-
-        kit_reopen(&c);
-        id = submit_as((QuerySpec) { .max_bytes = 100 * MIB });
-        kit_report(&kit, id, killed_at(64 * MIB), NULL);
-        assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_QUOTA);
-        assert_int_equal(kit_query(&kit, id)->needed_bytes, 100 * MIB);
-        id = submit();
-        kit_need(&kit, id, 90 * MIB);
-        assert_int_equal(kit_lease(id), 200 * MIB);
-        kit_report(&kit, id,
-                   (EndedReport) { .exit_status = -1,
-                                   .exit_signal = SIGKILL,
-                                   .numbers = { .events_oom_kill = 1,
-                                                .above_oom = 1,
-                                                .memory_peak_bytes = 90 * MIB } },
-                   NULL);
-        assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_SLICE);
-        assert_int_equal(kit_query(&kit, id)->needed_bytes, 200 * MIB);
-
-        kit_reopen(&c);
-        recall(128 * MIB);
-        id = submit_as((QuerySpec) { .max_bytes = 100 * MIB });
-        kit_report(&kit, id, killed_at(100 * MIB), NULL);
-        assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_MAXIMUM);
-        assert_int_equal(kit_query(&kit, id)->needed_bytes, 128 * MIB);
-
-        c.exhaustion_policy = EXHAUSTION_FAIL;
-        c.max_memory_bytes = 512 * MIB;
-        c.concurrency_quota = 2;
-        c.per_query_bytes = 512 * MIB;
-        kit_reopen(&c);
-        kit_content(&kit, 448 * MIB);
-        id = submit();
-        kit_need(&kit, id, 62 * MIB);
-        kit_report(&kit, id, killed_at(64 * MIB), NULL);
-        assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_BUDGET);
-        assert_int_equal(kit_query(&kit, id)->needed_bytes, 128 * MIB);
-}
-
-static void one_that_never_ran_teaches_nothing(void **state) {
-        const Error error = { .code = ERROR_EXECUTION_FAILED, .message = "no such program" };
-        uint64_t id;
-
-        (void) state;
-        recall(100 * MIB);
-        id = submit();
-        kit_report(&kit, id, (EndedReport) { .start_failed = true, .numbers.memory_peak_bytes = 300 * MIB }, &error);
-        assert_int_equal(kit_query(&kit, id)->needed_bytes, 0);
-        kit_event(&kit, EVENT_PAUSE, 0);
-        id = submit();
-        kit_event(&kit, EVENT_CANCEL, id);
-        assert_int_equal(kit_query(&kit, id)->needed_bytes, 0);
-        kit_event(&kit, EVENT_RESUME, 0);
-        assert_int_equal(kit_lease(submit()), 100 * MIB);
-}
-
 /* … nor is anything else done: it comes when others may still be taken over. */
 static void to_be_told_of_earlier_lives_changes_nothing_yet(void **state) {
         uint64_t id;
@@ -375,13 +179,6 @@ static void to_be_told_of_earlier_lives_changes_nothing_yet(void **state) {
         assert_false(kit_query(&kit, id)->ending);
         kit_event(&kit, EVENT_TICK, 0);
         assert_true(kit_query(&kit, id)->ending);
-}
-
-/* Those that do with the usual quota would push out the others. */
-static void who_needs_no_more_than_usual_takes_no_place(void **state) {
-        (void) state;
-        run_of(10 * MIB);
-        assert_int_equal(kit_query(&kit, 1)->needed_bytes, 0);
 }
 
 /* Two raises to 200M were recorded; one that needs less is not spared so many. */
@@ -460,33 +257,23 @@ static void one_that_starts_anew_after_a_restart_starts_as_usual(void **state) {
         assert_int_equal(query_start_bytes(kit_query(&kit, id)), 64 * MIB);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, kit_teardown)
-
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(the_second_one_starts_with_what_the_first_needed),
-                TEST(nothing_is_learned_where_it_is_fixed),
-                TEST(others_and_those_not_known_start_as_usual),
-                TEST(what_has_no_fingerprint_teaches_nothing),
-                TEST(what_a_request_asks_for_wins),
-                TEST(it_starts_with_no_more_than_its_maximum),
-                TEST(it_never_starts_with_less_than_the_usual_quota),
-                TEST(when_the_pool_cannot_give_it_it_starts_as_usual_at_once),
-                TEST(what_would_leave_no_way_to_end_is_not_given),
-                TEST(who_waits_frozen_comes_first),
-                TEST(what_lies_idle_of_it_is_taken_back_down_to_the_usual_quota),
-                TEST(page_cache_is_not_what_it_needed),
-                TEST(the_working_set_that_it_was_raised_for_is),
-                TEST(who_did_with_what_he_had_needed_no_more),
-                TEST(who_did_not_come_to_its_end_makes_it_more_and_never_less),
-                TEST(whom_a_limit_ended_teaches_at_least_what_he_had),
-                TEST(one_that_never_ran_teaches_nothing),
-                TEST(to_be_told_of_earlier_lives_changes_nothing_yet),
-                TEST(who_needs_no_more_than_usual_takes_no_place),
-                TEST(no_more_raises_are_said_to_be_saved_than_there_would_have_been),
-                TEST(a_raise_that_came_all_the_same_is_not_saved),
-                TEST(it_is_restored_with_the_query),
-                TEST(one_that_starts_anew_after_a_restart_starts_as_usual),
+                LEARNED_TEST(the_second_one_starts_with_what_the_first_needed),
+                LEARNED_TEST(nothing_is_learned_where_it_is_fixed),
+                LEARNED_TEST(others_and_those_not_known_start_as_usual),
+                LEARNED_TEST(what_a_request_asks_for_wins),
+                LEARNED_TEST(it_starts_with_no_more_than_its_maximum),
+                LEARNED_TEST(it_never_starts_with_less_than_the_usual_quota),
+                LEARNED_TEST(when_the_pool_cannot_give_it_it_starts_as_usual_at_once),
+                LEARNED_TEST(what_would_leave_no_way_to_end_is_not_given),
+                LEARNED_TEST(who_waits_frozen_comes_first),
+                LEARNED_TEST(what_lies_idle_of_it_is_taken_back_down_to_the_usual_quota),
+                LEARNED_TEST(to_be_told_of_earlier_lives_changes_nothing_yet),
+                LEARNED_TEST(no_more_raises_are_said_to_be_saved_than_there_would_have_been),
+                LEARNED_TEST(a_raise_that_came_all_the_same_is_not_saved),
+                LEARNED_TEST(it_is_restored_with_the_query),
+                LEARNED_TEST(one_that_starts_anew_after_a_restart_starts_as_usual),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

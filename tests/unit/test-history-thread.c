@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* host/history: the thread, its bounds, and what the loop hears of it. */
 #include <sched.h>
-#include <signal.h>
-#include <sys/mount.h>
-#include <sys/resource.h>
-#include <time.h>
 
-#include "history-kit.h"
-
-#include "host/history_thread.h"
-
-/* Far beyond any that is waited for. */
-#define DEADLINE_USEC (5 * 60 * USEC_PER_SEC)
-
-static const HistoryLimits plenty = { .max_entries = 100000, .retention_usec = USEC_INFINITY };
+#include "history-thread-kit.h"
 
 /* The linker puts this before history_db_insert(): a disk that stands still, or has no room. */
 static pthread_mutex_t disk_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -42,97 +31,6 @@ static void disk_set(bool stands, int fails) {
         disk_fails = fails;
         pthread_cond_signal(&disk_goes_on);
         pthread_mutex_unlock(&disk_mutex);
-}
-
-static sd_event *loop;
-static History *history;
-static unsigned heard[_HISTORY_NEWS_MAX];
-static char last_text[HISTORY_TEXT_MAX];
-
-static void on_news(HistoryNews news, const char *text, void *userdata) {
-        assert_ptr_equal(userdata, heard);
-        heard[news]++;
-        snprintf(last_text, sizeof(last_text), "%s", text);
-}
-
-static void start(const HistoryLimits *limits) {
-        memset(heard, 0, sizeof(heard));
-        assert_return_code(sd_event_new(&loop), 0);
-        assert_int_equal(history_new(loop, kit_path, limits, on_news, heard, &history), 0);
-}
-
-static void stop(void) {
-        history = history_free(history);
-        loop = sd_event_unref(loop);
-}
-
-static void wait_for(HistoryNews news) {
-        while (heard[news] == 0)
-                assert_true(sd_event_run(loop, DEADLINE_USEC) > 0);
-}
-
-static void add(HistoryRow row) {
-        assert_int_equal(history_add(history, &row), 0);
-        assert_null(row.message);
-        assert_int_equal(row.id, 0);
-}
-
-static uint64_t now(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_REALTIME, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC;
-}
-
-typedef struct Answer {
-        bool is_there;
-        int r;
-        size_t n;
-        uint64_t first_id;
-} Answer;
-
-static void on_answer(int r, HistoryRow *rows, size_t n, void *userdata) {
-        Answer *a = userdata;
-
-        assert_false(a->is_there);
-        *a = (Answer) { .is_there = true, .r = r, .n = n, .first_id = n > 0 ? rows[0].id : 0 };
-}
-
-static Answer ask(HistoryFilter *f) {
-        HistoryFilter all = HISTORY_FILTER_INIT;
-        HistoryQuestion *q = NULL;
-        Answer a = {};
-
-        assert_int_equal(history_ask(history, f ?: &all, on_answer, &a, &q), 0);
-        while (!a.is_there)
-                assert_true(sd_event_run(loop, DEADLINE_USEC) > 0);
-        history_question_free(q);
-        return a;
-}
-
-/* What is there when nobody writes any more. */
-static uint64_t count_rows(void) {
-        HistoryDb *db = NULL;
-        uint64_t n;
-
-        assert_int_equal(history_db_open(kit_path, &db), 0);
-        n = history_db_count(db);
-        history_db_close(db);
-        return n;
-}
-
-/* It is trimmed when nobody asks for anything. */
-static void wait_for_rows(uint64_t n) {
-        uint64_t end = now() + DEADLINE_USEC, found;
-
-        do {
-                HistoryFilter f = HISTORY_FILTER_INIT;
-
-                f.limit = HISTORY_LIMIT_MAX;
-                found = ask(&f).n;
-                assert_true(now() < end);
-        } while (found > n);
-        assert_int_equal(found, n);
 }
 
 static void rows_that_were_added_are_seen_by_who_asks_then(void **state) {
@@ -323,6 +221,20 @@ static void wait_until_it_has_looked(void) {
         assert_int_equal(ask(NULL).r, 0); /* it has come back from that */
 }
 
+/* It is trimmed when nobody asks for anything. */
+static void wait_for_rows(uint64_t n) {
+        uint64_t end = now() + DEADLINE_USEC, found;
+
+        do {
+                HistoryFilter f = HISTORY_FILTER_INIT;
+
+                f.limit = HISTORY_LIMIT_MAX;
+                found = ask(&f).n;
+                assert_true(now() < end);
+        } while (found > n);
+        assert_int_equal(found, n);
+}
+
 static void what_is_too_old_or_too_much_is_neither_told_nor_kept(void **state) {
         HistoryLimits limits = { .max_entries = 100, .retention_usec = 3600 * USEC_PER_SEC };
 
@@ -365,21 +277,6 @@ static void without_entries_nothing_is_kept_nor_told(void **state) {
         assert_int_equal(count_rows(), 1);
 }
 
-static void an_unsound_one_is_set_aside(void **state) {
-        char aside[128];
-
-        (void) state;
-        kit_write(kit_path, "this is no database at all, and long enough to be seen as none", 62);
-        start(&plenty);
-        wait_for(HISTORY_SET_ASIDE);
-        assert_int_equal(heard[HISTORY_OPENED], 1);
-        add(kit_row(1, 1, 1));
-        assert_int_equal(ask(NULL).n, 1);
-        stop();
-        snprintf(aside, sizeof(aside), "%s.corrupt", kit_path);
-        assert_int_equal(access(aside, F_OK), 0);
-}
-
 /* It was sound when it was opened. */
 static void one_that_becomes_unsound_is_set_aside_and_the_rows_go_into_the_next(void **state) {
         (void) state;
@@ -396,82 +293,6 @@ static void one_that_becomes_unsound_is_set_aside_and_the_rows_go_into_the_next(
         assert_int_equal(count_rows(), 1); /* all that there was */
 }
 
-static void one_that_is_too_new_is_left_alone(void **state) {
-        uint64_t written, lost;
-
-        (void) state;
-        kit_execute("PRAGMA user_version = 999");
-        start(&plenty);
-        wait_for(HISTORY_TOO_NEW);
-        add(kit_row(1, 1, 1));
-        assert_int_equal(ask(NULL).r, -ENOTSUP);
-        history_counts(history, &written, &lost);
-        assert_int_equal(written, 0);
-        assert_int_equal(lost, 1);
-        stop();
-        kit_execute("PRAGMA user_version = 0");
-        assert_int_equal(count_rows(), 0);
-}
-
-/* Root may write wherever the file system can. */
-static void in_a_read_only_directory_it_says_so_and_goes_on(void **state) {
-        uint64_t written, lost;
-
-        (void) state;
-        if (geteuid() == 0) {
-                if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-                    mount("tmpfs", kit_directory, "tmpfs", MS_RDONLY, NULL) < 0) {
-                        print_message("no file system can be mounted here: %s\n", strerror(errno));
-                        skip();
-                }
-        } else
-                assert_return_code(chmod(kit_directory, 0500), errno);
-        start(&plenty);
-        wait_for(HISTORY_FAILED);
-        assert_non_null(strstr(last_text, "it can't be opened: "));
-        add(kit_row(1, 1, 1));
-        assert_int_equal(ask(NULL).r, geteuid() == 0 ? -EROFS : -EACCES);
-        history_counts(history, &written, &lost);
-        assert_int_equal(lost, 1);
-        assert_int_equal(heard[HISTORY_FAILED], 1); /* it is not tried again at once */
-        stop();
-        if (geteuid() == 0)
-                assert_return_code(umount(kit_directory), errno);
-        else
-                assert_return_code(chmod(kit_directory, 0700), errno);
-}
-
-/* A disk without room: of files of penstockd's own it is as one that may not grow. */
-static void a_full_disk_costs_rows_and_nothing_else(void **state) {
-        struct rlimit old, none;
-        uint64_t written, lost, id = 0;
-
-        (void) state;
-        start(&plenty);
-        wait_for(HISTORY_OPENED);
-        assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
-        none = (struct rlimit) { .rlim_cur = 65536, .rlim_max = old.rlim_max };
-        signal(SIGXFSZ, SIG_IGN);
-        assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-        while (heard[HISTORY_FAILED] == 0) {
-                HistoryRow row = kit_row(1, id + 1, id + 1);
-
-                id++;
-                if (history_add(history, &row) < 0)
-                        break;
-                assert_true(sd_event_run(loop, 0) >= 0);
-        }
-        wait_for(HISTORY_FAILED);
-        assert_int_equal(ask(NULL).r, 0);
-        assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-        add(kit_row(2, 4711, 1000000));
-        assert_int_equal(ask(NULL).first_id, 4711);
-        history_counts(history, &written, &lost);
-        assert_true(lost > 0);
-        stop();
-        assert_int_equal(count_rows(), written);
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(rows_that_were_added_are_seen_by_who_asks_then),
@@ -484,11 +305,7 @@ int main(void) {
                 KIT_TEST(one_that_is_abandoned_at_work_is_the_thread_s_to_free),
                 KIT_TEST(what_is_too_old_or_too_much_is_neither_told_nor_kept),
                 KIT_TEST(without_entries_nothing_is_kept_nor_told),
-                KIT_TEST(an_unsound_one_is_set_aside),
                 KIT_TEST(one_that_becomes_unsound_is_set_aside_and_the_rows_go_into_the_next),
-                KIT_TEST(one_that_is_too_new_is_left_alone),
-                KIT_TEST(in_a_read_only_directory_it_says_so_and_goes_on),
-                KIT_TEST(a_full_disk_costs_rows_and_nothing_else),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
