@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The message of Query: bus/decode on an a{sv} of which the input says each key, type and value; then what is made of
  * an accepted one: core/request, language, worker/launch. The marshalled bytes themselves are libsystemd's to check. */
-#include "fuzz.h"
+#include "bus_message.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <systemd/sd-bus.h>
-#include <unistd.h>
 
 #include "bus/decode.h"
 #include "core/language.h"
 #include "worker/launch.h"
 
 #define KEYS_MAX 40u
-/* Stands in front of some values: no message may show one. */
-#define SECRET "s3cr3t-"
 
 static const struct {
         const char *name, *signature;
@@ -27,33 +22,6 @@ static const struct {
         { "stdin", "h" }, { "stderr", "h" }, { "detach", "b" },
 };
 
-/* A bus that is never connected to anybody: messages need one. */
-static sd_bus *bus_make(void) {
-        sd_bus *bus = NULL;
-        int fds[2];
-
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0 || sd_bus_new(&bus) < 0 ||
-            sd_bus_set_fd(bus, fds[0], fds[0]) < 0 || sd_bus_negotiate_fds(bus, 1) < 0 || sd_bus_start(bus) < 0)
-                abort();
-        return bus;
-}
-
-/* The low bits of @flags: 1 a secret, 2 a long one (at the most just above REQUEST_ARG_BYTES_MAX), 4 an absolute path. */
-static char *value_of(Bytes *b, unsigned flags) {
-        char *s = bytes_string(b, 255), *long_one;
-        size_t n = strlen(s), repeat = flags & 2 ? 1 + (size_t) bytes_u8(b) * 2 + 4 : 1;
-        const char *before = flags & 4 ? "/" : flags & 1 ? SECRET : "";
-
-        long_one = malloc(strlen(before) + n * repeat + 1);
-        if (!long_one)
-                abort();
-        strcpy(long_one, before);
-        for (size_t i = 0, at = strlen(before); i < repeat; i++, at += n)
-                memcpy(long_one + at, s, n + 1);
-        free(s);
-        return long_one;
-}
-
 static int append_strings(sd_bus_message *m, Bytes *b, unsigned flags) {
         size_t n = bytes_u8(b) % 5, repeat = (flags & 10) == 8 ? 1 + (size_t) bytes_u8(b) * 17 : 1;
         int r = sd_bus_message_open_container(m, 'a', "s");
@@ -64,23 +32,6 @@ static int append_strings(sd_bus_message *m, Bytes *b, unsigned flags) {
                 for (size_t k = 0; r >= 0 && k < repeat; k++)
                         r = sd_bus_message_append_basic(m, 's', s);
                 free(s);
-        }
-        return r < 0 ? r : sd_bus_message_close_container(m);
-}
-
-static int append_pairs(sd_bus_message *m, Bytes *b, unsigned flags) {
-        size_t n = bytes_u8(b) % 8, repeat = (flags & 10) == 8 ? 1 + (size_t) bytes_u8(b) : 1;
-        int r = sd_bus_message_open_container(m, 'a', "{ss}");
-
-        for (size_t i = 0; r >= 0 && i < n; i++) {
-                char *name = bytes_string(b, 32), *value = value_of(b, flags), numbered[64];
-
-                for (size_t k = 0; r >= 0 && k < repeat; k++) {
-                        snprintf(numbered, sizeof(numbered), k > 0 ? "%s%zu" : "%s", name, k);
-                        r = sd_bus_message_append(m, "{ss}", numbered, value);
-                }
-                free(name);
-                free(value);
         }
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
