@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* core/engine_private: what the engine's own files share; nobody else includes it.
  * engine.c takes the steps, engine_sets.c knows where each query stands, engine_admit.c lets in, engine_adopt.c takes over
- * from an earlier engine, engine_learn.c knows what is needed, engine_run.c grows, engine_lend.c says how much may be lent, engine_wait.c shares the pool among
- * those who wait, engine_end.c ends. */
+ * from an earlier engine, engine_learn.c knows what those that come again need, engine_run.c grows, engine_lend.c says how
+ * much may be lent, engine_wait.c shares the pool among those who wait, engine_end.c ends. */
 #pragma once
 
 #include "core/claims.h"
