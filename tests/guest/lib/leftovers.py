@@ -18,9 +18,12 @@ def worker_of(query_id):
 
 
 def descriptors(pid):
-    """What penstockd has open, by kind: a path, or "socket", "pipe" and so on; those of queries without their number."""
-    found = collections.Counter()
-    for fd in os.listdir(f"/proc/{pid}/fd"):
+    """What penstockd has open, by kind: a path, or "socket", "pipe" and so on; those of queries without their number. Nothing when it
+    is gone."""
+    found, numbers = collections.Counter(), []
+    with contextlib.suppress(FileNotFoundError):
+        numbers = os.listdir(f"/proc/{pid}/fd")
+    for fd in numbers:
         with contextlib.suppress(OSError):
             found[re.sub(r":\[\d+\]|\d+", "", os.readlink(f"/proc/{pid}/fd/{fd}"))] += 1
     return found

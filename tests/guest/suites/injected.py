@@ -127,6 +127,7 @@ class Rest:
 
     def take(self):
         counts_at_rest()
+        self.since, self.is_excused = time.time(), False
         self.pid = daemon_pid()
         self.descriptors = descriptors(self.pid)
         self.children = children(self.pid)
@@ -140,7 +141,7 @@ class Rest:
 
     def differs(self):
         """In words; empty when all is as it was."""
-        if daemon_pid() != self.pid:
+        if self.is_gone():
             return f"penstockd has another pid ({daemon_pid()}, was {self.pid})"
         now = status()
         known = {k: now[k] for k in ("created", "compiling", "queueing", "executing", "finished", "errored", "canceled") if now.get(k)}
@@ -153,6 +154,22 @@ class Rest:
             "used memory": now["used_memory_bytes"] - self.used,
         }
         return ", ".join(f"{k}: {v}" for k, v in seen.items() if v)
+
+    def excuse(self, site):
+        """A library's own call, with nothing of penstockd's between the loop and it: sd-bus closes the connection for a message that
+        it has no memory for, now or when it comes to it. penstockd can't keep it then: it says so, and another one goes on with the
+        queries."""
+        self.is_excused = self.is_excused or (site.module and site.where.startswith("serve "))
+
+    def is_gone(self):
+        if daemon_pid() == self.pid:
+            return False
+        if not self.is_excused or "starts anew, and goes on with its queries" not in refusals(self.since):
+            return True
+        wait_for(daemon_pid, "penstockd is there again")
+        run("--", "echo", "well", limit=LIMIT).expect(0)  # what it makes once is made
+        self.take()
+        return False
 
     def wait(self):
         """Ended queries whose Done was what failed are released again first, as their callers would."""
@@ -181,15 +198,9 @@ def look(rest):
     return None
 
 
-def had_to_start_anew(site, since):
-    """Is it the fault of a library, with nothing of penstockd's own between the loop and it? sd-bus closes the connection for a
-    message that it has no memory for. penstockd can't keep it then: it says so, and another one goes on with the queries."""
-    return site.module and site.where.startswith("serve ") and "starts anew, and goes on with its queries" in refusals(since)
-
-
 def suffer(faults, rest, site, part, skip):
     """One fault, and what the callers see of it. Returns what is wrong, or None; None too when the call was not made."""
-    since = time.time()
+    rest.excuse(site)
     observer = cgroups.Observer(BUDGET)
     watched = part in (growing, sharing)
     wrong = None
@@ -202,12 +213,8 @@ def suffer(faults, rest, site, part, skip):
         wrong = str(e)
     if watched and observer.finish().over:
         wrong = wrong or f"over the budget: {observer}"
-    if daemon_pid() != rest.pid:
-        if wrong or not had_to_start_anew(site, since):
-            return f"penstockd has another pid ({daemon_pid()}, was {rest.pid}); {wrong}; it said: {refusals(since)}"
-        wait_for(daemon_pid, "penstockd is there again")
-        part()
-        rest.take()
+    if rest.is_gone():
+        wrong = f"penstockd has another pid ({daemon_pid()}, was {rest.pid}); {wrong}; it said: {refusals(rest.since)}"
     return wrong
 
 
