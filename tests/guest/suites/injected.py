@@ -241,7 +241,7 @@ def stage():
     with language("dependent", "[Language]\nQueryFrom=argument\nExecute=echo {query}\nDependencies=fd\n"):
         write_drop_in(CONFIG)
         with open(DROP_IN, "a", encoding="ascii") as f:
-            f.write("[Dependency fd]\nEnvironment=A=b\nCheckCommand=true\nReleaseCommand=true\n")
+            f.write("[Dependency fd]\nEnvironment=A=b\nCheckCommand=/usr/bin/true\nReleaseCommand=/usr/bin/true\n")
         try:
             with Faults() as faults:
                 yield faults
