@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 /* Locale must not decide what a configuration file means, so no <ctype.h>. */
@@ -132,6 +131,10 @@ static size_t trimmed_len(const char *s) {
         while (n > 0 && is_blank(s[n - 1]))
                 n--;
         return n;
+}
+
+int memstream_close(FILE *f, char *const *text) {
+        return fclose(f) != 0 || !*text ? -ENOMEM : 0;
 }
 
 int size_parse(const char *text, uint64_t ram_bytes, uint64_t *ret_bytes) {

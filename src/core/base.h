@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define KIB (UINT64_C(1) << 10)
@@ -24,6 +25,10 @@
 static inline void freep(void *p) {
         free(*(void **) p);
 }
+
+/* Close @f of open_memstream(), whose text is *@text. Returns 0, or -ENOMEM when not all of it is there: glibc's fclose() does not
+ * tell of its last realloc(), which leaves NULL for a text. *@text is the caller's in any case. */
+int memstream_close(FILE *f, char *const *text);
 
 /* Read a size: an unsigned decimal number, perhaps with a fraction ("1.5G"), then K, M, G or T (1024, "KiB" and "KB"
  * are taken too), or "%" of @ram_bytes (100% at most), or "infinity". Surrounding blanks are ignored.

@@ -261,7 +261,7 @@ static int template_expand(const Builder *b, const char *s, char **ret_text) {
         r = template_write(b, s, f);
         if (ferror(f) && r == 0)
                 r = -ENOMEM;
-        if (fclose(f) != 0 && r == 0)
+        if (memstream_close(f, &text) < 0 && r == 0)
                 r = -ENOMEM;
         if (r == 0 && len + 1 > REQUEST_ARG_BYTES_MAX)
                 r = error_set(b->e, ERROR_INVALID_ARGUMENT,

@@ -157,7 +157,7 @@ int metrics_render(const Metrics *m, char **ret) {
                         print_series(out, m, (MetricFamily) f, &t->v[i]);
         }
         bad = ferror(out);
-        if (fclose(out) != 0 || bad) {
+        if (memstream_close(out, &text) < 0 || bad) {
                 free(text);
                 return -ENOMEM;
         }

@@ -161,7 +161,7 @@ int complete_run(int argc, char *argv[]) {
         if (!c.out)
                 return EXIT_CODE_FAILURE;
         complete_words(&c, argc - 1, argv + 1);
-        if (fclose(c.out) == 0)
+        if (memstream_close(c.out, &c.candidates) == 0)
                 print(&c);
         free(c.candidates);
         return fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILURE;

@@ -89,7 +89,7 @@ char *unit_plan_key(const UnitPlan *p, bool with_files) {
         for (size_t i = 0; i < p->extra.n; i++)
                 fprintf(f, "%zu %s=%zu %s\n", strlen(p->extra.v[i].key), p->extra.v[i].key, strlen(p->extra.v[i].value),
                         p->extra.v[i].value);
-        if (fclose(f) == 0)
+        if (memstream_close(f, &key) == 0)
                 return key;
         free(key);
         return NULL;

@@ -130,7 +130,7 @@ char *systemd_hidden_paths(void) {
                         fputs("- ", f);
                 else
                         fprintf(f, "%llu:%llu ", (unsigned long long) st.st_dev, (unsigned long long) st.st_ino);
-        if (fclose(f) == 0)
+        if (memstream_close(f, &text) == 0)
                 return text;
         free(text);
         return NULL;

@@ -62,8 +62,8 @@ static void report_failure(uint64_t seed, size_t n_queries, const char *failure)
         f = open_memstream(&text, &len);
         if (f) {
                 (void) world_play(&story, f, NULL, &ignored, shorter);
-                fclose(f);
-                fprintf(stderr, "%ssim: %zu of its queries do it, and %s\n", tail(text, len), left, shorter);
+                fprintf(stderr, "%ssim: %zu of its queries do it, and %s\n", memstream_close(f, &text) < 0 ? "" : tail(text, len),
+                        left, shorter);
                 (void) shrink_tell(&story, stderr);
                 free(text);
         }
