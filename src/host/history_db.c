@@ -185,7 +185,8 @@ static int make_file(const char *path) {
 }
 
 /* WAL: a commit is one write and waits for no disk; only what a log of a mebibyte is put into the file for does. What
- * it may lose, and only when the host itself stops, are the last rows. EXCLUSIVE: the log's index is in our own
+ * it may lose, and only when the host itself stops, are the last rows. The log stays when we close it: to put it into
+ * the file syncs twice, and who ends is waited for. EXCLUSIVE: the log's index is in our own
  * memory. In a file that others share it would be mapped, and a disk without room could end us by SIGBUS; and who
  * reads for an hour would let the log grow for as long. */
 static int set_up(HistoryDb *db) {
@@ -195,6 +196,7 @@ static int set_up(HistoryDb *db) {
         sqlite3_busy_timeout(db->sqlite, BUSY_MSEC);
         (void) sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0,
                                  0); /* memory that lies ready, 48 KiB */
+        (void) sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         (void) sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         (void) sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
         r = run(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = " CACHE_PAGES
