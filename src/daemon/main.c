@@ -359,6 +359,8 @@ static int serve(const char *config_file) {
                 r = sd_event_loop(d.event);
         if (r < 0)
                 r = fail("The loop can't go on: penstockd starts anew, and goes on with its queries", r);
+        if (r == EXIT_ANOTHER_COMES) /* what comes now may wait for a disk, PID 1 and journald, and nobody raises meanwhile */
+                stopped_hold();
         stop_job_free(d.stop_job);
         bus_server_free(d.server);
         manager_free(d.manager);

@@ -12,6 +12,7 @@
 #include "host/stop_job.h"
 #include "host/stop_units.h"
 
+#define SLICE "/penstock.slice"
 #define SOCKET_UNIT "penstock-worker.socket"
 
 static int complain(const char *what, int r) {
@@ -41,6 +42,17 @@ static uint64_t now_usec(void) {
         return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
 }
 
+/* Not as STATE_HELD: to ExecStopPost= that says that the last one that was to come never got ready. */
+void stopped_hold(void) {
+        unsigned n = 0;
+        int r = cgroup_slice_freeze(SLICE, true, &n);
+
+        if (r < 0)
+                journal_write(LOG_WARNING, JOURNAL_PLAIN, 0, "Queries can't be frozen before penstockd leaves: %s", strerror(-r));
+        else if (n > 0)
+                journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0, "%u queries were frozen until another penstockd is there", n);
+}
+
 /* ExecStopPost=: who grows while nobody can raise its limit is killed, so all are held until another penstockd is there.
  * When none will be, no query stays frozen without anybody to thaw it. */
 int stopped_run(void) {
@@ -52,7 +64,7 @@ int stopped_run(void) {
         if (hold)
                 state_set_held(now_usec());
         if (r >= 0)
-                r = cgroup_slice_freeze("/penstock.slice", hold, &n);
+                r = cgroup_slice_freeze(SLICE, hold, &n);
         if (r < 0)
                 return complain(error.code ? error.message : "queries may be frozen, and can't be thawed", r);
         if (n > 0)
