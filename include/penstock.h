@@ -106,7 +106,7 @@ int penstock_filter_set_since(PenstockFilter *f, uint64_t realtime_usec);
 int penstock_filter_set_until(PenstockFilter *f, uint64_t realtime_usec);
 /* At its peak it had at least so many bytes charged. */
 int penstock_filter_set_min_peak(PenstockFilter *f, uint64_t bytes);
-/* How many at most, 1 to 1000. Unset: 100. */
+/* How many at most, 1 to 1000. Unset: 100. Fewer come when they have long labels; no more are there when none comes. */
 int penstock_filter_set_limit(PenstockFilter *f, uint64_t n);
 /* Those that come behind the one with this `row`, the last of a page before. */
 int penstock_filter_set_before(PenstockFilter *f, uint64_t row);

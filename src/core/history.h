@@ -41,6 +41,10 @@ void history_row_done(HistoryRow *r); /* leaves an empty one */
 #define HISTORY_LIMIT_MAX 1000u
 #define HISTORY_LIMIT_DEFAULT 100u
 
+/* What the rows of one answer come to: fewer come then, and before_row gives the others. A row is half a kibibyte,
+ * and with all the labels that a request may have twenty times that. */
+#define HISTORY_ANSWER_BYTES_MAX (2 * MIB)
+
 /* Those that ended in [since, until], the last first. */
 typedef struct HistoryFilter {
         bool has_user_id;
@@ -51,7 +55,7 @@ typedef struct HistoryFilter {
         uint64_t min_peak_bytes;
         PairList labels;     /* it had all of these */
         uint64_t before_row; /* only what comes behind it in the same order; 0: from the first */
-        uint64_t limit;
+        uint64_t limit;      /* fewer may come, see above */
 } HistoryFilter;
 
 #define HISTORY_FILTER_INIT { .until_usec = USEC_INFINITY, .limit = HISTORY_LIMIT_DEFAULT }

@@ -130,8 +130,10 @@ static int take_options(Options *o, int argc, char *argv[]) {
         return r;
 }
 
-/* The next page, of @n at most. Sets *@ret_more to the place behind it; 0: there is none. */
-static int print_page(const Options *o, PenstockClient *c, HistoryOutput *out, uint64_t n, uint64_t *ret_next) {
+/* The next page, of @n at most. Sets *@ret_n to how many there were, and *@ret_next to the place behind the last one.
+ */
+static int print_page(const Options *o, PenstockClient *c, HistoryOutput *out, uint64_t n, uint64_t *ret_n,
+                      uint64_t *ret_next) {
         PenstockInfo **list = NULL;
         PenstockError error = {};
         size_t len = 0;
@@ -143,24 +145,23 @@ static int print_page(const Options *o, PenstockClient *c, HistoryOutput *out, u
                 return report_error(&error, o->verb->failure);
         for (size_t i = 0; i < len; i++)
                 history_output_add(out, list[i]);
-        *ret_next = len == n ? info_u64(list[len - 1], "row") : 0;
+        *ret_n = len;
+        *ret_next = len > 0 ? info_u64(list[len - 1], "row") : 0;
         penstock_info_list_free(list, len);
         return GO_ON;
 }
 
 static int print_all(const Options *o, PenstockClient *c) {
-        uint64_t left = o->limit, next = 0;
+        uint64_t left = o->limit, next = 0, got = 0;
         HistoryOutput out;
         int r;
 
         history_output_begin(&out, o->form);
-        do {
-                uint64_t n = MIN(left, PAGE);
-
-                r = print_page(o, c, &out, n, &next);
+        do { /* until a page has none: of long rows fewer come than were asked for */
+                r = print_page(o, c, &out, MIN(left, PAGE), &got, &next);
                 if (r == GO_ON && next > 0)
                         r = check(o, penstock_filter_set_before(o->filter, next), "", "", "");
-                left -= n;
+                left -= MIN(got, left);
         } while (r == GO_ON && next > 0 && left > 0);
         if (r == GO_ON)
                 return history_output_end(&out, o->verb);

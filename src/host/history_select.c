@@ -82,15 +82,25 @@ static int grow(HistoryRow **rows, size_t n) {
         return 0;
 }
 
-static int read_all(HistoryDb *db, sqlite3_stmt *s, HistoryRow **rows, size_t *n) {
-        int code, r;
+static uint64_t size_of(const HistoryRow *r) {
+        uint64_t sum = sizeof(*r) + (r->message ? strlen(r->message) : 0);
 
-        while ((code = sqlite3_step(s)) == SQLITE_ROW) {
+        for (size_t i = 0; i < r->labels.n; i++)
+                sum += sizeof(r->labels.v[i]) + strlen(r->labels.v[i].key) + strlen(r->labels.v[i].value);
+        return sum;
+}
+
+static int read_all(HistoryDb *db, sqlite3_stmt *s, HistoryRow **rows, size_t *n) {
+        uint64_t bytes = 0;
+        int code = SQLITE_DONE, r;
+
+        while (bytes < HISTORY_ANSWER_BYTES_MAX && (code = sqlite3_step(s)) == SQLITE_ROW) {
                 r = grow(rows, *n);
                 if (r == 0)
                         r = history_row_read(s, &(*rows)[(*n)++]);
                 if (r < 0)
                         return r;
+                bytes += size_of(&(*rows)[*n - 1]);
         }
         return history_db_errno(db->sqlite, code);
 }

@@ -7,6 +7,8 @@
 
 /* Rows N … 1, of which `limit` and `before` choose; what else is asked for is told in each row's error. */
 #define ROWS UINT64_C(2500)
+/* As if a page of more were too large. */
+#define PAGE_MAX UINT64_C(900)
 
 typedef struct Asked {
         uint64_t limit, before;
@@ -108,6 +110,7 @@ int standin_reply_history(sd_bus_message *m) {
                 r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        a.limit = MIN(a.limit, PAGE_MAX);
         for (uint64_t n = a.before - 1; r >= 0 && n > 0 && a.limit > 0; n--, a.limit--)
                 r = append_row(reply, n, &a);
         if (r >= 0)

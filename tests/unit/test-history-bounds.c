@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the history may cost those who wait for it: their time, when it is closed. */
+/* What the history may cost those who wait for it: their time, when it is closed, and memory, when it is asked. */
 #include "history-kit.h"
 
 #include <sys/syscall.h>
@@ -40,9 +40,63 @@ static void closing_waits_for_no_disk_and_loses_nothing(void **state) {
         history_db_close(db);
 }
 
+/* As large as a request may make it. */
+static HistoryRow large_row(uint64_t id) {
+        char key[REQUEST_NAME_BYTES_MAX + 1], value[REQUEST_LABEL_BYTES_MAX + 1] = "";
+        HistoryRow r = kit_row(1, id, id);
+
+        memset(key, 'k', sizeof(key) - 1);
+        key[sizeof(key) - 1] = '\0';
+        memset(value, 'v', sizeof(value) - 1);
+        for (unsigned i = 0; i < REQUEST_LABELS_MAX; i++) {
+                snprintf(key, 8, "label%02u", i);
+                key[7] = '_';
+                kit_label(&r, key, value);
+        }
+        return r;
+}
+
+static uint64_t labels_bytes(const HistoryRow *r) {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < r->labels.n; i++)
+                sum += strlen(r->labels.v[i].key) + strlen(r->labels.v[i].value);
+        return sum;
+}
+
+static void pages_of_large_rows_are_shorter_and_miss_none(void **state) {
+        HistoryFilter f = HISTORY_FILTER_INIT;
+        uint64_t next = HISTORY_LIMIT_MAX, sum;
+        HistoryRow row = large_row(1), *rows;
+        HistoryDb *db = open_db();
+        size_t n = 0;
+
+        (void) state;
+        assert_int_equal(history_db_insert(db, &row, 1), 1);
+        history_db_close(db);
+        history_row_done(&row);
+        kit_fill(HISTORY_LIMIT_MAX);
+        db = open_db();
+        f.limit = HISTORY_LIMIT_MAX;
+        do {
+                assert_int_equal(history_db_select(db, &f, &rows, &n), 0);
+                sum = 0;
+                for (size_t i = 0; i < n; i++) {
+                        assert_int_equal(rows[i].id, next--);
+                        sum += labels_bytes(&rows[i]);
+                }
+                assert_true(sum < HISTORY_ANSWER_BYTES_MAX);
+                f.before_row = n > 0 ? rows[n - 1].row : 0;
+                history_rows_free(rows, n);
+        } while (n > 0);
+        assert_int_equal(next, 0);
+        history_db_close(db);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(closing_waits_for_no_disk_and_loses_nothing),
+                KIT_TEST(pages_of_large_rows_are_shorter_and_miss_none),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
