@@ -9,11 +9,17 @@
 
 #define MOUNTS_FILE "/proc/self/mountinfo"
 
+/* By where it is mounted, the fifth word: what is mounted is anybody's text (fusermount3 -o fsname=…). */
 static bool is_left_out(const char *line) {
-        static const char *const below[] = { " /run/user/", " /run/credentials/" };
+        static const char *const below[] = { "/run/user/", "/run/credentials/" };
+        const char *p = line;
 
-        for (size_t i = 0; i < ELEMENTSOF(below); i++)
-                if (strstr(line, below[i]))
+        for (unsigned i = 0; i < 4 && p; i++) {
+                p = strchr(p, ' ');
+                p += p != NULL;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(below) && p; i++)
+                if (strncmp(p, below[i], strlen(below[i])) == 0)
                         return true;
         return false;
 }
@@ -22,13 +28,17 @@ static bool is_left_out(const char *line) {
 static uint64_t hash_of_mounts(void) {
         FILE *f = fopen(MOUNTS_FILE, "re");
         uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-        char line[4096];
+        bool begins = true, left_out = false;
+        char line[4096]; /* or a part of one */
 
         if (!f)
                 return 0;
-        while (fgets(line, sizeof(line), f))
-                for (const char *p = is_left_out(line) ? "" : line; *p; p++)
+        while (fgets(line, sizeof(line), f)) {
+                left_out = begins ? is_left_out(line) : left_out;
+                begins = strchr(line, '\n') != NULL;
+                for (const char *p = left_out ? "" : line; *p; p++)
                         hash = (hash ^ (uint8_t) *p) * UINT64_C(0x100000001b3);
+        }
         fclose(f);
         return hash;
 }
