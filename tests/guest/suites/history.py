@@ -10,8 +10,8 @@ import re
 import signal
 import time
 
-from lib import cgroups, harness
-from lib.disks import filled, small
+from lib import cgroups
+from lib.disks import filled, on_disk, small, standing
 from lib.harness import expect, expect_equal, expect_in, test, wait_for
 from lib.kept import boot, ended, history, row_of
 from lib.service import (
@@ -299,32 +299,26 @@ def too_new():
 
 @test("while the history's disk stands still queries run to their end, and their rows are there when it goes on")
 def frozen_disk():
-    if system("modprobe", "loop", check=False).status != 0 and not os.path.exists("/dev/loop-control"):
-        raise harness.Skip("this kernel has no loop devices")
-    image, device = "/root/history.img", None
-    with open(image, "wb") as f:
-        f.truncate(32 << 20)
-    system("systemctl", "stop", DAEMON)
-    try:
-        device = system("losetup", "--find", "--show", image).text.strip()
-        system("mkfs.ext4", "-q", device)
-        system("mount", device, DIRECTORY)
-        os.chmod(DIRECTORY, 0o700)
-        system("systemctl", "start", DAEMON)
+    with on_disk(DIRECTORY):
         ended("--", "true")
         since = time.time()
-        system("fsfreeze", "--freeze", DIRECTORY)
-        try:
+        with standing(DIRECTORY):
             for _ in range(5):
                 run("--language", "shell", "echo well").expect(0)
             expect_equal(status()["executing"], 0, "queries that execute")
-        finally:
-            system("fsfreeze", "--unfreeze", DIRECTORY)
         wait_for(lambda: len(history("--language", "shell", "--since", f"@{since - 1:.0f}")) == 5, "all are there")
-    finally:
-        system("systemctl", "stop", DAEMON)
-        system("umount", DIRECTORY, check=False)
-        if device:
-            system("losetup", "--detach", device)
-        os.unlink(image)
-        system("systemctl", "start", DAEMON)
+
+
+@test("a penstockd that can't end, since its history's disk stands still, has frozen who runs, and the next one lets him grow")
+def restart_over_a_disk():
+    with on_disk(DIRECTORY):
+        q = Gated("print(len(bytearray(200 << 20)))")
+        leaving = daemon_pid()
+        with standing(DIRECTORY):
+            run("--", "true").expect(0)
+            system("systemctl", "--no-block", "restart", DAEMON)
+            wait_for(lambda: cgroups.table(q.group, "cgroup.events").get("frozen") == 1, "the query is frozen")
+            expect(os.path.exists(f"/proc/{leaving}"), "penstockd has not ended")
+        wait_for(lambda: ctl("status", user="root").status == 0, "the next one serves")
+        q.go()
+        expect_equal(q.wait().expect(0).text, f"{200 << 20}\n", "what it said")
