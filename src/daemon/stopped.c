@@ -48,9 +48,11 @@ void stopped_hold(void) {
         int r = cgroup_slice_freeze(SLICE, true, &n);
 
         if (r < 0)
-                journal_write(LOG_WARNING, JOURNAL_PLAIN, 0, "Queries can't be frozen before penstockd leaves: %s", strerror(-r));
+                journal_write(LOG_WARNING, JOURNAL_PLAIN, 0, "Queries can't be frozen before penstockd leaves: %s",
+                              strerror(-r));
         else if (n > 0)
-                journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0, "%u queries were frozen until another penstockd is there", n);
+                journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0,
+                              "%u queries were frozen until another penstockd is there", n);
 }
 
 /* ExecStopPost=: who grows while nobody can raise its limit is killed, so all are held until another penstockd is there.

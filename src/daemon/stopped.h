@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* daemon/stopped: what penstockd does when nobody raises limits: as it leaves, and run anew and for a moment when it is not there. */
+/* daemon/stopped: what penstockd does when nobody raises limits: as it leaves, and run anew and for a moment when it is
+ * not there. */
 #pragma once
 
 #define PENSTOCKD_UNIT "penstockd.service"
 /* Another one comes, to take the queries over; SuccessExitStatus= of penstockd.service. For ExecStopPost=, which can't know. */
 #define EXIT_ANOTHER_COMES 75
 
-/* The loop of one that leaves its queries to the next has ended: they are frozen, before anything is waited for. --stopped has the
- * last word on it. */
+/* The loop of one that leaves its queries to the next has ended: they are frozen, before anything is waited for.
+ * --stopped has the last word on it. */
 void stopped_hold(void);
 /* Each returns an exit status. */
 int stopped_run(void);    /* --stopped */

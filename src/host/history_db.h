@@ -36,7 +36,8 @@ int history_db_insert(HistoryDb *db, const HistoryRow *rows, size_t n);
  * who waits gets his turn. Returns how many, or -errno. */
 int history_db_expire(HistoryDb *db, uint64_t max_entries, uint64_t before_usec, unsigned at_most);
 
-/* Those that @f asks for, the last first, and not more than HISTORY_ANSWER_BYTES_MAX has room for. history_rows_free() them. Returns 0 or -errno. */
+/* Those that @f asks for, the last first, and not more than HISTORY_ANSWER_BYTES_MAX has room for.
+ * history_rows_free() them. Returns 0 or -errno. */
 int history_db_select(HistoryDb *db, const HistoryFilter *f, HistoryRow **ret, size_t *ret_n);
 void history_rows_free(HistoryRow *rows, size_t n);
 
