@@ -218,6 +218,7 @@ const sd_bus_vtable controller_vtable[] = {
         CONFIG_PROPERTY("HistoryMaxEntries", "t"),
         CONFIG_PROPERTY("HistoryRetentionUSec", "t"),
         CONFIG_PROPERTY("InitialQuota", "s"),
+        CONFIG_PROPERTY("RetryOnExhaustion", "b"),
         CONFIG_PROPERTY("Trace", "t"),
         SD_BUS_VTABLE_END,
 };

@@ -88,6 +88,9 @@ static const ConfigKeyInfo keys[_CONFIG_KEY_MAX] = {
                              "How long it keeps them."),
         [CONFIG_INITIAL_QUOTA] = CHOICE("InitialQuota", initial_quota, "fixed", "fixed learned", true,
                                         "Whether one that ran before starts with what it came to need."),
+        [CONFIG_RETRY_ON_EXHAUSTION] =
+                        BOOL("RetryOnExhaustion", retry_on_exhaustion, "no", true,
+                             "Run a detached query whose results are empty once more when the budget ended it."),
         [CONFIG_TRACE] = BYTES("Trace", trace_bytes, "0", 0, INT64_MAX, false,
                                "How much of what is decided is recorded in /run/penstock/trace; 0: nothing."),
 };

@@ -49,6 +49,7 @@ typedef enum ConfigKey {
         CONFIG_HISTORY_MAX_ENTRIES,
         CONFIG_HISTORY_RETENTION_SEC,
         CONFIG_INITIAL_QUOTA,
+        CONFIG_RETRY_ON_EXHAUSTION,
         CONFIG_TRACE,             /* how much of the engine's events and actions is recorded */
         _CONFIG_KEY_MAX,
 } ConfigKey;
@@ -74,6 +75,7 @@ typedef struct Config {
         uint64_t warm_units, warm_units_idle_usec;
         uint64_t history_max_entries, history_retention_usec;
         InitialQuota initial_quota;
+        bool retry_on_exhaustion;
         DependencyList dependencies; /* the [Dependency NAME] sections */
 
         bool is_set[_CONFIG_KEY_MAX]; /* by a file; else the built-in default, which may give way to what was set */

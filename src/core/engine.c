@@ -156,6 +156,10 @@ static void on_query_event(Engine *e, const Event *ev) {
                 admit_unit_ready(e, q);
                 break;
         case EVENT_UNIT_FAILED:
+                if (query_is_live(q) && q->unit == UNIT_LEAVING) { /* that of its first run */
+                        end_unit_gone(e, q);
+                        break;
+                }
                 engine_set_unit(e, q, UNIT_GONE);
                 end_compile_slot(e, q);
                 if (query_is_live(q))

@@ -47,6 +47,7 @@ typedef struct EndedReport {
         bool unit_stopped;            /* the worker was told to end by systemd */
         bool reader_gone, results_truncated;
         bool leftovers_killed;
+        bool results_empty; /* known for certain: its results are a file, and not a byte is in it */
         FinalNumbers numbers;
 } EndedReport;
 
@@ -111,7 +112,7 @@ typedef enum ActionType {
         _ACTION_MAX,
 } ActionType;
 
-typedef enum NoteType { NOTE_RAISE, NOTE_DENIED, NOTE_FREEZE, NOTE_THAW, NOTE_VICTIM, NOTE_END, NOTE_LIMIT_FAILED, NOTE_LOWERED, NOTE_LEARNED } NoteType;
+typedef enum NoteType { NOTE_RAISE, NOTE_DENIED, NOTE_FREEZE, NOTE_THAW, NOTE_VICTIM, NOTE_END, NOTE_LIMIT_FAILED, NOTE_LOWERED, NOTE_LEARNED, NOTE_RETRY } NoteType;
 
 typedef struct Action {
         ActionType type;
@@ -149,7 +150,7 @@ typedef enum ActionRecord { ACTION_NOT_RECORDED, ACTION_RECORDED_FIRST, ACTION_R
 ActionRecord action_record(ActionType type);
 /* The same for an event that may change its query without any action. */
 static inline bool event_is_recorded(EventType type) {
-        return type == EVENT_DEPENDENCIES || type == EVENT_LOWERED;
+        return type == EVENT_DEPENDENCIES || type == EVENT_LOWERED || type == EVENT_CANCEL || type == EVENT_DONE;
 }
 /* As query_snapshot(), while @unperformed (NULL: nothing) is still to be done. */
 void engine_snapshot(const Query *q, const ActionList *unperformed, QuerySnapshot *ret, Error *ret_error);

@@ -143,14 +143,17 @@ int admit_request(Engine *e, uint64_t id, const QuerySpec *spec) {
 uint64_t admit_query_timeout(const Query *q) {
         if (q->state != QUERY_EXECUTING || q->frozen || q->timeout_usec == 0)
                 return USEC_INFINITY;
-        return add_saturating(add_saturating(q->state_since_usec, q->timeout_usec), q->frozen_usec);
+        /* Both runs of one that is retried count. */
+        return subtract_saturating(add_saturating(add_saturating(q->state_since_usec, q->timeout_usec), q->frozen_usec),
+                                   q->booked_usec[QUERY_EXECUTING]);
 }
 
 uint64_t admit_queue_timeout(const Query *q) {
         if ((q->state != QUERY_QUEUEING && q->state != QUERY_CREATED) || q->queue_timeout_usec == 0)
                 return USEC_INFINITY;
-        /* Waiting only: what the compile took does not count. */
-        return add_saturating(add_saturating(q->created_usec, q->queue_timeout_usec), q->booked_usec[QUERY_COMPILING]);
+        /* Waiting only: what the compile took does not count, nor the first run of one that is retried. */
+        return add_saturating(add_saturating(q->created_usec, q->queue_timeout_usec),
+                              q->booked_usec[QUERY_COMPILING] + q->booked_usec[QUERY_EXECUTING]);
 }
 
 static bool unit_is_free(const Engine *e) {
@@ -243,12 +246,13 @@ static void settle_compiles(Engine *e) {
 
 /* Can the head of the queue go? If not it stays the head, and nothing overtakes it. */
 static bool start_head(Engine *e, Query *q) {
+        retry_lower_start(e, q);
         if (!wait_may_open(e, q))
                 return false;
         /* Too many units: it waits while some are leaving. When none is they are those of others who wait behind it. */
         if (q->unit == UNIT_NONE && !unit_is_free(e) && e->n_units_leaving > 0)
                 return false;
-        if (!learn_open(e, q) && lease_open(&e->budget, &q->lease, q->initial_bytes) < 0)
+        if (!learn_open(e, q) && lease_open(&e->budget, &q->lease, query_start_bytes(q)) < 0)
                 return false;
         start_unit(e, q);
         engine_move(e, q, QUERY_EXECUTING);
@@ -259,11 +263,19 @@ static bool start_head(Engine *e, Query *q) {
         return true;
 }
 
+/* Whose unit of an earlier run is still there holds up nobody: PID 1 may take its time. */
+static Query *first_to_start(const Engine *e) {
+        Query *q = NULL;
+
+        while ((q = sets_next_queueing(e, q)) && q->unit == UNIT_LEAVING)
+                ;
+        return q;
+}
+
 static void settle_slots(Engine *e) {
         Query *q;
 
-        while (!e->paused && e->n_in_state[QUERY_EXECUTING] < e->config.concurrency_quota &&
-               (q = sets_next_queueing(e, NULL)))
+        while (!e->paused && e->n_in_state[QUERY_EXECUTING] < e->config.concurrency_quota && (q = first_to_start(e)))
                 if (!start_head(e, q))
                         return;
 }
@@ -296,6 +308,7 @@ bool admit_reconfigure_query(Engine *e, Query *q) {
         }
         q->max_bytes = MIN(max, q->max_bytes);
         q->initial_bytes = MIN(initial, q->max_bytes);
+        q->retry_bytes = MIN(q->retry_bytes, q->max_bytes);
         return true;
 }
 
@@ -329,6 +342,8 @@ const char *engine_wait_reason(const Engine *e, const Query *q, char *buf, size_
         else if (q->state == QUERY_CREATED)
                 snprintf(buf, len, "a compile slot (CompileConcurrency=%llu)",
                          (unsigned long long) e->config.compile_concurrency);
+        else if (q->state == QUERY_QUEUEING && q->unit == UNIT_LEAVING)
+                snprintf(buf, len, "the end of the unit of its first run");
         else if (q->state == QUERY_QUEUEING && e->paused)
                 snprintf(buf, len, "admission is paused (penstockctl resume)");
         else if (q->state == QUERY_QUEUEING && e->n_in_state[QUERY_EXECUTING] >= e->config.concurrency_quota)
@@ -340,7 +355,7 @@ const char *engine_wait_reason(const Engine *e, const Query *q, char *buf, size_
                          (unsigned long long) engine_queue_position(e, q) - 1);
         else if (q->state == QUERY_QUEUEING)
                 snprintf(buf, len, "memory for an initial quota of %s (%s unused; MaxMemoryBytes)",
-                         size_format(q->initial_bytes, a), size_format(budget_unused_bytes(&e->budget), b));
+                         size_format(query_start_bytes(q), a), size_format(budget_unused_bytes(&e->budget), b));
         else if (q->state == QUERY_EXECUTING && q->frozen)
                 snprintf(buf, len, "memory: frozen at %s, wants %s (%s; MaxMemoryBytes)", size_format(q->lease.bytes, a),
                          size_format(q->wanted_bytes, b),

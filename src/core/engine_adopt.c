@@ -31,6 +31,8 @@ static void restore(Query *q, const QuerySnapshot *s, const Error *error) {
         q->needed_bytes = s->needed_bytes;
         q->needed_raises = s->needed_raises;
         q->n_raises_saved = s->n_raises_saved;
+        q->n_retries = s->n_retries;
+        q->retry_bytes = s->retry_bytes;
         q->frozen_usec = s->frozen_usec;
         q->wanted_bytes = s->wanted_bytes;
         q->wanted_cause = (RaiseCause) s->wanted_cause;
@@ -129,8 +131,10 @@ static void start_anew(Engine *e, Query *q, const QuerySnapshot *s) {
         if (!admit_reconfigure_query(e, q))
                 return; /* its start has become impossible */
         q->learned_bytes = q->learned_raises = 0; /* what the pool could give then it may not have now */
-        if (q->state == QUERY_EXECUTING)
+        if (q->state == QUERY_EXECUTING) {
+                q->retry_bytes = 0; /* the same */
                 lease_adopt(&e->budget, &q->lease, q->initial_bytes);
+        }
         if (s->is_lost || s->ending) { /* or it was told to end, and its hand-over never arrived */
                 end_query(e, q, q->ending_state, q->ending_verdict, false, q->ending_error.code, "%s", q->ending_error.message);
                 return;
@@ -150,7 +154,8 @@ int adopt_query(Engine *e, const Event *ev) {
                 return -ENOMEM;
         restore(q, s, ev->adopt.error);
         q->id = ev->query_id;
-        if (ev->adopt.profile) /* one that can't be read begins anew */
+        /* One that can't be read begins anew, as does that of a second run. */
+        if (ev->adopt.profile && (s->n_retries == 0 || s->handed))
                 (void) profile_restore(&q->profile, ev->adopt.profile, ev->adopt.profile_len, query_is_live(q));
         if (sets_add(e, q) < 0) {
                 query_free(q);

@@ -51,7 +51,6 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
         q->quota_bytes = q->current_bytes = 0;
         q->sample_due_usec = 0;
         q->peak_bytes = MAX(q->peak_bytes, q->final.memory_peak_bytes);
-        profile_read_final(&q->profile, &q->final);
         engine_profile(e, q, PROFILE_END, verdict);
         profile_close(&q->profile);
         learn_end(e, q);
@@ -90,6 +89,7 @@ void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool grac
 
         if (!query_is_live(q))
                 return;
+        q->spec.may_retry = q->spec.may_retry && !q->ending; /* somebody else wants its end, too */
         e->line_changed = true; /* its timeout may come with a sample: who waits can count on what it gives back */
         va_start(ap, format);
         error_set_va(&error, code, format, ap);
@@ -235,7 +235,8 @@ void end_report(Engine *e, Query *q, const EndedReport *r, const Error *error) {
         if (q->run != RUN_HANDED)
                 return;
         q->run = RUN_ENDED;
-        q->final = r->numbers;
+        profile_read_final(&q->profile, &r->numbers);
+        final_numbers_follow(&q->final, &r->numbers);
         q->exit_status = r->start_failed ? -1 : r->exit_status;
         q->exit_signal = r->start_failed ? 0 : r->exit_signal;
         end_book_leftover(e, q, r->numbers.residual_bytes);
@@ -247,7 +248,10 @@ void end_report(Engine *e, Query *q, const EndedReport *r, const Error *error) {
                 said = q->ending_error;
         } else
                 judge_report(e, q, r, error, &state, &verdict, &said);
-        conclude(e, q, state, verdict, &said);
+        if (retry_is_due(e, q, verdict, r))
+                retry_begin(e, q);
+        else
+                conclude(e, q, state, verdict, &said);
 }
 
 void end_unit_gone(Engine *e, Query *q) {
@@ -255,6 +259,11 @@ void end_unit_gone(Engine *e, Query *q) {
 
         if (query_is_live(q) && q->unit == UNIT_NONE)
                 return; /* it has none: what has gone is an earlier life's */
+        if (query_is_live(q) && q->unit == UNIT_LEAVING) { /* of its first run: now there may be another one */
+                engine_set_unit(e, q, UNIT_NONE);
+                end_book_leftover(e, q, 0);
+                return;
+        }
         if (query_is_live(q) && q->run == RUN_NONE && !q->unit_lost) {
                 /* Nothing has run in it, so another one does as well. Only once: what ends units may go on. */
                 q->unit_lost = true;

@@ -8,7 +8,7 @@ bool learn_open(Engine *e, Query *q) {
         const Lesson *l;
         uint64_t bytes;
 
-        if (e->config.initial_quota != INITIAL_QUOTA_LEARNED || q->spec.initial_bytes ||
+        if (e->config.initial_quota != INITIAL_QUOTA_LEARNED || q->spec.initial_bytes || q->n_retries > 0 ||
             !fingerprint_is_known(q->spec.fingerprint))
                 return false;
         l = learned_find(&e->learned, q->spec.fingerprint);
@@ -33,7 +33,7 @@ static uint64_t doublings(uint64_t from_bytes, uint64_t to_bytes) {
 }
 
 /* Whom a limit of ours ended needed at least what he had, and what he was to have next. */
-static uint64_t needed_bytes(const Query *q) {
+uint64_t learn_needed(const Query *q) {
         uint64_t top = MAX(q->top_quota_bytes, q->lease.bytes);
         uint64_t needed = governor_needed(&q->governor, q->peak_bytes, top, run_maximum(q), q->pids);
 
@@ -53,7 +53,7 @@ void learn_end(Engine *e, Query *q) {
 
         if (!fingerprint_is_known(fingerprint) || q->peak_bytes == 0 || q->verdict == VERDICT_START)
                 return; /* it never ran */
-        l.needed_bytes = needed_bytes(q);
+        l.needed_bytes = learn_needed(q);
         /* Not more than the one before it took, and not more than there would have been for itself. */
         if (q->learned_bytes)
                 q->n_raises_saved = subtract_saturating(

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* core/engine_private: what the engine's own files share; nobody else includes it.
  * engine.c takes the steps, engine_sets.c knows where each query stands, engine_admit.c lets in, engine_adopt.c takes over
- * from an earlier engine, engine_learn.c knows what those that come again need, engine_run.c grows, engine_lend.c says how
- * much may be lent, engine_wait.c shares the pool among those who wait, engine_end.c ends. */
+ * from an earlier engine, engine_learn.c knows what those that come again need, engine_retry.c starts once more, engine_run.c
+ * grows, engine_lend.c says how much may be lent, engine_wait.c shares the pool among those who wait, engine_end.c ends. */
 #pragma once
 
 #include "core/claims.h"
@@ -96,6 +96,12 @@ int adopt_query(Engine *e, const Event *ev); /* 0 or -ENOMEM */
 /* engine_learn.c */
 bool learn_open(Engine *e, Query *q); /* a lease of what one like it needed; false: nothing is known, or there is not so much */
 void learn_end(Engine *e, Query *q);  /* it has ended, and still has its lease */
+uint64_t learn_needed(const Query *q); /* then: the quota that would have done from the start, by its verdict */
+
+/* engine_retry.c */
+bool retry_is_due(const Engine *e, const Query *q, Verdict verdict, const EndedReport *r);
+void retry_begin(Engine *e, Query *q);       /* its run has ended: it stands in the queue once more */
+void retry_lower_start(Engine *e, Query *q); /* of one that is retried, and first in the queue */
 
 /* engine_admit.c */
 int admit_request(Engine *e, uint64_t id, const QuerySpec *spec); /* @id 0: the next one */

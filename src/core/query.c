@@ -41,7 +41,8 @@ bool query_state_may_move(QueryState from, QueryState to) {
                                     [QUERY_CANCELED] = true },
                 [QUERY_COMPILING] = { [QUERY_QUEUEING] = true, [QUERY_ERRORED] = true, [QUERY_CANCELED] = true },
                 [QUERY_QUEUEING] = { [QUERY_EXECUTING] = true, [QUERY_ERRORED] = true, [QUERY_CANCELED] = true },
-                [QUERY_EXECUTING] = { [QUERY_FINISHED] = true, [QUERY_ERRORED] = true, [QUERY_CANCELED] = true },
+                [QUERY_EXECUTING] = { [QUERY_QUEUEING] = true, [QUERY_FINISHED] = true, [QUERY_ERRORED] = true,
+                                      [QUERY_CANCELED] = true },
         };
 
         return !query_state_is_end(from) && table[from][to];

@@ -21,7 +21,8 @@ typedef enum QueryState {
 
 const char *query_state_name(QueryState s); /* lower case */
 bool query_state_is_end(QueryState s);
-/* The table of design: forward only; any live state may end in errored or canceled; an end is for good. */
+/* The table of design: forward only, but for one that is retried, which queues once more; any live state may end in errored or
+ * canceled; an end is for good. */
 bool query_state_may_move(QueryState from, QueryState to);
 
 /* Whose limit or hand ended it. */
@@ -63,6 +64,7 @@ typedef struct QuerySpec {
         bool detached, has_compile;
         bool allow_priority;                              /* the caller may ask for a priority above 0 */
         bool has_dependencies;                            /* they are checked before all else, and told its end */
+        bool may_retry;                                   /* all that it needs for a second start is kept */
 } QuerySpec;
 
 typedef enum UnitPhase {
@@ -124,6 +126,8 @@ struct Query {
         uint64_t learned_raises; /* … which took that one so many */
         /* Of one that has ended: what is known then for the next one like it (0: nothing), and what itself was spared. */
         uint64_t needed_bytes, needed_raises, n_raises_saved;
+        uint64_t n_retries;
+        uint64_t retry_bytes; /* what it starts, or started, its second run with; 0: as usual */
 
         DependencyPhase dependencies;
         bool recheck, rechecking; /* held since an earlier engine's time: they are looked at anew before its unit starts */
@@ -149,7 +153,7 @@ struct Query {
         uint64_t forgotten; /* the how manieth it was to get a tombstone, earlier engines' included; 0: it has none */
 
         int exit_status, exit_signal; /* of the engine; -1 and 0 while not known */
-        FinalNumbers final;
+        FinalNumbers final; /* of one that was retried, with those of its first run */
         uint64_t residual_bytes; /* still charged to the slice until its unit is gone */
         Query *next_fallen;
 
@@ -166,7 +170,12 @@ Query *query_free(Query *q); /* takes NULL, returns NULL */
 
 /* The quota that it started with, or is to start with as far as is known. */
 static inline uint64_t query_start_bytes(const Query *q) {
-        return q->learned_bytes ? q->learned_bytes : q->initial_bytes;
+        return q->learned_bytes ? q->learned_bytes : MAX(q->initial_bytes, q->retry_bytes);
+}
+
+/* Should the budget end it now: nothing about itself speaks against a second run. */
+static inline bool query_may_retry(const Query *q) {
+        return q->spec.may_retry && q->n_retries == 0;
 }
 
 /* The name of its unit, "penstock-q7.service", into @buf; returns @buf. */

@@ -243,3 +243,15 @@ uint64_t sample_residual(const Sample *s) {
 
         return MIN(s->anon_bytes + s->shmem_bytes + kernel + s->sock_bytes, s->current_bytes);
 }
+
+void final_numbers_follow(FinalNumbers *n, const FinalNumbers *next) {
+        const FinalNumbers before = *n;
+
+        *n = *next;
+        n->memory_peak_bytes = MAX(before.memory_peak_bytes, next->memory_peak_bytes);
+        n->cpu_usec = add_saturating(before.cpu_usec, next->cpu_usec);
+        n->io_read_bytes = add_saturating(before.io_read_bytes, next->io_read_bytes);
+        n->io_write_bytes = add_saturating(before.io_write_bytes, next->io_write_bytes);
+        n->stall_usec = add_saturating(before.stall_usec, next->stall_usec);
+        n->stall_full_usec = add_saturating(before.stall_full_usec, next->stall_full_usec);
+}

@@ -36,6 +36,10 @@ typedef struct FinalNumbers {
         uint64_t residual_bytes; /* still charged and not page cache: what tmpfs and shared memory hold on to */
 } FinalNumbers;
 
+/* The numbers of a run in @next come after those of an earlier one in @n (zeros: there was none): sums of what was used, the higher
+ * peak, and all else of the later one. */
+void final_numbers_follow(FinalNumbers *n, const FinalNumbers *next);
+
 /* Parse the text of a kernel file into @s (fields not named in the text keep their value).
  * Each takes @text NUL-terminated and ignores unknown keys and whatever is not "key number". The kernel ends every
  * line with a newline: a last line without one was cut by a short buffer, and is ignored too, since a cut number

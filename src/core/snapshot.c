@@ -25,6 +25,8 @@ void query_snapshot(const Query *q, QuerySnapshot *ret, Error *ret_error) {
                 .needed_bytes = q->needed_bytes,
                 .needed_raises = q->needed_raises,
                 .n_raises_saved = q->n_raises_saved,
+                .n_retries = q->n_retries,
+                .retry_bytes = q->retry_bytes,
                 .frozen_usec = q->frozen_usec,
                 .frozen_since_usec = q->frozen ? q->frozen_since_usec : 0,
                 .wanted_bytes = q->wanted_bytes,
@@ -68,7 +70,8 @@ bool query_snapshot_is_valid(const QuerySnapshot *s) {
                s->wanted_cause < _RAISE_CAUSE_MAX && s->ending_verdict < _VERDICT_MAX &&
                s->ending_state < _QUERY_STATE_MAX && (!s->ending || query_state_is_end((QueryState) s->ending_state)) &&
                s->spec.language[0] && s->initial_bytes > 0 && s->initial_bytes <= s->max_bytes &&
-               s->lease_bytes <= s->max_bytes && s->learned_bytes <= s->max_bytes && s->forgotten < UINT64_MAX / 2 &&
+               s->lease_bytes <= s->max_bytes && s->learned_bytes <= s->max_bytes && s->retry_bytes <= s->max_bytes && s->n_retries <= 1 &&
+               s->forgotten < UINT64_MAX / 2 &&
                s->created_usec <= s->state_since_usec && (ended || !s->handed || s->state == QUERY_EXECUTING) &&
                (ended || !s->ending || s->handed);
 }

@@ -25,6 +25,7 @@ static const Field spec_fields[] = {
         F(BOOL, QuerySpec, has_compile),
         F(BOOL, QuerySpec, allow_priority),
         F(BOOL, QuerySpec, has_dependencies),
+        F(BOOL, QuerySpec, may_retry),
         {},
 };
 
@@ -87,6 +88,7 @@ static const Field report_fields[] = {
         F(BOOL, EndedReport, reader_gone),
         F(BOOL, EndedReport, results_truncated),
         F(BOOL, EndedReport, leftovers_killed),
+        F(BOOL, EndedReport, results_empty),
         FINAL_NUMBERS(EndedReport, numbers),
         {},
 };
@@ -105,6 +107,7 @@ static const Field snapshot_fields[] = {
         F(BOOL, QuerySnapshot, spec.has_compile),
         F(BOOL, QuerySnapshot, spec.allow_priority),
         F(BOOL, QuerySnapshot, spec.has_dependencies),
+        F(BOOL, QuerySnapshot, spec.may_retry),
         F(U64, QuerySnapshot, created_usec),
         F(U64, QuerySnapshot, state_since_usec),
         F(U64, QuerySnapshot, ended_usec),
@@ -128,6 +131,8 @@ static const Field snapshot_fields[] = {
         F(U64, QuerySnapshot, needed_bytes),
         F(U64, QuerySnapshot, needed_raises),
         F(U64, QuerySnapshot, n_raises_saved),
+        F(U64, QuerySnapshot, n_retries),
+        F(U64, QuerySnapshot, retry_bytes),
         F(U64, QuerySnapshot, frozen_usec),
         F(U64, QuerySnapshot, frozen_since_usec),
         F(U64, QuerySnapshot, wanted_bytes),
@@ -158,7 +163,7 @@ static const Field snapshot_fields[] = {
 /* Whoever adds a member names it above, or a replay would not be the same. */
 _Static_assert(sizeof(QuerySpec) == 64 + 2 * 4 + 6 * 8 + 8, "QuerySpec has changed");
 _Static_assert(sizeof(Sample) == 30 * 8 + 8, "Sample has changed");
-_Static_assert(sizeof(QuerySnapshot) == sizeof(QuerySpec) + 26 * 8 + sizeof(FinalNumbers) + 9 * 4 + 12 + 3 * 8 + 8,
+_Static_assert(sizeof(QuerySnapshot) == sizeof(QuerySpec) + 28 * 8 + sizeof(FinalNumbers) + 9 * 4 + 12 + 3 * 8 + 8,
                "QuerySnapshot has changed");
 _Static_assert(sizeof(EndedReport) == 2 * 4 + 8 + 19 * 8, "EndedReport has changed");
 

@@ -13,7 +13,7 @@ static void the_state_table_allows_these_moves_and_no_other(void **state) {
         static const char letters[_QUERY_STATE_MAX + 1] = "COQXEFA";
         static const char *const legal[_QUERY_STATE_MAX] = {
                 [QUERY_CREATED] = "OQEA", [QUERY_COMPILING] = "QEA", [QUERY_QUEUEING] = "XEA",
-                [QUERY_EXECUTING] = "EFA", [QUERY_ERRORED] = "",     [QUERY_FINISHED] = "",
+                [QUERY_EXECUTING] = "QEFA", [QUERY_ERRORED] = "",    [QUERY_FINISHED] = "",
                 [QUERY_CANCELED] = "",
         };
 

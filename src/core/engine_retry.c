@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Whom the budget ended before he had delivered a byte is run once more, when the pool can give him what he came to
+ * need. docs/retry.md has the reasons. */
+#include "core/engine_private.h"
+
+#include <signal.h>
+
+/* What one query can have when nobody else executes. */
+static uint64_t most_ever(const Engine *e, const Query *q) {
+        const Budget *b = &e->budget;
+        uint64_t others = b->slots == UINT64_MAX ? 0 : multiply_saturating(b->slots - 1, b->slot_bytes);
+
+        return MIN(q->max_bytes, page_floor(subtract_saturating(b->total_bytes, others)));
+}
+
+/* An exit of its own, however late, is an end: what it did is done. */
+bool retry_is_due(const Engine *e, const Query *q, Verdict verdict, const EndedReport *r) {
+        return verdict == VERDICT_BUDGET && e->config.retry_on_exhaustion && query_may_retry(q) &&
+               !e->shut_down && r->results_empty && !r->results_truncated && !r->start_failed && !r->unit_stopped &&
+               r->exit_signal == SIGKILL && q->unit == UNIT_READY &&
+               most_ever(e, q) > q->lease.bytes; /* else it would end as it did */
+}
+
+/* Its run is over: nothing that was seen or decided of it holds for the next one. */
+static void forget_run(Query *q) {
+        q->run = RUN_NONE;
+        q->ending = q->ending_killed = false;
+        q->ending_state = QUERY_CREATED;
+        q->ending_verdict = VERDICT_NONE;
+        q->ending_error = (Error) {};
+        q->ending_deadline_usec = 0;
+        q->verdict = VERDICT_NONE;
+        q->exit_status = -1;
+        q->exit_signal = 0;
+        q->governor = (GovernorState) {};
+        profile_done(&q->profile);
+        q->profile = (Profile) {};
+        q->quota_bytes = q->high_bytes = q->top_quota_bytes = q->wanted_bytes = 0;
+        q->current_bytes = q->need_bytes = q->pids = 0;
+        q->cap_bytes = SIZE_INFINITY;
+        q->denied = q->hungry = q->headroom_off = q->lowering = q->lowering_urgent = q->unit_lost = false;
+        q->hungry_need_bytes = q->hungry_pause_usec = q->lower_pause_usec = 0;
+        q->sampled_usec = q->raised_usec = q->lowered_usec = q->sample_due_usec = 0;
+        q->n_stale = 0;
+        q->learned_bytes = q->learned_raises = q->n_raises_saved = 0;
+}
+
+void retry_begin(Engine *e, Query *q) {
+        char a[SIZE_TEXT_MAX];
+
+        wait_book_end(e, q);
+        q->verdict = VERDICT_BUDGET;
+        q->peak_bytes = MAX(q->peak_bytes, q->final.memory_peak_bytes);
+        q->retry_bytes = MIN(page_floor(learn_needed(q)), most_ever(e, q));
+        learn_end(e, q);
+        forget_run(q);
+        q->n_retries++;
+        engine_move(e, q, QUERY_QUEUEING);
+        q->has_slot = false;
+        lease_done(&q->lease);
+        e->memory_came_back = true;
+        run_progress(e);
+        engine_emit(e, ACTION_STATE, q);
+        engine_note(e, q, NOTE_RETRY,
+                    "ended by the budget before it had delivered a byte: it is run once more, with %s as soon as "
+                    "there is so much",
+                    size_format(query_start_bytes(q), a));
+        engine_set_unit(e, q, UNIT_LEAVING);
+        engine_emit(e, ACTION_RELEASE_UNIT, q);
+}
+
+/* Nobody executes, so no end of anybody's would bring more: it takes what there is, which is a usual quota at the
+ * least. */
+void retry_lower_start(Engine *e, Query *q) {
+        if (e->n_in_state[QUERY_EXECUTING] == 0 && e->leftover_bytes == 0)
+                q->retry_bytes = MIN(q->retry_bytes, MAX(q->initial_bytes, page_floor(lend_safe_room(e, q))));
+}
