@@ -55,11 +55,20 @@ void check_kernel(World *w) {
         w->last_compiling = compiles;
 }
 
+/* Whose first unit is going stands aside. */
 static const Query *queue_head(const World *w) {
-        for (const Query *q = NULL; (q = engine_next(w->engine, q));)
-                if (engine_queue_position(w->engine, q) == 1)
-                        return q;
-        return NULL;
+        const Query *head = NULL;
+        uint64_t first = UINT64_MAX;
+
+        for (const Query *q = NULL; (q = engine_next(w->engine, q));) {
+                uint64_t position = engine_queue_position(w->engine, q);
+
+                if (position > 0 && position < first && q->unit != UNIT_LEAVING) {
+                        first = position;
+                        head = q;
+                }
+        }
+        return head;
 }
 
 static uint64_t units_now(const World *w) {
@@ -115,18 +124,23 @@ static void check_queue(World *w, uint64_t n_frozen) {
         const Query *head = queue_head(w);
         const Budget *b = engine_budget(w->engine);
         const Lease none = {};
+        uint64_t start;
 
         if (!head)
                 return;
+        start = query_start_bytes(head);
+        /* Nobody waits for more than there is. */
+        if (head->n_retries > 0 && b->n_leases == 0 && b->leftover_bytes == 0)
+                start = b->slot_bytes;
         for (const Query *q = NULL; (q = engine_next(w->engine, q));)
                 if (q->state == QUERY_EXECUTING && world_by_id(w, q->id, NULL)->last_state != QUERY_EXECUTING &&
                     (q->spec.priority < head->spec.priority ||
                      (q->spec.priority == head->spec.priority && q->created_usec > head->created_usec)))
                         world_fail(w, "q%llu overtook q%llu", ULL(q->id), ULL(head->id));
-        if (!engine_is_paused(w->engine) && b->n_leases < b->slots && head->initial_bytes <= budget_growth_bytes(b, &none) &&
-            (head->initial_bytes <= b->slot_bytes ||
+        if (!engine_is_paused(w->engine) && b->n_leases < b->slots && start <= budget_growth_bytes(b, &none) &&
+            (start <= b->slot_bytes ||
              (n_frozen == 0 && (w->load.config.exhaustion_policy == EXHAUSTION_FAIL ||
-                                all_could_end(w, head, head->initial_bytes - b->slot_bytes)))) &&
+                                all_could_end(w, head, start - b->slot_bytes)))) &&
             units_now(w) < engine_units_max(w->engine))
                 world_fail(w, "q%llu waits for a slot and memory that are free", ULL(head->id));
 }

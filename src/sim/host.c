@@ -25,6 +25,19 @@ static void on_state(World *w, SimQuery *q, size_t i) {
                 world_push(w, q->load->done_after_usec, ITEM_DONE, i);
 }
 
+/* Once, of one that may be, that was killed for want of the budget, and of which nobody has seen anything. */
+static void on_retry(World *w, SimQuery *q) {
+        const Query *known = engine_find(w->engine, q->id);
+
+        if (!w->load.config.retry_on_exhaustion || !q->load->spec.may_retry || !q->load->is_silent || q->exit_signal != SIGKILL ||
+            q->group.populated || q->n_retries > 0 || !known || known->n_retries != 1 || known->state != QUERY_QUEUEING || known->done)
+                world_fail(w, "q%llu is run once more, and should not be", (unsigned long long) q->id);
+        w->tally.retries++;
+        q->n_retries++;
+        q->retries = true;
+        q->last_state = QUERY_CREATED; /* it goes back, this once */
+}
+
 static void on_note(World *w, NoteType note) {
         w->tally.raises += note == NOTE_RAISE;
         w->tally.denials += note == NOTE_DENIED;
@@ -65,6 +78,8 @@ static bool take(World *w, const Action *a) {
                 return true;
         case ACTION_NOTE:
                 on_note(w, a->note);
+                if (a->note == NOTE_RETRY)
+                        on_retry(w, q);
                 return true;
         case ACTION_STATE:
                 on_state(w, q, i);
@@ -272,8 +287,10 @@ void host_unit_gone(World *w, size_t i) {
         SimQuery *q = &w->queries[i];
         Event ev = { .type = EVENT_UNIT_GONE, .query_id = q->id };
 
-        q->unit = SIM_UNIT_GONE;
+        q->unit = q->retries ? SIM_UNIT_NONE : SIM_UNIT_GONE;
         q->compile_runs = false;
+        if (q->retries)
+                process_forget(q);
         q->residual_bytes = q->reported_bytes = 0;
         world_feed(w, &ev);
 }
@@ -314,6 +331,7 @@ void host_ended(World *w, size_t i) {
                 .exit_status = q->exit_status,
                 .exit_signal = q->exit_signal,
                 .start_failed = q->start_fails,
+                .results_empty = q->load->is_silent,
                 .numbers = { .memory_peak_bytes = q->group.peak_bytes,
                              .stall_usec = q->group.stall_usec,
                              .events_high = q->group.events_high,

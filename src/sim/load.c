@@ -168,6 +168,20 @@ static void draw_learning(Load *l, uint64_t seed) {
                         l->queries[i].spec.fingerprint[0] = random_between(&r, 1, 1 + l->n_queries / 8);
 }
 
+/* The same of those that are run once more. */
+static void draw_retries(Load *l, uint64_t seed) {
+        Random r = { .state = seed ^ UINT64_C(0x7265747269657321) };
+        bool wanted = random_percent(&r, 60);
+
+        l->config.retry_on_exhaustion = wanted;
+        for (size_t i = 0; i < l->n_acts; i++)
+                l->acts[i].config.retry_on_exhaustion = wanted && random_percent(&r, 90);
+        for (size_t i = 0; i < l->n_queries; i++) {
+                l->queries[i].spec.may_retry = random_percent(&r, 80);
+                l->queries[i].is_silent = random_percent(&r, 80);
+        }
+}
+
 int load_draw(Load *l, uint64_t seed, size_t n_queries) {
         Random r = { .state = seed };
         uint64_t span_usec;
@@ -185,6 +199,7 @@ int load_draw(Load *l, uint64_t seed, size_t n_queries) {
                 draw_query(&r, &l->config, span_usec, l->steady, &l->queries[i]);
         draw_acts(&r, l, span_usec);
         draw_learning(l, seed);
+        draw_retries(l, seed);
         return 0;
 }
 

@@ -31,6 +31,7 @@ typedef struct LoadQuery {
         uint64_t starve_at_bytes, starve_usec;         /* when it has touched so much it gets no processor for so long; 0: never */
         uint64_t rest_usec;                            /* afterwards */
         int exit_status;
+        bool is_silent; /* it has delivered nothing before its end */
         uint64_t unit_lost_usec; /* since it began to run; LOAD_NEVER */
 
         bool obeys_term;

@@ -75,10 +75,11 @@ static void print_run(uint64_t first, uint64_t count, const Tally *t) {
                "  %" PRIu64 " submitted: %" PRIu64 " refused, %" PRIu64 " finished, %" PRIu64 " errored, %" PRIu64 " canceled\n"
                "  %" PRIu64 " raises, %" PRIu64 " denials, %" PRIu64 " freezes, %" PRIu64 " lowered, %" PRIu64 " victims\n"
                "  %" PRIu64 " started with what one like them came to need, and %" PRIu64 " raises were saved\n"
+               "  %" PRIu64 " were run once more\n"
                "  %" PRIu64 " killed by the kernel, %" PRIu64 " of them below a maximum that the pool could have paid\n"
                "  %" PRIu64 " engine steps, %" PRIu64 " events, %" PRIu64 " restarts of the service\n",
                count, first, t->submitted, t->refused, t->finished, t->errored, t->canceled, t->raises, t->denials, t->freezes, t->lowered,
-               t->victims, t->learned_starts, t->raises_saved, t->kernel_kills, t->kills_payable, t->steps, t->items, t->restarts);
+               t->victims, t->learned_starts, t->raises_saved, t->retries, t->kernel_kills, t->kills_payable, t->steps, t->items, t->restarts);
 }
 
 static void print_run_json(uint64_t first, uint64_t count, const Tally *t) {
@@ -100,6 +101,7 @@ static void print_run_json(uint64_t first, uint64_t count, const Tally *t) {
                 { "victims", t->victims },
                 { "learned_starts", t->learned_starts },
                 { "raises_saved", t->raises_saved },
+                { "retries", t->retries },
                 { "killed_by_kernel", t->kernel_kills },
                 { "killed_payable", t->kills_payable },
                 { "steps", t->steps },

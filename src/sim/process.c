@@ -26,6 +26,15 @@ void process_start(World *w, size_t i) {
                 world_push(w, q->load->unit_lost_usec, ITEM_UNIT_LOST, i);
 }
 
+void process_forget(SimQuery *q) {
+        kernel_group_init(&q->group);
+        q->threads_running = q->threads_parked = 0;
+        q->starved_until_usec = q->wait_seen_usec = q->cpu_usec = q->cpu_wait_usec = q->notify_last_usec = 0;
+        q->executed = q->rest_parked = q->obey_parked = q->dying = q->start_fails = q->notify_pending = q->lowering = q->retries = false;
+        q->actions_pending = 0;
+        q->exit_status = q->exit_signal = 0;
+}
+
 /* The controller hears of it: at most once in 10 ms, delayed but not lost. */
 static void notify(World *w, size_t i) {
         SimQuery *q = &w->queries[i];

@@ -60,7 +60,7 @@ static bool outlives(const World *w, const Item *item) {
         case ITEM_UNIT_OUTCOME:
         case ITEM_COMPILE_END:
         case ITEM_UNIT_GONE:
-                return w->queries[item->query].executed;
+                return w->queries[item->query].executed && !w->queries[item->query].retries;
         default:
                 return true;
         }
@@ -70,6 +70,8 @@ static bool outlives(const World *w, const Item *item) {
 static void forget_plans(SimQuery *q) {
         q->actions_pending = 0;
         q->notify_pending = q->lowering = q->checking = false;
+        if (q->retries)
+                process_forget(q);
         if (q->executed)
                 return;
         q->unit = q->end_published ? SIM_UNIT_GONE : SIM_UNIT_NONE;

@@ -64,6 +64,8 @@ void world_push_item(World *w, Item item) {
                 w->heap_allocated = n;
         }
         item.number = w->next_number++;
+        if (item.run == 0 && item.type != ITEM_ACT && item.type != ITEM_TICK)
+                item.run = 1 + w->queries[item.query].n_retries;
         for (w->n_heap++; i > 0 && earlier(&item, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
                 w->heap[i] = w->heap[(i - 1) / 2];
         w->heap[i] = item;
@@ -218,9 +220,28 @@ static void on_tick(World *w) {
         world_feed(w, &ev);
 }
 
+/* What a run does, or is seen to do, ends with it. */
+static bool is_of_an_earlier_run(const World *w, const Item *item) {
+        switch (item->type) {
+        case ITEM_UNIT_LOST:
+        case ITEM_TOUCH:
+        case ITEM_REST_END:
+        case ITEM_OBEY:
+        case ITEM_NOTIFY:
+        case ITEM_SAMPLED:
+        case ITEM_LIMITS:
+        case ITEM_LOWERED:
+                return item->run <= w->queries[item->query].n_retries;
+        default:
+                return false;
+        }
+}
+
 static void happen(World *w, const Item *item) {
         size_t i = item->query;
 
+        if (is_of_an_earlier_run(w, item))
+                return;
         switch (item->type) {
         case ITEM_ARRIVAL: on_arrival(w, i); break;
         case ITEM_ACT: on_act(w, &w->load.acts[i]); break;

@@ -45,6 +45,7 @@ typedef struct Item {
         uint64_t at_usec, number; /* of two at one time the earlier comes first */
         ItemType type;
         size_t query;
+        uint64_t run; /* which one of its query it belongs to, from 1 on */
         ActionType action;
         uint64_t max_bytes, high_bytes; /* of ITEM_PERFORM and ITEM_LOWERED; of ITEM_LIMITS max_bytes is what was read back */
         int r;
@@ -65,6 +66,8 @@ typedef struct SimQuery {
         unsigned threads_running, threads_parked;
         uint64_t starved_until_usec, wait_seen_usec; /* 0: it has not starved; until when it is counted */
         uint64_t cpu_usec, cpu_wait_usec;
+        uint64_t n_retries;
+        bool retries; /* its first run has ended, and its unit is not gone */
         bool executed, rest_parked, obey_parked, dying, start_fails;
         int exit_status, exit_signal;
         uint64_t residual_bytes; /* dead, and still charged until the unit is gone */
@@ -84,7 +87,7 @@ typedef struct SimQuery {
 typedef struct Tally {
         uint64_t submitted, refused, finished, errored, canceled;
         uint64_t raises, denials, freezes, victims, lowered, kernel_kills, kills_payable;
-        uint64_t learned_starts, raises_saved;
+        uint64_t learned_starts, raises_saved, retries;
         uint64_t steps, items, restarts;
 } Tally;
 
@@ -175,6 +178,7 @@ void process_obey(World *w, size_t i);
 void process_die(World *w, size_t i, int status, int signal);
 void process_empty(World *w, size_t i);
 void process_thaw(World *w, size_t i);
+void process_forget(SimQuery *q); /* its first run is over, and another may come */
 /* Count what it waited for a processor until now: before it is looked at, and before it is frozen. */
 void process_count_wait(World *w, SimQuery *q);
 

@@ -59,6 +59,7 @@ static void draw_config(Bytes *b, Config *c) {
         c->results_keep_usec = time_of(bytes_u8(b));
         last = bytes_u8(b);
         c->warm_units = last % 4;
+        c->retry_on_exhaustion = last & 8;
         c->initial_quota = last & 4 ? INITIAL_QUOTA_LEARNED : INITIAL_QUOTA_FIXED;
         unlimited = c->warm_units == 3;
         if (unlimited) {
@@ -84,7 +85,8 @@ static void request(Play *p) {
                            .detached = flags & 1,
                            .has_compile = flags & 2,
                            .allow_priority = flags & 4,
-                           .has_dependencies = flags & 8 };
+                           .has_dependencies = flags & 8,
+                           .may_retry = who & 128 };
 
         if (p->shell.n >= SHELL_QUERIES_MAX)
                 return;
@@ -147,7 +149,8 @@ static EndedReport draw_report(Bytes *b) {
                           .start_failed = flags & 4,
                           .unit_stopped = flags & 8,
                           .reader_gone = flags & 16,
-                          .results_truncated = flags & 32 };
+                          .results_truncated = flags & 32,
+                          .results_empty = flags & 128 };
 
         if (flags & 64) {
                 r.numbers.residual_bytes = bytes_u8(b) * MIB;

@@ -12,6 +12,17 @@ static Seen *seen_by_id(Shell *s, uint64_t id) {
         return NULL;
 }
 
+/* Its unit goes, and another one may come: that of a first run, or one that nothing has run in, of which one is made up for. */
+static bool makes_room(const Shell *s, const Seen *q, const Event *ev) {
+        const Query *known = engine_find(s->engine, q->id);
+
+        if (!q->unit || q->ended || !known)
+                return false;
+        if (q->between_runs)
+                return ev->type == EVENT_UNIT_GONE || ev->type == EVENT_UNIT_FAILED;
+        return ev->type == EVENT_UNIT_GONE && known->run == RUN_NONE && !known->unit_lost;
+}
+
 /* What an event makes true, before the engine hears of it. */
 static void book_event(Shell *s, const Event *ev) {
         Seen *q = seen_by_id(s, ev->query_id);
@@ -22,6 +33,10 @@ static void book_event(Shell *s, const Event *ev) {
         }
         if (!q)
                 return;
+        if (makes_room(s, q, ev)) {
+                q->unit = q->ready = q->unit_released = q->unit_gone = q->unit_failed = q->executed = q->over = q->between_runs = false;
+                return;
+        }
         switch (ev->type) {
         case EVENT_DEPENDENCIES: q->checked |= q->check && !q->ended && (!ev->error || ev->error->code == ERROR_NONE); break;
         case EVENT_UNIT_READY: q->ready |= q->unit; break;
@@ -99,6 +114,17 @@ static void on_unit_action(Shell *s, Seen *q, const Action *a) {
         }
 }
 
+static void on_note(Shell *s, Seen *q, NoteType note) {
+        const Query *known = engine_find(s->engine, q->id);
+
+        if (note != NOTE_RETRY)
+                return;
+        PROMISE(q->executed && q->over && !q->ended && !q->retried && known->spec.may_retry && known->state == QUERY_QUEUEING,
+                "q%llu is run once more, and should not be", ID(q));
+        q->retried = q->between_runs = true;
+        q->frozen = q->lowering = false;
+}
+
 static void on_query_action(Shell *s, const Action *a) {
         Seen *q = seen_by_id(s, a->query_id);
 
@@ -126,7 +152,7 @@ static void on_query_action(Shell *s, const Action *a) {
                 PROMISE(q->ended && engine_is_tombstone(s->engine, q->id), "q%llu is forgotten before its end", ID(q));
                 q->forgotten = true;
                 break;
-        case ACTION_NOTE: break;
+        case ACTION_NOTE: on_note(s, q, a->note); break;
         default: on_run_action(s, q, a);
         }
 }

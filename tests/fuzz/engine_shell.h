@@ -16,6 +16,7 @@ typedef struct Seen {
         bool unit, ready, unit_failed, unit_gone, unit_released;
         bool compile, compiled, executed, over; /* over: engine/ is empty for good */
         bool frozen, lowering, ended, forgotten;
+        bool retried, between_runs; /* once; until the unit of its first run is gone */
         uint64_t limit_bytes, lower_to_bytes; /* memory.max in force */
         uint64_t events_max, stall_usec, cpu_usec;
 } Seen;
