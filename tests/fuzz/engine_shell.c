@@ -49,7 +49,7 @@ static void book_event(Shell *s, const Event *ev) {
                 break;
         case EVENT_UNIT_GONE:
         case EVENT_ENDED:
-                q->unit_gone |= ev->type == EVENT_UNIT_GONE;
+                q->unit_gone |= ev->type == EVENT_UNIT_GONE && q->unit; /* else that of nobody */
                 q->over |= q->executed;
                 if (q->over)
                         q->limit_bytes = 0;
