@@ -32,6 +32,7 @@ static void restore(Query *q, const QuerySnapshot *s, const Error *error) {
         q->needed_raises = s->needed_raises;
         q->n_raises_saved = s->n_raises_saved;
         q->n_retries = s->n_retries;
+        q->first_start_usec = s->first_start_usec;
         q->retry_bytes = s->retry_bytes;
         q->frozen_usec = s->frozen_usec;
         q->wanted_bytes = s->wanted_bytes;
@@ -109,6 +110,7 @@ static void take_over_running(Engine *e, Query *q, const QuerySnapshot *s) {
                 engine_profile(e, q, PROFILE_START, 0);
                 profile_limits(&q->profile, limit, SIZE_INFINITY, 0);
         }
+        q->recheck = query_may_retry(q) && q->dependencies == DEPENDENCIES_HELD; /* before its second run */
         q->high_bytes = SIZE_INFINITY; /* not known; what it uses must not be braked on the loop */
         q->current_bytes = s->current_bytes;
         if (s->is_frozen)

@@ -55,6 +55,7 @@ void retry_begin(Engine *e, Query *q) {
         learn_end(e, q);
         forget_run(q);
         q->n_retries++;
+        q->first_start_usec = q->state_since_usec;
         engine_move(e, q, QUERY_QUEUEING);
         q->has_slot = false;
         lease_done(&q->lease);

@@ -7,6 +7,8 @@
 
 int history_row_from(const Query *q, uint64_t created_realtime_usec, uint64_t ended_realtime_usec, HistoryRow *ret) {
         bool failed = q->error.code != ERROR_NONE, executed = q->visited[QUERY_EXECUTING];
+        uint64_t start_usec = q->n_retries > 0 ? q->first_start_usec /* to execute is the last that all others do */
+                                               : subtract_saturating(q->ended_usec, q->booked_usec[QUERY_EXECUTING]);
         char *message = failed ? strdup(q->error.message) : NULL;
 
         if (failed && !message)
@@ -21,8 +23,8 @@ int history_row_from(const Query *q, uint64_t created_realtime_usec, uint64_t en
                 .exit_signal = q->exit_signal,
                 .detached = q->spec.detached,
                 .created_usec = created_realtime_usec,
-                /* to execute is the last that it does */
-                .started_usec = executed ? subtract_saturating(ended_realtime_usec, q->booked_usec[QUERY_EXECUTING])
+                .started_usec = executed ? subtract_saturating(ended_realtime_usec,
+                                                               subtract_saturating(q->ended_usec, start_usec))
                                          : 0,
                 .ended_usec = ended_realtime_usec,
                 .total_usec = query_total_usec(q, q->ended_usec),

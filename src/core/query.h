@@ -127,6 +127,7 @@ struct Query {
         /* Of one that has ended: what is known then for the next one like it (0: nothing), and what itself was spared. */
         uint64_t needed_bytes, needed_raises, n_raises_saved;
         uint64_t n_retries;
+        uint64_t first_start_usec; /* of one that is retried: when it first had a slot */
         uint64_t retry_bytes; /* what it starts, or started, its second run with; 0: as usual */
 
         DependencyPhase dependencies;

@@ -26,6 +26,7 @@ void query_snapshot(const Query *q, QuerySnapshot *ret, Error *ret_error) {
                 .needed_raises = q->needed_raises,
                 .n_raises_saved = q->n_raises_saved,
                 .n_retries = q->n_retries,
+                .first_start_usec = q->first_start_usec,
                 .retry_bytes = q->retry_bytes,
                 .frozen_usec = q->frozen_usec,
                 .frozen_since_usec = q->frozen ? q->frozen_since_usec : 0,

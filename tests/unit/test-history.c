@@ -73,6 +73,33 @@ static void a_query_that_ran_has_its_numbers(void **state) {
         history_row_done(&r);
 }
 
+static void one_that_was_retried_started_when_it_first_did(void **state) {
+        Config c = kit_pool_config(2, 512 * MIB);
+        HistoryRow r;
+
+        (void) state;
+        c.retry_on_exhaustion = true;
+        kit_reopen(&c);
+        kit_content(&kit, 448 * MIB);
+        kit_content(&kit, 64 * MIB);
+        kit_submit(&kit, (QuerySpec) { .language = "sqlite", .may_retry = true });
+        kit_pass(&kit, 2 * USEC_PER_SEC);
+        kit_exit(&kit, 2, 0);
+        kit.slow_kills = true;
+        kit_need(&kit, 3, 60 * MIB);
+        kit_pass(&kit, c.freeze_timeout_usec);
+        kit_report(&kit, 3, (EndedReport) { .exit_status = -1, .exit_signal = SIGKILL, .results_empty = true }, NULL);
+        assert_int_equal(kit_query(&kit, 3)->n_retries, 1);
+        kit_pass(&kit, 7 * USEC_PER_SEC);
+        kit_exit(&kit, 1, 0);
+        kit_pass(&kit, USEC_PER_SEC);
+        kit_exit(&kit, 3, 0);
+        r = row_of(3);
+        assert_int_equal(r.started_usec, CREATED + 2 * USEC_PER_SEC);
+        assert_int_equal(r.execute_usec, c.freeze_timeout_usec + USEC_PER_SEC);
+        history_row_done(&r);
+}
+
 static void one_that_never_ran_has_neither_start_nor_quota(void **state) {
         Config c = kit_config();
         uint64_t id;
@@ -151,6 +178,7 @@ static void a_filter_has_its_bounds(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(a_query_that_ran_has_its_numbers),
+                KIT_TEST(one_that_was_retried_started_when_it_first_did),
                 KIT_TEST(one_that_never_ran_has_neither_start_nor_quota),
                 KIT_TEST(the_last_quota_is_told_after_a_restart),
                 cmocka_unit_test(a_filter_has_its_bounds),
