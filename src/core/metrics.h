@@ -40,6 +40,7 @@ typedef enum MetricFamily {
         METRIC_RAISES,
         METRIC_LEARNED_STARTS,
         METRIC_RAISES_SAVED,
+        METRIC_RETRIES,
         METRIC_RAISE_LATENCY,
         METRIC_RAISES_DENIED,
         METRIC_FREEZES,

@@ -39,6 +39,9 @@ static const MetricInfo families[_METRIC_MAX] = {
                                           "Queries that started with what one like them came to need."),
         [METRIC_RAISES_SAVED] = COUNTER("penstock_saved_raises_total", NULL,
                                         "Raises that ended queries were spared by such a start."),
+        [METRIC_RETRIES] = COUNTER("penstock_retries_total", NULL,
+                                   "Queries that are run once more, since the budget ended them before they had "
+                                   "delivered a byte."),
         [METRIC_RAISE_LATENCY] = HISTOGRAM("penstock_raise_latency_seconds", FROM_8_USEC,
                                            "Time from the event that woke penstockd to the higher memory.max in force."),
         [METRIC_RAISES_DENIED] = COUNTER("penstock_denied_raises_total", NULL,

@@ -75,6 +75,7 @@ void metrics_noted(Metrics *m, NoteType note, const Query *q, const PairList *la
         case NOTE_DENIED: metrics_add(m, METRIC_RAISES_DENIED, labels, NULL, 1); break;
         case NOTE_FREEZE: metrics_add(m, METRIC_FREEZES, labels, NULL, 1); break;
         case NOTE_LEARNED: metrics_add(m, METRIC_LEARNED_STARTS, labels, NULL, 1); break;
+        case NOTE_RETRY: metrics_add(m, METRIC_RETRIES, labels, NULL, 1); break;
         case NOTE_LOWERED: metrics_add(m, METRIC_LOWERED, labels, NULL, 1); break;
         case NOTE_VICTIM: metrics_add(m, METRIC_VICTIMS, labels, NULL, 1); break;
         case NOTE_LIMIT_FAILED: metrics_add(m, METRIC_LIMIT_FAILURES, labels, NULL, 1); break;

@@ -51,7 +51,7 @@ void manager_note(Manager *m, Entry *e, const Action *a) {
                 [NOTE_FREEZE] = { JOURNAL_FREEZE, LOG_NOTICE },   [NOTE_THAW] = { JOURNAL_THAW, LOG_INFO },
                 [NOTE_VICTIM] = { JOURNAL_VICTIM, LOG_WARNING },  [NOTE_END] = { JOURNAL_END, LOG_INFO },
                 [NOTE_LIMIT_FAILED] = { JOURNAL_LIMIT_FAILED, LOG_ERR }, [NOTE_LOWERED] = { JOURNAL_LOWERED, LOG_INFO },
-                [NOTE_LEARNED] = { JOURNAL_LEARNED, LOG_INFO },
+                [NOTE_LEARNED] = { JOURNAL_LEARNED, LOG_INFO },   [NOTE_RETRY] = { JOURNAL_RETRY, LOG_NOTICE },
         };
         const Query *q = engine_find(m->engine, a->query_id);
         Kind kind = kinds[a->note];

@@ -30,6 +30,7 @@ const char *journal_message_id(JournalMessage m) {
                 [JOURNAL_LOWERED] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e111",
                 [JOURNAL_HISTORY] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e112",
                 [JOURNAL_LEARNED] = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e113",
+                [JOURNAL_RETRY] = "d478864a010a4989a00d93f03abd05d0",
         };
 
         return ids[m];

@@ -29,6 +29,7 @@ typedef enum JournalMessage {
         JOURNAL_LOWERED,
         JOURNAL_HISTORY,
         JOURNAL_LEARNED,
+        JOURNAL_RETRY,
         _JOURNAL_MESSAGE_MAX,
 } JournalMessage;
 

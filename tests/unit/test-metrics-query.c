@@ -274,6 +274,29 @@ static void learned_starts_and_the_raises_that_they_save_are_counted(void **stat
         assert_metric(metrics, "penstock_saved_raises_total{team=\"a\"}", "1");
 }
 
+static void those_that_are_run_once_more_are_counted_and_die_once(void **state) {
+        QuerySpec spec = PLAIN;
+        Config c = kit_pool_config(2, 512 * MIB);
+        uint64_t id;
+
+        (void) state;
+        c.retry_on_exhaustion = true;
+        kit_reopen(&c);
+        kit_content(&kit, 448 * MIB);
+        spec.may_retry = true;
+        id = submit(spec);
+        kit.slow_kills = true;
+        kit_need(&kit, id, 60 * MIB);
+        count();
+        kit_pass(&kit, c.freeze_timeout_usec);
+        count();
+        kit_report(&kit, id, (EndedReport) { .exit_status = -1, .exit_signal = SIGKILL, .results_empty = true }, NULL);
+        count();
+        assert_metric(metrics, "penstock_retries_total{team=\"a\"}", "1");
+        assert_metric(metrics, "penstock_queueing_active{team=\"a\"}", "1");
+        assert_metric(metrics, "penstock_deaths_total{team=\"a\",verdict=\"budget\"}", "");
+}
+
 static void counters_survive_a_reload(void **state) {
         Config c = kit.config;
         uint64_t id = submit(PLAIN);
@@ -307,6 +330,7 @@ int main(void) {
                 METRICS_TEST(shutdown_ends_each_in_the_counter_of_its_state),
                 METRICS_TEST(raises_denials_and_frozen_time_are_counted),
                 METRICS_TEST(learned_starts_and_the_raises_that_they_save_are_counted),
+                METRICS_TEST(those_that_are_run_once_more_are_counted_and_die_once),
                 METRICS_TEST(counters_survive_a_reload),
         };
 
