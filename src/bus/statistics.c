@@ -26,12 +26,13 @@ static int append_times(sd_bus_message *m, const QueryView *v) {
 
 /* Of a query that runs, the kernel is asked: so far. */
 static int append_kernel_numbers(sd_bus_message *m, const QueryView *v) {
-        FinalNumbers n = v->query->final;
+        FinalNumbers n = v->query->final, now = {};
         uint64_t need_bytes = 0;
         int r;
 
         if (v->query->state == QUERY_EXECUTING)
-                manager_numbers_now(v->manager, v->query->id, &n, &need_bytes);
+                manager_numbers_now(v->manager, v->query->id, &now, &need_bytes);
+        final_numbers_follow(&n, &now); /* of its first run before, if it is retried */
         if ((r = append_u64(m, "stall_usec", n.stall_usec)) < 0 ||
             (r = append_u64(m, "cpu_usec", n.cpu_usec)) < 0 ||
             (r = append_u64(m, "io_read_bytes", n.io_read_bytes)) < 0 ||
@@ -90,7 +91,8 @@ static int append_start(sd_bus_message *m, const Query *q) {
 
         if ((r = append_u64(m, "initial_bytes", query_start_bytes(q))) < 0 ||
             (r = sd_bus_message_append(m, "{sv}", "learned", "b", q->learned_bytes > 0)) < 0 ||
-            (r = append_u64(m, "raises_saved", q->n_raises_saved)) < 0)
+            (r = append_u64(m, "raises_saved", q->n_raises_saved)) < 0 ||
+            (r = append_u64(m, "retries", q->n_retries)) < 0)
                 return r;
         return 0;
 }

@@ -49,6 +49,7 @@ static const char *const stats_keys[] = {
         "initial_bytes",
         "learned",
         "raises_saved",
+        "retries",
         "runtime_errors",
         "verdict",
         "exit_status",
@@ -57,7 +58,7 @@ static const char *const stats_keys[] = {
 };
 
 /* What ListQueries leaves out. */
-static const char *const start_keys[] = { "initial_bytes", "learned", "raises_saved" };
+static const char *const start_keys[] = { "initial_bytes", "learned", "raises_saved", "retries" };
 
 const char *const history_keys[] = {
         "id",

@@ -27,6 +27,8 @@ static void add_start(Sheet *s, const PenstockInfo *i) {
                 snprintf(saved, sizeof(saved), ", which saved %llu raises", ULL(info_u64(i, "raises_saved")));
         sheet_add(s, "Initial quota", "%s%s%s", format_size(info_u64(i, "initial_bytes"), quota),
                   info_bool(i, "learned") ? ", learned" : "", saved);
+        if (info_u64(i, "retries") > 0)
+                sheet_add(s, "Retries", "%llu, since the budget ended it", ULL(info_u64(i, "retries")));
 }
 
 static void add_memory(Sheet *s, const PenstockInfo *i) {

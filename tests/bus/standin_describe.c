@@ -24,8 +24,8 @@ static int append_statistics_entries(sd_bus_message *m, const StandInQuery *q) {
         for (size_t i = 0; i < ELEMENTSOF(durations) && r >= 0; i++)
                 r = sd_bus_message_append(m, "{sv}", durations[i], "t", (uint64_t) (i + 1) * 1000);
         if (r >= 0)
-                r = sd_bus_message_append(m, "{sv}{sv}{sv}", "initial_bytes", "t", 160 * MIB, "learned", "b", 1,
-                                          "raises_saved", "t", UINT64_C(2));
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "initial_bytes", "t", 160 * MIB, "learned", "b", 1,
+                                          "raises_saved", "t", UINT64_C(2), "retries", "t", UINT64_C(1));
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "memory_peak_bytes", "t", 100 * MIB,
                                           "raises", "t", UINT64_C(1), "verdict", "s",

@@ -275,12 +275,15 @@ static void detached_query_is_waited_for_and_read(void **state) {
         assert_has(c.out_text, "\"exit_status\": 4");
         assert_has(c.out_text, "\"learned\": true");
         assert_has(c.out_text, "\"raises_saved\": 2");
+        assert_has(c.out_text, "\"retries\": 1");
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "show", id), 0);
         assert_has(c.out_text, "Initial quota: 160M, learned, which saved 2 raises\n");
+        assert_has(c.out_text, "Retries: 1, since the budget ended it\n");
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "stats", id), 0);
         assert_has(c.out_text, "Initial quota: 160M, learned, which saved 2 raises\n");
+        assert_has(c.out_text, "Retries: 1, since the budget ended it\n");
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "stats", "--json", id), 0);
         assert_has(c.out_text, "\"initial_bytes\": 167772160");

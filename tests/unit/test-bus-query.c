@@ -142,13 +142,16 @@ static void with_what_it_started_is_told(void **state) {
         assert_value(reply, "initial_bytes", usual);
         assert_value(reply, "learned", "false");
         assert_value(reply, "raises_saved", "0");
+        assert_value(reply, "retries", "0");
         sd_bus_message_unref(reply);
         q->learned_bytes = 4711;
         q->n_raises_saved = 3;
+        q->n_retries = 1;
         reply = bench_call(b, bench_by_id(b, "Describe", id));
         assert_value(reply, "initial_bytes", "4711");
         assert_value(reply, "learned", "true");
         assert_value(reply, "raises_saved", "3");
+        assert_value(reply, "retries", "1");
         sd_bus_message_unref(reply);
 }
 
