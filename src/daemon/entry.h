@@ -231,6 +231,11 @@ void manager_record_end(Manager *m, Entry *e); /* without what only its run need
 void entry_drop_parcel(Entry *e);
 void entry_drop_hold(Entry *e);
 
+/* manager_retry.c */
+bool manager_may_retry(const Manager *m, const Entry *e);  /* should the budget end it: all that its start needs is kept */
+bool entry_results_are_empty(const Entry *e);              /* for certain, once its worker has said that it has ended */
+void entry_forget_run(Entry *e);                           /* its first run, whose unit is gone */
+
 /* manager_adopt.c: the queries of an earlier life, in the order of the calls */
 int manager_gather(Manager *m, StoredFds *stored); /* 0 or -errno */
 void manager_gather_unit(Manager *m, uint64_t id);  /* PID 1 has it */

@@ -158,7 +158,7 @@ static int load(Manager *m, uint64_t id, StoredFds *stored, Adoption *a) {
         }
         if (r == 0) {
                 a->id = a->entry->record.id = id;
-                entry_count_record(a->entry, is_live(a) && !may_run(a) ? bytes : 0);
+                entry_count_record(a->entry, is_live(a) && record.language ? bytes : 0);
                 a->entry->record.created_realtime_usec = record.created_realtime_usec;
                 if (!is_live(a))
                         a->entry->record.ended_realtime_usec = record.ended_realtime_usec ? record.ended_realtime_usec
@@ -361,12 +361,19 @@ static void take_over_running(Manager *m, Adoption *a) {
         }
 }
 
+/* Its worker has all of it; it is needed again by who may be run once more, if it is there. */
+static void keep_for_retry(Adoption *a) {
+        if (a->failure.code)
+                a->snapshot.spec.may_retry = false;
+        if (!a->snapshot.spec.may_retry || a->snapshot.n_retries > 0)
+                entry_drop_request(a->entry);
+}
+
 static void adopt(Manager *m, Adoption *a) {
-        Entry *e = a->entry;
         Error stopped = {};
 
         if (may_run(a)) {
-                entry_drop_request(e); /* its worker has all of it */
+                keep_for_retry(a);
                 take_over_running(m, a);
         } else if (is_live(a) && a->failure.code)
                 end_as(a, QUERY_ERRORED, VERDICT_START, &a->failure);

@@ -223,7 +223,7 @@ void manager_on_started(WorkerConn *c, const WorkerStarted *msg, void *userdata)
         Entry *e = worker_conn_userdata(c);
 
         (void) msg;
-        if (!e->ended_told)
+        if (!e->ended_told && !manager_may_retry(userdata, e))
                 manager_record_started(userdata, e);
 }
 
@@ -240,6 +240,19 @@ static int apply_limits(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_
         ret_event->limits.sample_usec = e->sampled_usec > e->woken_usec ? e->sampled_usec - e->woken_usec : 0;
         ret_event->limits.read_back_usec = now - written;
         return r;
+}
+
+/* From now on the worker alone holds them: their ends are the query's ends. One that may be run once more has a file and a text,
+ * and no end of anybody's. */
+static void drop_handed(Manager *m, Entry *e) {
+        if (manager_may_retry(m, e))
+                return;
+        entry_drop_parcel(e);
+        entry_close_fd(&e->results_write_fd);
+        if (!m->config->log_query_text_on_shutdown)
+                entry_close_fd(&e->query_fd);
+        entry_close_fd(&e->stdio.stdin_fd);
+        entry_close_fd(&e->stdio.stderr_fd);
 }
 
 void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_bytes) {
@@ -275,13 +288,7 @@ void manager_execute(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_byt
                 r = e->conn ? worker_conn_send_execute(e->conn, &fds, m->config->results_max_bytes) : -ENOTCONN;
         }
         entry_close_fd(&fds.launch_fd);
-        /* From now on the worker alone holds them: their ends are the query's ends. */
-        entry_drop_parcel(e);
-        entry_close_fd(&e->results_write_fd);
-        if (!m->config->log_query_text_on_shutdown)
-                entry_close_fd(&e->query_fd);
-        entry_close_fd(&e->stdio.stdin_fd);
-        entry_close_fd(&e->stdio.stderr_fd);
+        drop_handed(m, e);
         if (r < 0) {
                 if (r == -ENODEV || r == -ENOTCONN || r == -EPIPE || r == -ECONNRESET)
                         error_set(&error, ERROR_EXECUTION_FAILED, "its worker was lost as it was about to start");
@@ -367,6 +374,7 @@ void manager_on_exited(WorkerConn *c, const WorkerExited *msg, void *userdata) {
         r->reader_gone = msg->flags & WORKER_EXITED_READER_GONE;
         r->results_truncated = msg->flags & WORKER_EXITED_RESULTS_TRUNCATED;
         r->leftovers_killed = msg->flags & WORKER_EXITED_LEFTOVERS_KILLED;
+        r->results_empty = entry_results_are_empty(e);
         if (e->groups)
                 (void) query_groups_final(e->groups, &r->numbers);
         if (e->leaving) {
@@ -374,7 +382,8 @@ void manager_on_exited(WorkerConn *c, const WorkerExited *msg, void *userdata) {
                 return;
         }
         e->ended_told = true;
-        if (msg->stderr_len > 0) /* before its end is on record: then nobody asks its worker once more */
+        /* Before its end is on record: then nobody asks its worker once more. */
+        if (msg->stderr_len > 0 && !manager_may_retry(m, e))
                 manager_record_started(m, e);
         manager_feed(m, &ev);
 }

@@ -222,6 +222,13 @@ int manager_make_room(Manager *m) {
         return 0;
 }
 
+/* Of what it writes to another file than its results, and of what it has read of its caller's stdin, nobody knows. */
+static bool may_retry(const Entry *e) {
+        const Request *r = &e->record.request;
+
+        return e->manager->config->retry_on_exhaustion && r->detach && !r->has_stdin && !r->has_stderr;
+}
+
 static void fill_spec(const Entry *e, bool allow_priority, QuerySpec *spec) {
         const Request *r = &e->record.request;
 
@@ -236,6 +243,7 @@ static void fill_spec(const Entry *e, bool allow_priority, QuerySpec *spec) {
                 .has_compile = e->has_compile,
                 .allow_priority = allow_priority,
                 .has_dependencies = e->dependencies.n > 0,
+                .may_retry = may_retry(e),
         };
         snprintf(spec->language, sizeof(spec->language), "%s", r->language);
         manager_history_fingerprint(e->manager, r, spec);

@@ -283,8 +283,13 @@ static void on_empty(void *userdata) {
         if (e->handed && !e->ended_told)
                 manager_worker_lost(m, e);
         manager_look_for_leftovers(m); /* before the engine gives away what was held back for the unit */
+        q = engine_find(m->engine, id);
         if (!e->handed && !e->leaving)
                 drop_unit(m, e);
+        else if (e->leaving && q && !query_state_is_end(q->state)) { /* it runs once more */
+                drop_unit(m, e);
+                entry_forget_run(e);
+        }
         manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = id });
         q = engine_find(m->engine, id);
         e = manager_entry(m, id);
