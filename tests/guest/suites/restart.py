@@ -65,7 +65,7 @@ def running():
 
 FIXED = (
     "id", "language", "state", "unit", "memory_max_bytes", "error", "verdict", "runtime_errors", "exit_status", "exit_signal",
-    "compile_usec", "queue_usec", "initial_bytes", "learned", "raises_saved"
+    "compile_usec", "queue_usec", "initial_bytes", "learned", "raises_saved", "retries"
 )
 RISING = (
     "total_usec", "execute_usec", "frozen_usec", "stall_usec", "cpu_usec", "io_read_bytes", "io_write_bytes", "memory_peak_bytes",
