@@ -2,6 +2,7 @@
 #include "standin.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static int append_raises(sd_bus_message *m) {
         int r;
@@ -46,10 +47,11 @@ int standin_append_statistics(sd_bus_message *m, const StandInQuery *q) {
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+/* Queries are those of whoever runs the test. */
 static int append_properties(sd_bus_message *m, const StandInQuery *q) {
-        return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "UserID", "u", 0u, "Priority", "i", 0,
-                                     "MemoryQuotaBytes", "t", 64 * MIB, "MemoryMaxBytes", "t", GIB,
-                                     "MemoryCurrentBytes", "t", 10 * MIB, "QueuePosition", "t", UINT64_C(0),
+        return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "UserID", "u", (uint32_t) geteuid(),
+                                     "Priority", "i", 0, "MemoryQuotaBytes", "t", 64 * MIB, "MemoryMaxBytes", "t",
+                                     GIB, "MemoryCurrentBytes", "t", 10 * MIB, "QueuePosition", "t", UINT64_C(0),
                                      "WaitReason", "s", "", "Labels", "a{ss}", 1, q->label[0], q->label[1]);
 }
 

@@ -75,6 +75,7 @@ static void what_cannot_be_given_says_so(void **state) {
                 bench_run_failing(b, &l, WORKER_STEP_SECRETS, number);                                               \
                 b->faileds = b->hellos = b->readies = 0;                                                             \
         } while (0)
+        bench_need_root();
         snprintf(missing, sizeof(missing), "%s/missing", b->dir);
         snprintf(fifo, sizeof(fifo), "%s/fifo", b->dir);
         snprintf(big, sizeof(big), "%s", bench_file(b, "big", "", 0600));

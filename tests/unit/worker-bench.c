@@ -70,9 +70,17 @@ static void write_file(const char *path, const char *content, mode_t mode) {
         close(fd);
 }
 
+void bench_need_root(void) {
+        if (geteuid() != 0) {
+                print_message("skipped: needs root\n");
+                skip();
+        }
+}
+
 const char *bench_file(Bench *b, const char *name, const char *content, unsigned mode) {
         static char path[256];
 
+        bench_need_root();
         snprintf(path, sizeof(path), "%s/%s", b->dir, name);
         write_file(path, content, mode);
         return path;
@@ -147,7 +155,7 @@ int bench_setup(void **state) {
 
         *state = NULL;
         if (geteuid() != 0)
-                return 0; /* bench_start_worker() skips, with the reason */
+                return 0; /* bench_need_root() skips, with the reason */
         b = calloc(1, sizeof(*b));
         assert_non_null(b);
         strcpy(b->dir, "/tmp/penstock-test-XXXXXX");
@@ -230,10 +238,7 @@ void bench_need_real_groups(Bench *b) {
 void bench_start_worker(Bench *b) {
         const char *path = getenv("PENSTOCK_WORKER");
 
-        if (!b) {
-                print_message("skipped: needs root\n");
-                skip();
-        }
+        bench_need_root();
         if (!path) {
                 print_message("skipped: PENSTOCK_WORKER does not name the worker\n");
                 skip();

@@ -51,6 +51,7 @@ void bench_wait(Bench *b, const unsigned *count, unsigned n);
 void bench_finish(Bench *b);
 /* See it exit with 0. */
 void bench_wait_worker_gone(Bench *b);
+void bench_need_root(void);
 void bench_need_real_groups(Bench *b);
 
 /* A launch of @argv as the caller in its home with PATH=/usr/bin:/bin. */
