@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Every function of include/penstock.h is documented and exported with its version, and nothing else is exported.
+"""Every function of include/penstock.h is documented and exported with its version, and nothing else is exported; Debian's list
+of symbols has them all.
 
 Usage: check_library.py SOURCE_ROOT LIBRARY
 """
@@ -10,6 +11,7 @@ import subprocess
 import sys
 
 VERSION = "LIBPENSTOCK_0"
+SYMBOLS = "debian/libpenstock0.symbols"
 PROTOTYPE = re.compile(r"^(?!typedef)[A-Za-z].*?\b\**(penstock_[a-z0-9_]+)\(")
 
 
@@ -36,6 +38,13 @@ def exported(library):
     return [line.split()[-1] for line in text.splitlines()]
 
 
+def listed(root):
+    """What Debian's list has, written as exported() writes it."""
+    with open(os.path.join(root, SYMBOLS), encoding="utf-8") as f:
+        names = {line.split()[0] for line in f if line.startswith(" ")}
+    return {VERSION if name == f"{VERSION}@{VERSION}" else name.replace("@", "@@") for name in names}
+
+
 def check(root, symbols):
     with open(os.path.join(root, "include/penstock.h"), encoding="utf-8") as f:
         functions = declared(f.read())
@@ -51,6 +60,8 @@ def check(root, symbols):
             yield f"{symbol} is exported, and not declared in include/penstock.h"
     if VERSION not in symbols:
         yield f"there is no version node {VERSION}"
+    for symbol in sorted(set(symbols) ^ listed(root)):
+        yield f"{SYMBOLS}: {symbol} is {'not listed' if symbol in symbols else 'listed, and not exported'}"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ with open(os.path.join(ROOT, "include/penstock.h"), encoding="utf-8") as f:
 
 
 class TestCheckLibrary(Broken):
-    trees = ("include",)
+    trees = ("include", "debian")
     symbols = GOOD
 
     def faults(self):
@@ -35,6 +35,11 @@ class TestCheckLibrary(Broken):
     def test_no_version_node(self):
         self.symbols = GOOD[1:]
         self.assert_fault("no version node")
+
+    def test_a_function_that_debian_does_not_list(self):
+        self.replace("debian/libpenstock0.symbols", " penstock_query_done@", " penstock_query_undone@")
+        self.assert_fault("penstock_query_done@@LIBPENSTOCK_0 is not listed")
+        self.assert_fault("penstock_query_undone@@LIBPENSTOCK_0 is listed, and not exported")
 
     def test_a_new_function_without_a_comment(self):
         self.replace("include/penstock.h", "/* Start no waiting query",
