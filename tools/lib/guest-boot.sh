@@ -26,9 +26,11 @@ guest_start() {
         local port
 
         qemu_command "$accel"
-        qemu+=(-initrd "$tmp/initramfs" -append "$kernel_args" -serial "file:$console" -device virtio-serial-pci
-                -drive "if=none,id=project,format=raw,cache=unsafe,snapshot=on,file=$project_image"
-                -device "virtio-blk-pci,drive=project,serial=project")
+        qemu+=(-initrd "$tmp/initramfs" -append "$kernel_args" -serial "file:$console" -device virtio-serial-pci)
+        if [ -n "$project_image" ]; then
+                qemu+=(-drive "if=none,id=project,format=raw,cache=unsafe,snapshot=on,file=$project_image"
+                        -device "virtio-blk-pci,drive=project,serial=project")
+        fi
         if [ -n "$share" ]; then
                 qemu+=(-drive "if=none,id=share,format=raw,readonly=on,file=$tmp/share.tar"
                         -device "virtio-blk-pci,drive=share,serial=share")
