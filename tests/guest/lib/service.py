@@ -373,16 +373,19 @@ def own_pids():
     return [r.pid for r in _running if r.is_running()]
 
 
-def clean_up():
-    """After each test: nothing of it is left, or the test failed."""
+def end_clients():
     while _running:
         _running.pop().end()
+
+
+def clean_up():
+    """After each test: nothing of it is left, or the test failed."""
+    end_clients()
     left = [q for q in cgroups.unit_groups()]
     if left:
         # Those of clients that were just killed are canceled by that; detached ones are not.
         for q in list_queries():
             if q["state"] not in ("finished", "errored", "canceled"):
                 ctl("cancel", str(q["id"]), user="root")
-        while _running:
-            _running.pop().end()
+        end_clients()
         wait_for(lambda: not cgroups.unit_groups(), f"the units that the test left are gone ({left})")
