@@ -68,6 +68,7 @@ guests_run() {
         guests_without_psi
         if [ -n "$long" ]; then
                 guests_sanitized
+                guests_packages
                 guests_soak
         fi
 }
@@ -96,6 +97,15 @@ guests_sanitized() {
         done
 }
 
+# Debian packages, built and tried on plain Debian.
+guests_packages() {
+        local suite
+
+        for suite in "${suites[@]}"; do
+                guest_watch "$suite-packages" tools/package --suite "$suite" --out "$work/packages" --test
+        done
+}
+
 # Hours in one guest, for nothing else is to run beside it.
 guests_soak() {
         local suite guest_words=(soak) guest_limit_long=$guest_limit_soak
@@ -105,9 +115,8 @@ guests_soak() {
 
 # One guest, or this host, from boot to its last line.
 guest_suite() { # SUITE|here [WORDS [NAME]]
-        local suite=$1 name=${3:-$1} begin r limit=$guest_limit log command part
+        local suite=$1 name=${3:-$1} limit=$guest_limit command part
 
-        log=$work/logs/guest-$name
         read -r -a part <<<"${2:-}"
         if [ -n "$long" ]; then limit=$guest_limit_long; fi
         if [ "$suite" = here ]; then
@@ -116,11 +125,18 @@ guest_suite() { # SUITE|here [WORDS [NAME]]
                 command=(tools/guest --suite "$suite" --engines --memory "$guest_memory" --timeout "$limit"
                         --keep-console "$work/logs/console-$name" -- /usr/src/penstock/source/tests/guest/run)
         fi
+        guest_watch "$name" "${command[@]}" ${long:+--long} "${part[@]}" "${guest_words[@]}"
+}
+
+# Shows what a command says about suites in a guest, and counts it.
+guest_watch() { # NAME COMMAND…
+        local name=$1 begin r=0 log
+
+        shift
+        log=$work/logs/guest-$name
         now_ms begin
-        r=0
         # Under set -e and pipefail a failing guest would end this shell before it is judged.
-        "${command[@]}" ${long:+--long} "${part[@]}" "${guest_words[@]}" 2>&1 </dev/null | tee "$log" | guest_show_lines "$name" ||
-                r=${PIPESTATUS[0]}
+        "$@" 2>&1 </dev/null | tee "$log" | guest_show_lines "$name" || r=${PIPESTATUS[0]}
         guest_judge "$name" "$log" "$r" "$begin"
 }
 
