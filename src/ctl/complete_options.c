@@ -40,6 +40,7 @@ static const struct {
         { "error", complete_errors },
         { "min-peak", complete_sizes },
         { "limit", NULL },
+        { "plot", complete_files },
         { "svg", complete_files },
         { "png", complete_files },
         { "width", NULL },

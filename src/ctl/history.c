@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "ctl/history_output.h"
+#include "ctl/picture_size.h"
 
 #define PAGE 1000u /* the most that the service tells at one time */
 #define LIMIT_DEFAULT 100u
@@ -28,6 +29,7 @@ static const struct option options[] = {
         { "limit", required_argument, NULL, 'n' },
         { "csv", no_argument, NULL, OPTION_CSV },
         { "json", no_argument, NULL, 'j' },
+        PICTURE_OPTIONS,
         { "help", no_argument, NULL, 'h' },
         {},
 };
@@ -35,8 +37,9 @@ static const struct option options[] = {
 typedef struct Options {
         const Verb *verb;
         PenstockFilter *filter;
-        uint64_t limit;
+        uint64_t limit; /* 0: as many as the form has by default */
         HistoryForm form;
+        HistoryFrame frame;
 } Options;
 
 static int check(const Options *o, int r, const char *option, const char *value, const char *wanted) {
@@ -97,6 +100,13 @@ static int set_limit(Options *o) {
         return check(o, r < 0 || o->limit == 0 ? -EINVAL : 0, "--limit", optarg, "a number above 0, or infinity");
 }
 
+static int set_form(Options *o, HistoryForm form) {
+        if (o->form != HISTORY_TABLE)
+                return form_error(o->verb);
+        o->form = form;
+        return GO_ON;
+}
+
 static int take_option(Options *o, int c) {
         switch (c) {
         case 'u': return set_user(o);
@@ -113,20 +123,42 @@ static int take_option(Options *o, int c) {
         case OPTION_LABEL: return add_label(o);
         case OPTION_MIN_PEAK: return set_min_peak(o);
         case 'n': return set_limit(o);
-        case OPTION_CSV: o->form = HISTORY_CSV; return GO_ON;
-        case 'j': o->form = HISTORY_JSON; return GO_ON;
+        case OPTION_CSV: return set_form(o, HISTORY_CSV);
+        case 'j': return set_form(o, HISTORY_JSON);
         case OPTION_HELP: return finish_output(o->verb->failure);
-        default: return o->verb->usage;
+        default: return picture_take_option(o->verb, &o->frame.picture, c);
         }
+}
+
+/* What was chosen stands in the picture, as it was given: "user alice · since yesterday". */
+static void note_filter(Options *o, int c) {
+        size_t n = strlen(o->frame.filters);
+
+        if (c == 'n' || !optarg)
+                return;
+        for (const struct option *option = options; option->name && option->val != OPTION_CSV; option++)
+                if (option->val == c)
+                        snprintf(o->frame.filters + n, sizeof(o->frame.filters) - n, "%s%s %s",
+                                 n > 0 ? " \xc2\xb7 " : "", option->name, optarg);
 }
 
 static int take_options(Options *o, int argc, char *argv[]) {
         int c, r = GO_ON;
 
-        while (r == GO_ON && (c = options_next(o->verb, argc, argv)) != OPTION_END)
+        while (r == GO_ON && (c = options_next(o->verb, argc, argv)) != OPTION_END) {
                 r = take_option(o, c);
+                note_filter(o, c);
+        }
+        if (r == GO_ON)
+                r = picture_check_options(o->verb, &o->frame.picture, o->form != HISTORY_TABLE);
         if (r == GO_ON && optind < argc)
                 return usage_error(o->verb, "there is an argument too many: '%s'", argv[optind]);
+        if (o->frame.picture.kind != PICTURE_NONE)
+                o->form = HISTORY_PICTURE;
+        if (o->limit == 0)
+                o->limit = o->form == HISTORY_PICTURE ? PAST_ROWS_MAX : LIMIT_DEFAULT;
+        if (o->form == HISTORY_PICTURE)
+                o->limit = MIN(o->limit, (uint64_t) PAST_ROWS_MAX);
         return r;
 }
 
@@ -151,27 +183,41 @@ static int print_page(const Options *o, PenstockClient *c, HistoryOutput *out, u
         return GO_ON;
 }
 
-static int print_all(const Options *o, PenstockClient *c) {
+/* Sets *@ret_is_cut when there are some behind @o's limit. */
+static int print_pages(const Options *o, PenstockClient *c, HistoryOutput *out, bool *ret_is_cut) {
         uint64_t left = o->limit, next = 0, got = 0;
-        HistoryOutput out;
         int r;
 
-        history_output_begin(&out, o->form);
         do { /* until a page has none: of long rows fewer come than were asked for */
-                r = print_page(o, c, &out, MIN(left, PAGE), &got, &next);
+                r = print_page(o, c, out, MIN(left, PAGE), &got, &next);
                 if (r == GO_ON && next > 0)
                         r = check(o, penstock_filter_set_before(o->filter, next), "", "", "");
                 left -= MIN(got, left);
         } while (r == GO_ON && next > 0 && left > 0);
+        if (r == GO_ON && next > 0 && o->form == HISTORY_PICTURE) {
+                HistoryOutput nowhere = { .form = HISTORY_NOWHERE };
+
+                r = print_page(o, c, &nowhere, 1, &got, &next);
+                *ret_is_cut = next > 0;
+        }
+        return r;
+}
+
+static int print_all(Options *o, PenstockClient *c) {
+        HistoryOutput out;
+        int r = history_output_begin(&out, o->form, o->verb);
+
         if (r == GO_ON)
-                return history_output_end(&out, o->verb);
-        scols_unref_table(out.table);
+                r = print_pages(o, c, &out, &o->frame.is_cut);
+        if (r == GO_ON)
+                r = history_output_end(&out, o->verb, &o->frame);
+        history_output_done(&out);
         return r;
 }
 
 static int history_run(const Verb *verb, int argc, char *argv[]) {
         CLEANUP(client_freep) PenstockClient *c = NULL;
-        Options o = { .verb = verb, .limit = LIMIT_DEFAULT };
+        Options o = { .verb = verb, .frame.picture.subject = "history" };
         int r = penstock_filter_new(&o.filter);
 
         if (r < 0) {
@@ -201,14 +247,23 @@ const Verb verb_history = {
                 "  -U, --until TIME         that ended before it\n"
                 "      --label KEY=VALUE    that had this label; may be given more than once\n"
                 "      --min-peak SIZE      that had so much memory at their peak\n"
-                "  -n, --limit NUMBER       how many, 100 by default; infinity: all\n"
+                "  -n, --limit NUMBER       how many, 100 by default, of a picture 100000;\n"
+                "                           infinity: all\n"
                 "      --csv                all that is known of them, with a header line\n"
-                "      --json               the same as an array of objects\n",
+                "      --json               the same as an array of objects\n"
+                "      --plot FILE          a picture, by the time of their ends: peak memory\n"
+                "                           and how each ended, what they held together, and how\n"
+                "                           long they waited and ran. FILE ends in .svg or .png\n"
+                "      --svg FILE           the same, whatever the name; \"-\" is standard output\n"
+                "      --png FILE           the same in pixels\n"
+                "      --width PIXELS       of the picture, 360 to 4000 (1000)\n"
+                "      --height PIXELS      280 to 4000 (560)\n",
         .short_options = "hu:l:S:U:n:",
         .options = options,
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
         .run = history_run,
         .examples = "  penstockctl history --since yesterday --error MemoryLimitExceeded\n"
-                    "  penstockctl history --user alice --csv > alice.csv\n",
+                    "  penstockctl history --user alice --csv > alice.csv\n"
+                    "  penstockctl history --since -24h --plot day.svg\n",
 };

@@ -8,12 +8,13 @@
 #include "ctl/table.h"
 
 static const Column columns[] = {
-        { "ID", COLUMN_RIGHT },     { "ENDED", COLUMN_LEFT },   { "STATE", COLUMN_LEFT }, { "LANGUAGE", COLUMN_LEFT },
-        { "USER", COLUMN_LEFT },    { "TIME", COLUMN_RIGHT },   { "PEAK", COLUMN_RIGHT }, { "QUOTA", COLUMN_RIGHT },
-        { "RAISES", COLUMN_RIGHT }, { "SAVED", COLUMN_RIGHT },  { "WHY", COLUMN_TRUNCATE },
+        { "ID", COLUMN_RIGHT },      { "ENDED", COLUMN_LEFT },   { "STATE", COLUMN_LEFT },
+        { "LANGUAGE", COLUMN_LEFT }, { "USER", COLUMN_LEFT },    { "TIME", COLUMN_RIGHT },
+        { "PEAK", COLUMN_RIGHT },    { "QUOTA", COLUMN_RIGHT },  { "RAISES", COLUMN_RIGHT },
+        { "SAVED", COLUMN_RIGHT },   { "WHY", COLUMN_TRUNCATE },
 };
 
-void history_output_begin(HistoryOutput *o, HistoryForm form) {
+int history_output_begin(HistoryOutput *o, HistoryForm form, const Verb *verb) {
         *o = (HistoryOutput) { .form = form };
         switch (form) {
         case HISTORY_TABLE: o->table = table_new(columns, ELEMENTSOF(columns), TABLE_WITH_HEADINGS); break;
@@ -22,7 +23,10 @@ void history_output_begin(HistoryOutput *o, HistoryForm form) {
                         csv_write_cell(stdout, history_keys[k], k == 0, !history_keys[k + 1]);
                 break;
         case HISTORY_JSON: putchar('['); break;
+        case HISTORY_PICTURE: return history_picture_begin(&o->picture, verb);
+        case HISTORY_NOWHERE: break;
         }
+        return GO_ON;
 }
 
 static void add_to_table(struct libscols_table *t, const PenstockInfo *i) {
@@ -40,7 +44,8 @@ static void add_to_table(struct libscols_table *t, const PenstockInfo *i) {
                                           info_string(i, "language"), user_name(info_u64(i, "user_id"), user),
                                           format_duration(info_u64(i, "total_usec"), time),
                                           format_size(info_u64(i, "memory_peak_bytes"), peak),
-                                          format_size(info_u64(i, "memory_quota_bytes"), quota), raises, saved, error.name },
+                                          format_size(info_u64(i, "memory_quota_bytes"), quota), raises, saved,
+                                          error.name },
                   ELEMENTSOF(columns));
 }
 
@@ -79,14 +84,26 @@ void history_output_add(HistoryOutput *o, const PenstockInfo *i) {
         case HISTORY_TABLE: add_to_table(o->table, i); break;
         case HISTORY_CSV: write_csv(i); break;
         case HISTORY_JSON: write_json(i, !o->any); break;
+        case HISTORY_PICTURE: history_picture_add(&o->picture, i); break;
+        case HISTORY_NOWHERE: break;
         }
         o->any = true;
 }
 
-int history_output_end(HistoryOutput *o, const Verb *verb) {
+int history_output_end(HistoryOutput *o, const Verb *verb, const HistoryFrame *frame) {
+        struct libscols_table *table = o->table;
+
+        o->table = NULL;
         if (o->form == HISTORY_TABLE)
-                return table_print(verb, o->table);
+                return table_print(verb, table);
+        if (o->form == HISTORY_PICTURE)
+                return history_picture_draw(&o->picture, verb, &frame->picture, frame->filters, frame->is_cut);
         if (o->form == HISTORY_JSON)
                 puts(o->any ? "\n]" : "]");
         return finish_output(verb->failure);
+}
+
+void history_output_done(HistoryOutput *o) {
+        scols_unref_table(o->table);
+        history_picture_done(&o->picture);
 }

@@ -31,6 +31,8 @@ static int make_arguments(const Picture *p, const StrList *facts, StrList *ret) 
         int r = strlist_add(ret, program());
 
         if (r == 0)
+                r = strlist_add(ret, p->subject);
+        if (r == 0)
                 r = strlist_add(ret, p->kind == PICTURE_SVG ? "svg" : "png");
         if (r == 0)
                 r = add_number(ret, p->width, PICTURE_WIDTH_DEFAULT);

@@ -8,3 +8,6 @@
 #define PICTURE_SIDE_MAX 4000u
 #define PICTURE_WIDTH_DEFAULT 1000u
 #define PICTURE_HEIGHT_DEFAULT 560u
+
+/* How many queries a picture of the history is made of: what the service keeps if nobody says otherwise. */
+#define PAST_ROWS_MAX 100000u

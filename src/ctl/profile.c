@@ -6,10 +6,9 @@
 #include "ctl/csv.h"
 #include "ctl/json.h"
 #include "ctl/picture.h"
-#include "ctl/picture_size.h"
 #include "ctl/table.h"
 
-typedef enum ProfileForm { FORM_TABLE, FORM_CSV, FORM_JSON, FORM_PICTURE } ProfileForm;
+typedef enum ProfileForm { FORM_TABLE, FORM_CSV, FORM_JSON } ProfileForm;
 
 typedef struct ProfileOptions {
         ProfileForm form;
@@ -17,10 +16,11 @@ typedef struct ProfileOptions {
 } ProfileOptions;
 
 static const struct option options[] = {
-        { "csv", no_argument, NULL, 'c' },         { "json", no_argument, NULL, 'j' },
-        { "svg", required_argument, NULL, 's' },   { "png", required_argument, NULL, 'p' },
-        { "width", required_argument, NULL, 'W' }, { "height", required_argument, NULL, 'H' },
-        { "help", no_argument, NULL, 'h' },        {},
+        { "csv", no_argument, NULL, 'c' },
+        { "json", no_argument, NULL, 'j' },
+        PICTURE_OPTIONS,
+        { "help", no_argument, NULL, 'h' },
+        {},
 };
 
 /* All of @fd, with a NUL behind it. */
@@ -174,62 +174,48 @@ static int profile(const Verb *verb, const char *id, const ProfileOptions *o) {
                 return r;
         if (penstock_query_open_profile(q, &fd, &error) < 0)
                 return report_error(&error, verb->failure);
-        if (o->form == FORM_PICTURE)
+        if (o->picture.kind != PICTURE_NONE)
                 return picture_of_profile(verb, &o->picture, q, fd);
         return print(verb, penstock_query_id(q), o->form, fd);
 }
 
-static int pixels(const Verb *verb, const char *side, const char *text, uint64_t least, uint64_t *ret) {
-        if (u64_parse(text, ret) == 0 && *ret >= least && *ret <= PICTURE_SIDE_MAX)
-                return GO_ON;
-        return usage_error(verb, "--%s is a number of pixels from %llu to %u", side, (unsigned long long) least,
-                           PICTURE_SIDE_MAX);
-}
-
 /* Returns GO_ON or an exit status. */
-static int set_form(const Verb *verb, ProfileOptions *o, ProfileForm form, PictureKind kind) {
+static int set_form(const Verb *verb, ProfileOptions *o, ProfileForm form) {
         if (o->form != FORM_TABLE)
-                return usage_error(verb, "only one of --csv, --json, --svg and --png can be had");
+                return form_error(verb);
         o->form = form;
-        o->picture.kind = kind;
-        o->picture.path = optarg;
-        if (kind == PICTURE_PNG && strcmp(optarg, "-") == 0 && isatty(STDOUT_FILENO))
-                return usage_error(verb, "a PNG is not for a terminal; give a file, or --svg");
         return GO_ON;
 }
 
 static int profile_run(const Verb *verb, int argc, char *argv[]) {
-        ProfileOptions o = {};
+        ProfileOptions o = { .picture.subject = "profile" };
         int opt, r = GO_ON;
 
         while (r == GO_ON && (opt = options_next(verb, argc, argv)) != OPTION_END)
                 switch (opt) {
-                case 'c': r = set_form(verb, &o, FORM_CSV, PICTURE_NONE); break;
-                case 'j': r = set_form(verb, &o, FORM_JSON, PICTURE_NONE); break;
-                case 's': r = set_form(verb, &o, FORM_PICTURE, PICTURE_SVG); break;
-                case 'p': r = set_form(verb, &o, FORM_PICTURE, PICTURE_PNG); break;
-                case 'W': r = pixels(verb, "width", optarg, PICTURE_WIDTH_MIN, &o.picture.width); break;
-                case 'H': r = pixels(verb, "height", optarg, PICTURE_HEIGHT_MIN, &o.picture.height); break;
+                case 'c': r = set_form(verb, &o, FORM_CSV); break;
+                case 'j': r = set_form(verb, &o, FORM_JSON); break;
                 case OPTION_HELP: return finish_output(verb->failure);
-                default: return verb->usage;
+                default: r = picture_take_option(verb, &o.picture, opt);
                 }
+        if (r == GO_ON)
+                r = picture_check_options(verb, &o.picture, o.form != FORM_TABLE);
         if (r != GO_ON)
                 return r;
         if (optind + 1 != argc)
                 return usage_error(verb, "one ID of a query is wanted");
-        if (o.form != FORM_PICTURE && (o.picture.width > 0 || o.picture.height > 0))
-                return usage_error(verb, "--width and --height are of a picture (--svg or --png)");
         return profile(verb, argv[optind], &o);
 }
 
 const Verb verb_profile = {
         .name = "profile",
-        .arguments = "[--csv|--json|--svg FILE|--png FILE] ID",
+        .arguments = "[--csv|--json|--plot FILE] ID",
         .summary = "Show a query's memory, stall, CPU and I/O over time",
         .help = "  --csv            the rows as the service has them: bytes, microseconds, totals\n"
                 "  --json           an object with id and rows; keys are the CSV's columns\n"
-                "  --svg FILE       a picture of limit, use by kind, stall and raises; the cause\n"
-                "                   stands at each raise. \"-\" is standard output\n"
+                "  --plot FILE      a picture of limit, use by kind, stall and raises; the cause\n"
+                "                   stands at each raise. FILE ends in .svg or .png\n"
+                "  --svg FILE       the same, whatever the name; \"-\" is standard output\n"
                 "  --png FILE       the same in pixels\n"
                 "  --width PIXELS   of the picture, 360 to 4000 (1000)\n"
                 "  --height PIXELS  280 to 4000 (560)\n",
@@ -239,6 +225,6 @@ const Verb verb_profile = {
         .run = profile_run,
         .examples = "  penstockctl profile 12\n"
                     "  penstockctl profile --csv 12 > profile.csv\n"
-                    "  penstockctl profile --svg 12.svg 12\n",
+                    "  penstockctl profile --plot 12.svg 12\n",
         .complete = complete_own_queries,
 };

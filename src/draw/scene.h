@@ -25,6 +25,14 @@ typedef enum Ink {
         INK_FILE,
         INK_STALL_SOME,
         INK_STALL_FULL,
+        INK_FINISHED, /* how a query ended: … */
+        INK_FINISHED_MANY,
+        INK_FINISHED_CROWD,
+        INK_CANCELED,
+        INK_ERRORED,
+        INK_NO_MEMORY,
+        INK_QUOTAS,
+        INK_PEAKS,
         _INK_MAX,
 } Ink;
 

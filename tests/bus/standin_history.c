@@ -81,15 +81,15 @@ static int read_filter(sd_bus_message *m, Asked *a) {
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-/* The first has a label that is no good to print. */
+/* The first has a label and a language that are no good to print. */
 static int append_row(sd_bus_message *m, uint64_t n, const Asked *a) {
         int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "Row", "t", n, "ID", "t", n, "BootID",
                                           "s", "00112233445566778899aabbccddeeff", "State", "s", "errored",
-                                          "Language", "s", "shell", "UserID", "u", 0u, "Labels", "a{ss}", 1, "team",
-                                          n == 1 ? "a,\"b\" \x1b[31m\n" : "ads");
+                                          "Language", "s", n == 1 ? "she<ll>,&\x1b\n" : "shell", "UserID", "u", 0u,
+                                          "Labels", "a{ss}", 1, "team", n == 1 ? "a,\"b\" \x1b[31m\n" : "ads");
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "ErrorName", "s", ERRORS "Timeout",
                                           "ErrorMessage", "s", a->dump, "EndedUSec", "t",
@@ -97,7 +97,10 @@ static int append_row(sd_bus_message *m, uint64_t n, const Asked *a) {
                                           "MemoryMaxBytes", "t", SIZE_INFINITY, "Raises", "t", UINT64_C(3),
                                           "ExitStatus", "i", -1);
         if (r >= 0)
-                r = sd_bus_message_append(m, "{sv}{sv}", "learned", "b", 1, "raises_saved", "t", UINT64_C(2));
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "learned", "b", 1, "raises_saved", "t",
+                                          UINT64_C(2), "StartedUSec", "t", UINT64_C(1699999995000000) + n,
+                                          "queue_usec", "t", UINT64_C(2000000), "execute_usec", "t",
+                                          UINT64_C(5000000));
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -170,6 +171,100 @@ static void the_table_is_for_people(void **state) {
         ctl_done(&c);
 }
 
+static char directory[] = "/tmp/penstock-history-XXXXXX";
+
+/* penstockctl history --plot FILE with @..., which must succeed and say nothing; what is in the file then. */
+static char *plot(const char *name, const char *option, const char *value) {
+        static char text[4 << 20], path[256];
+        FILE *f;
+        Ctl c;
+
+        snprintf(path, sizeof(path), "%s/%s", directory, name);
+        assert_int_equal(ctl_run(&c, "history", "--plot", path, option, value), 0);
+        assert_string_equal(c.out_text, "");
+        assert_string_equal(c.err_text, "");
+        ctl_done(&c);
+        f = fopen(path, "re");
+        assert_non_null(f);
+        text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+        fclose(f);
+        unlink(path);
+        return text;
+}
+
+/* All that there are, unless a limit says otherwise. The first one's language is no good to print. */
+static void a_picture_is_of_all_that_were_chosen(void **state) {
+        const char *svg;
+
+        (void) state;
+        setenv("TZ", "UTC", 1);
+        svg = plot("a.svg", "--label", "team=<&>\x1b");
+        assert_int_equal(strncmp(svg, "<?xml ", 6), 0);
+        assert_has(svg, "viewBox=\"0 0 1000 560\"");
+        assert_has(svg, "<title>History \xc2\xb7 2,500 queries that ended</title>");
+        assert_has(svg, "<desc>14 Nov 2023 22:13:20 to 14 Nov 2023 22:13:20 UTC \xc2\xb7 label team=&lt;&amp;&gt;?.");
+        assert_has(svg, "2,500 errored.");
+        assert_has(svg, "The most memory at its peak: 100M, query 1, she&lt;ll&gt;?&amp;??.");
+        assert_null(strchr(svg, '\x1b'));
+        svg = plot("a.svg", "--limit", "2499");
+        assert_has(svg, "<title>History \xc2\xb7 the last 2,499 queries that ended</title>");
+        svg = plot("a.svg", "--limit", "2500");
+        assert_has(svg, "<title>History \xc2\xb7 2,500 queries that ended</title>");
+}
+
+static void the_name_says_what_a_picture_is_in(void **state) {
+        Ctl c;
+
+        (void) state;
+        assert_memory_equal(plot("a.png", "--limit", "1"), "\x89PNG\r\n\x1a\n", 8);
+        assert_int_equal(ctl_run(&c, "history", "--plot", "-", "-n", "1"), 0);
+        assert_int_equal(strncmp(c.out_text, "<?xml ", 6), 0);
+        assert_has(c.out_text, "the last 1 query that ended");
+        ctl_done(&c);
+        assert_int_equal(ctl_run(&c, "history", "--png", "-", "-n", "1"), 0);
+        assert_memory_equal(c.out_text, "\x89PNG\r\n\x1a\n", 8);
+        ctl_done(&c);
+        assert_int_equal(ctl_run(&c, "history", "--svg", "-", "-n", "1", "--width", "700"), 0);
+        assert_int_equal(strncmp(c.out_text, "<?xml ", 6), 0);
+        assert_has(c.out_text, "viewBox=\"0 0 700 560\"");
+        ctl_done(&c);
+}
+
+static void what_is_no_picture_is_wrong_usage(void **state) {
+        static const struct {
+                const char *words[4], *said;
+        } rows[] = {
+                { { "--plot", "a.jpg" }, "--plot: 'a.jpg' ends neither in .svg nor in .png" },
+                { { "--plot", ".svg" }, "ends neither" },
+                { { "--plot", "a.svg", "--json" }, "only one of --csv, --json, --plot, --svg and --png" },
+                { { "--csv", "--svg", "-" }, "only one of" },
+                { { "--svg", "-", "--png", "-" }, "only one of" },
+                { { "--csv", "--json" }, "only one of" },
+                { { "--width", "500" }, "--width and --height are of a picture" },
+                { { "--svg", "-", "--height", "279" }, "--height is a number of pixels from 280 to 4000" },
+        };
+        Ctl c;
+
+        (void) state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+                const char *const *w = rows[i].words;
+
+                assert_int_equal(ctl_run(&c, "history", w[0], w[1], w[2], w[3]), 2);
+                assert_has(c.err_text, rows[i].said);
+                assert_string_equal(c.out_text, "");
+                ctl_done(&c);
+        }
+}
+
+static int setup(void **state) {
+        return mkdtemp(directory) ? harness_start(state) : -1;
+}
+
+/* It is empty: no picture was left, not even a part of one. */
+static int teardown(void **state) {
+        return harness_stop(state) | rmdir(directory);
+}
+
 static void what_cannot_be_asked_is_wrong_usage(void **state) {
         static const char *const bad[][2] = { { "--since", "tomorrow?" },  { "--until", "2026-02-31" },
                                               { "--limit", "0" },          { "--limit", "x" },
@@ -197,8 +292,11 @@ int main(void) {
                 cmocka_unit_test(each_option_becomes_a_key_of_the_filter),
                 cmocka_unit_test(csv_has_a_header_and_quotes_what_needs_it),
                 cmocka_unit_test(the_table_is_for_people),
+                cmocka_unit_test(a_picture_is_of_all_that_were_chosen),
+                cmocka_unit_test(the_name_says_what_a_picture_is_in),
+                cmocka_unit_test(what_is_no_picture_is_wrong_usage),
                 cmocka_unit_test(what_cannot_be_asked_is_wrong_usage),
         };
 
-        return cmocka_run_group_tests_name("ctl-history", tests, harness_start, harness_stop);
+        return cmocka_run_group_tests_name("ctl-history", tests, setup, teardown);
 }

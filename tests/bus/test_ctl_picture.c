@@ -151,7 +151,8 @@ static void what_is_told_is_escaped_and_says_how_it_ended(void **state) {
         submit("shell<&>\x1b", "exit 3", 3, id);
         assert_int_equal(ctl_run(&c, "profile", "--svg", "-", id), 0);
         snprintf(title, sizeof(title),
-                 "<title>Query %s \xc2\xb7 shell&lt;&amp;&gt;? \xc2\xb7 ExecutionFailed (engine) after 4ms</title>", id);
+                 "<title>Query %s \xc2\xb7 shell&lt;&amp;&gt;? \xc2\xb7 ExecutionFailed (engine) after 4ms</title>",
+                 id);
         assert_has(c.out_text, title);
         ctl_done(&c);
 }
@@ -199,6 +200,9 @@ static void a_png_has_the_pixels_that_were_asked_for(void **state) {
         draw("--png", path, "--width", "700", "--height=300", query);
         s = open_png(path, 700, 300);
         assert_in_range(count_colour(s, 300, 0xc4c4c4), 10, grey - 1);
+        cairo_surface_destroy(s);
+        draw("--plot", path, query);
+        s = open_png(path, 1000, 560);
         cairo_surface_destroy(s);
         unlink(path);
 }
@@ -348,9 +352,10 @@ static void a_terminal_gets_no_png(void **state) {
 
 static void what_makes_no_sense_is_a_wrong_call(void **state) {
         (void) state;
-        draw_fails(2, "only one of --csv, --json, --svg and --png", "--svg", "-", "--png", "-", query);
+        draw_fails(2, "only one of --csv, --json, --plot, --svg and --png", "--svg", "-", "--png", "-", query);
         draw_fails(2, "only one of", "--csv", "--svg", "-", query);
         draw_fails(2, "--width and --height are of a picture", "--width", "500", query);
+        draw_fails(2, "ends neither in .svg nor in .png", "--plot", "12.gif", query);
         draw_fails(2, "--width is a number of pixels from 360 to 4000", "--svg", "-", "--width", "359", query);
         draw_fails(2, "--width is a number of pixels from 360 to 4000", "--svg", "-", "--width", "4001", query);
         draw_fails(2, "--height is a number of pixels from 280 to 4000", "--svg", "-", "--height", "x", query);
