@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A profile that penstock-draw reads: ctl/csv, src/draw, and cairo with what these made of it. The first bytes choose
- * the size and what is known beside the rows. */
+/* Rows that penstock-draw reads, as a profile and as a history: ctl/csv, src/draw, and cairo with what these made of
+ * it. The first bytes choose the size and what is known beside the rows. */
 #include "fuzz.h"
 
 #include "ctl/picture_size.h"
+#include "draw/history.h"
 #include "draw/paint.h"
 #include "draw/profile.h"
 
@@ -48,35 +49,50 @@ static void check(const Scene *s) {
         }
 }
 
-static void draw(Timeline *t, const Facts *f, unsigned width, unsigned height) {
-        static Painter *painter;
-        Scene s = { .width = width, .height = height };
-        char *description = NULL, title[256];
-        FILE *nowhere = fopen("/dev/null", "we"), *words;
-        size_t len;
+/* @description was written by @words, and is freed. */
+static void paint(Scene *s, const char *title, FILE *words, char **description, size_t *len) {
+        FILE *nowhere = fopen("/dev/null", "we");
 
-        if (!painter)
-                painter = painter_new();
-        words = open_memstream(&description, &len);
-        if (!painter || !nowhere || !words)
+        if (!nowhere || fclose(words) != 0)
                 abort();
-        s.meter = painter_meter(painter);
-        profile_draw(t, f, &s);
-        check(&s);
-        profile_describe(t, f, words);
-        fclose(words);
-        PROMISE(utf8_is_valid(description, len), "a description that is no text");
-        if (width < PICTURE_WIDTH_MIN + 16) { /* drawing takes most of the time, and is the same in all sizes */
-                PROMISE(paint_svg(&s, profile_title(t, f, title, sizeof(title)), description, nowhere) == 0,
-                        "no SVG");
-                PROMISE(paint_png(&s, nowhere) == 0, "no PNG");
+        check(s);
+        PROMISE(utf8_is_valid(title, strlen(title)), "a title that is no text");
+        PROMISE(utf8_is_valid(*description, *len), "a description that is no text");
+        if (s->width < PICTURE_WIDTH_MIN + 16) { /* drawing takes most of the time, and is the same in all sizes */
+                PROMISE(paint_svg(s, title, *description, nowhere) == 0, "no SVG");
+                PROMISE(paint_png(s, nowhere) == 0, "no PNG");
         }
         fclose(nowhere);
-        free(description);
-        scene_done(&s);
+        free(*description);
+        scene_done(s);
+}
+
+static void draw(const Csv *csv, const Facts *f, const Chosen *c, Scene s) {
+        Scene profile = s, history = s;
+        char *description = NULL, title[256];
+        Timeline t;
+        size_t len;
+        FILE *words;
+        Past p;
+
+        if (timeline_read(csv, &t) == 0) {
+                words = open_memstream(&description, &len);
+                profile_draw(&t, f, &profile);
+                profile_describe(&t, f, words);
+                paint(&profile, profile_title(&t, f, title, sizeof(title)), words, &description, &len);
+                timeline_done(&t);
+        }
+        if (past_read(csv, &p) == 0) {
+                words = open_memstream(&description, &len);
+                history_draw(&p, c, &history);
+                history_describe(&p, c, words);
+                paint(&history, history_title(&p, c, title, sizeof(title)), words, &description, &len);
+                past_done(&p);
+        }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        static Painter *painter;
         Bytes b = { data, size };
         unsigned width = PICTURE_WIDTH_MIN +
                          (unsigned) (bytes_number(&b, 2) % (PICTURE_SIDE_MAX - PICTURE_WIDTH_MIN + 1));
@@ -84,9 +100,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                           (unsigned) (bytes_number(&b, 2) % (PICTURE_SIDE_MAX - PICTURE_HEIGHT_MIN + 1));
         char *language = bytes_string(&b, 64), *verdict = bytes_string(&b, 64), *text;
         Facts f = FACTS_NONE;
-        Timeline t;
         Csv csv;
 
+        if (!painter)
+                painter = painter_new();
         f.language = language;
         f.verdict = verdict;
         f.error = verdict[0] & 1 ? "MemoryLimitExceeded" : "";
@@ -95,10 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         f.execute_usec = bytes_number(&b, 8);
         text = bytes_text(b.p, b.n);
         if (csv_parse(text, &csv) == 0) {
-                if (timeline_read(&csv, &t) == 0) {
-                        draw(&t, &f, width, height);
-                        timeline_done(&t);
-                }
+                draw(&csv, &f, &(Chosen) { .filters = language, .is_cut = verdict[0] & 1 },
+                     (Scene) { .width = width, .height = height, .meter = painter_meter(painter) });
                 csv_done(&csv);
         }
         free(text);
