@@ -134,6 +134,7 @@ static void draw_memory(HistoryPlot *p) {
         draw_levels(p, &p->memory, &y, &ticks, v.n > 0 && v.least < y.least);
         name_values(p, &p->memory, &y, &v, format_size);
         history_draw_marks(p, &y, peak_of);
+        history_draw_labels(p, &y, peak_of);
 }
 
 static void draw_times(HistoryPlot *p, const Panel *panel, const char *words, ValueOf value) {

@@ -55,6 +55,11 @@ void history_draw_marks(HistoryPlot *p, const Magnitude *y, ValueOf value);
 /* Of what form and ink one is; @at is the middle, and @size what it has to each side. */
 void history_mark(Scene *s, Outcome outcome, Spot at, double size);
 
+/* ---- history_labels.c ---- */
+
+/* The IDs of some, where they lie on nothing. */
+void history_draw_labels(const HistoryPlot *p, const Magnitude *y, ValueOf value);
+
 /* ---- history_panels.c ---- */
 
 void history_draw_panels(HistoryPlot *p);

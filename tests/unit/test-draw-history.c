@@ -156,6 +156,41 @@ static void each_end_has_a_mark_and_its_word(void **state) {
         done(&d);
 }
 
+/* The largest, and those for which memory did not do: where there is room for it. */
+#define ENDED(second, peak, id, how)                                                                                 \
+        "17959536" second "000000,1795953590000000,0,1," peak ",67108864," id ",," how "\n"
+#define NO_MEMORY "errored,MemoryLimitExceeded"
+
+static void marks_that_one_asks_about_have_an_id(void **state) {
+        static const char apart[] = HEAD ENDED("00", "67108864", "7", NO_MEMORY)
+                        ENDED("60", "33554432", "8", NO_MEMORY) ENDED("30", "134217728", "9", "finished,")
+                                        ENDED("31", "50000000", "10", "finished,")
+                                                        ENDED("45", "8388608", "11", "finished,");
+        static const char side_by_side[] = HEAD ENDED("30", "67108864", "7", NO_MEMORY)
+                        ENDED("31", "67108864", "8", NO_MEMORY) ENDED("32", "67108864", "9", NO_MEMORY)
+                                        ENDED("00", "8388608", "1", "finished,")
+                                                        ENDED("60", "8388608", "2", "finished,");
+        static const char above_each_other[] = HEAD ENDED("30", "67108864", "7", NO_MEMORY)
+                        ENDED("30", "80000000", "8", NO_MEMORY) ENDED("00", "8388608", "1", "finished,")
+                                        ENDED("60", "134217728", "2", "finished,");
+        Drawn d;
+
+        (void) state;
+        draw(&d, apart, 1000, 560);
+        assert_true(spot_of(&d.s, "query 7").x < spot_of(&d.s, "query 9").x);
+        assert_true(spot_of(&d.s, "query 8").x < 900); /* to the left of a mark at the end */
+        assert_null(kit_find(&d.s, "query 10"));
+        done(&d);
+        draw(&d, side_by_side, 1000, 560);
+        (void) kit_text(&d.s, "query 9");
+        (void) kit_text(&d.s, "query 7");
+        assert_null(kit_find(&d.s, "query 8")); /* between the two */
+        done(&d);
+        draw(&d, above_each_other, 1000, 560);
+        assert_true(spot_of(&d.s, "query 7").x < spot_of(&d.s, "query 8").x); /* one to each side */
+        done(&d);
+}
+
 /* From 12:00:05 to 12:00:15 both ran: 128M and 64M of quota. */
 static void what_ran_together_is_added_up(void **state) {
         static const char three[] = HEAD "1795953620000000,1795953600000000,0,0,67108864,134217728,2,,finished,\n"
@@ -299,6 +334,7 @@ int main(void) {
                 cmocka_unit_test(rows_are_read_whatever_they_say),
                 cmocka_unit_test(the_head_says_what_it_is_of),
                 cmocka_unit_test(each_end_has_a_mark_and_its_word),
+                cmocka_unit_test(marks_that_one_asks_about_have_an_id),
                 cmocka_unit_test(what_ran_together_is_added_up),
                 cmocka_unit_test(a_short_history_is_drawn_too),
                 cmocka_unit_test(many_are_drawn_as_few),
