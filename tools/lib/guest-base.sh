@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # variables that tools/guest sets, named at the head
 # The part of a test guest that does not depend on the project: Debian's tree, its image, kernel and initramfs.
-# Made once for a suite, with and without engines. Needs common.sh, install.sh; expects tools_dir, cache, suite, engines (0|1).
+# Made once for a suite, with and without engines and Cockpit. Needs common.sh, install.sh; expects tools_dir, cache, suite, and
+# engines and cockpit (0|1).
 # Called with the cache's lock held.
 #
 #   $base/root         the tree; the project is built in it, under /usr/src/penstock
@@ -16,6 +17,7 @@ base_packages() { # [npm]
         local kinds="all\|$suite"
 
         if [ "$engines" = 1 ]; then kinds+='\|engines'; fi
+        if [ "$cockpit" = 1 ]; then kinds+='\|cockpit'; fi
         if [ "${1:-}" = npm ]; then kinds=npm; fi
         sed -n -e "s/^\($kinds\)://p" "$tools_dir/guest.d/packages" | tr -s ' ' '\n' | sed '/^$/d'
 }
@@ -25,7 +27,7 @@ base_ensure() {
         local key
 
         key=$({
-                echo "$suite $base_image_size $engines"
+                echo "$suite $base_image_size $engines $cockpit"
                 base_packages
                 base_packages npm
                 cat "$tools_dir/guest.d/setup-base" "$tools_dir/guest.d/init" "$tools_dir/lib/guest-base.sh"

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # variables shared with tools/guest, named at the head
 # Booting a test guest, and being its other end. Needs common.sh, guest-base.sh, guest-qemu.sh;
-# expects tools_dir, base, project_image, accel, share, timeout, console, tmp; sets status.
+# expects tools_dir, base, project_image, accel, forward, share, timeout, console, tmp; sets status.
 
 boot_limit=180   # from the start of QEMU until the command begins
 finish_limit=600 # for what the command left in the pipes and the changes under /share
@@ -34,6 +34,10 @@ guest_start() {
         if [ -n "$share" ]; then
                 qemu+=(-drive "if=none,id=share,format=raw,readonly=on,file=$tmp/share.tar"
                         -device "virtio-blk-pci,drive=share,serial=share")
+        fi
+        if [ -n "$forward" ]; then # restrict: the other way there is nothing to reach
+                qemu+=(-netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:${forward%:*}-10.0.2.15:${forward#*:}"
+                        -device "virtio-net-pci,netdev=net,romfile=")
         fi
         mkfifo "$tmp/stdout" "$tmp/stderr" "$tmp/control"
         for port in stdout stderr control changes; do
