@@ -6,7 +6,7 @@
 
 build_packages=(meson ninja-build gcc clang pkgconf libc6-dev libsystemd-dev libcgroup-dev libinih-dev
         libjansson-dev libsmartcols-dev libncurses-dev libmicrohttpd-dev libcairo2-dev libsqlite3-dev nettle-dev libcmocka-dev libdbus-1-dev
-        dbus tmux sqlite3 python3 scdoc git bash-completion zsh fish mandoc groff-base) # those from bash-completion on: completion and manual
+        dbus tmux sqlite3 python3 scdoc git bash-completion zsh fish mandoc groff-base nodejs) # those from bash-completion on: completion, manual, the page for Cockpit
 
 build_all() {
         build_one gcc gcc --werror || :
