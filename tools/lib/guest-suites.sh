@@ -8,6 +8,7 @@ guest_memory=3072
 guest_limit=4700 # seconds for all suites in one guest
 guest_limit_long=14400
 guest_limit_soak=86400
+cockpit_packages=(chromium) # it looks at the page from the host
 
 # Downloading and unpacking Debian takes a while and leaves the processors idle in between, so it goes on beside the
 # builds on the host.
@@ -67,6 +68,7 @@ guests_run() {
         if [ ${#guest_words[@]} -gt 0 ]; then return; fi
         guests_without_psi
         if [ -n "$long" ]; then
+                guests_cockpit
                 guests_sanitized
                 guests_packages
                 guests_soak
@@ -84,6 +86,19 @@ guests_without_psi() {
                 if [ -z "$long" ]; then break; fi
         done
         guest_words=()
+}
+
+# The page for Cockpit. The two releases have another bridge each: Debian 12's is a C program, Debian 13's is Python.
+guests_cockpit() {
+        local suite name begin r log
+
+        for suite in "${suites[@]}"; do
+                name=$suite-cockpit log=$work/logs/guest-$suite-cockpit
+                now_ms begin
+                r=0
+                tests/cockpit/run --suite "$suite" 2>&1 </dev/null | tee "$log" | guest_show_lines "$name" || r=${PIPESTATUS[0]}
+                guest_judge "$name" "$log" "$r" "$begin"
+        done
 }
 
 # All that is installed there built with ASan and UBSan. tests/guest/lib/sanitized.py says which suites are left out, and why. Each
