@@ -357,8 +357,10 @@ static int serve(const char *config_file) {
         stored_fds_done(&stored);
         if (r == 0)
                 r = sd_event_loop(d.event);
-        if (r < 0)
-                r = fail("The loop can't go on: penstockd starts anew, and goes on with its queries", r);
+        if (r < 0) {
+                (void) fail("The loop can't go on: penstockd starts anew, and goes on with its queries", r);
+                r = EXIT_ANOTHER_COMES;
+        }
         if (r == EXIT_ANOTHER_COMES) /* what comes now may wait for a disk, PID 1 and journald, and nobody raises meanwhile */
                 stopped_hold();
         stop_job_free(d.stop_job);

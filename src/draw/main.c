@@ -39,7 +39,7 @@ static int paint_profile(Timeline *t, const Facts *f, bool svg, Scene *s) {
                 return -ENOMEM;
         profile_draw(t, f, s);
         profile_describe(t, f, to);
-        if (fclose(to) != 0)
+        if (memstream_close(to, &description) < 0)
                 return -ENOMEM;
         return paint(s, svg, profile_title(t, f, title, sizeof(title)), description);
 }
@@ -70,7 +70,7 @@ static int paint_history(const Past *p, const Chosen *c, bool svg, Scene *s) {
                 return -ENOMEM;
         history_draw(p, c, s);
         history_describe(p, c, to);
-        if (fclose(to) != 0)
+        if (memstream_close(to, &description) < 0)
                 return -ENOMEM;
         return paint(s, svg, history_title(p, c, title, sizeof(title)), description);
 }

@@ -197,7 +197,7 @@ int paint_svg(const Scene *s, const char *title, const char *description, FILE *
         if (r == 0)
                 r = to_errno(cairo_surface_status(surface));
         cairo_surface_destroy(surface);
-        if (fclose(f) != 0 && r == 0)
+        if (memstream_close(f, &svg) < 0 && r == 0)
                 r = -ENOMEM;
         return r < 0 ? r : add_words(svg, len, title, description, to);
 }

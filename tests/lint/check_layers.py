@@ -171,6 +171,8 @@ def check_source(report, root, path):
     code = strip_code(text)
     if room == "core":
         check_core_calls(report, where, code)
+    if len(re.findall(r"\bopen_memstream\s*\(", code)) > len(re.findall(r"\bmemstream_close\s*\(", code)):
+        report.fault(where, 1, "open_memstream(): memstream_close() alone tells whether there is a text")
     for name, start, length in functions(code):
         if length > FUNCTION_HARD:
             report.fault(where, start, f"{name}() has {length} lines: a function has at most {FUNCTION_SOFT}")

@@ -50,6 +50,8 @@ CASES = [
     ("core writes to stderr", "src/core/x.c", SPDX_C + 'void f(void) {\n        fputs("x", stderr);\n}\n', "stderr"),
     ("core reads the environment", "src/core/x.c", SPDX_C + 'char *f(void) {\n  return getenv("X");\n}\n', "getenv()"),
     ("core throws dice", "src/core/x.c", SPDX_C + "int f(void) {\n        return rand();\n}\n", "rand()"),
+    ("a memory stream that fclose() closes", "src/host/x.c",
+     SPDX_C + "void f(void) {\n        fclose(open_memstream(0, 0));\n}\n", "memstream_close()"),
     ("host uses two libraries in a file", "src/host/x.c", SPDX_C + "#include <libcgroup.h>\n#include <ini.h>\n",
      "one outside library a file"),
     ("host uses two libraries in two files", "src/host/x.c", SPDX_C + "#include <libcgroup.h>\n", None),
