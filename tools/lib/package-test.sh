@@ -17,6 +17,6 @@ package_test_prepare() {
 }
 
 package_test() {
-        "$tools_dir/guest" --suite "$suite" --bare --memory "$package_test_memory" --timeout "$package_test_limit" \
+        "$tools_dir/guest" --suite "$suite" --bare --cockpit --memory "$package_test_memory" --timeout "$package_test_limit" \
                 --share "$tmp/share" -- /share/source/tests/guest/run packages
 }

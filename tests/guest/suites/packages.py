@@ -15,7 +15,7 @@ from lib.service import DAEMON, Gated, bus_property, ctl, daemon_pid, home, run,
 
 PACKAGES = "/share/packages"
 NEXT = "/share/next"  # the same under a higher version
-NAMES = ["libpenstock-dev", "libpenstock0", "penstock", "penstock-exporter"]
+NAMES = ["cockpit-penstock", "libpenstock-dev", "libpenstock0", "penstock", "penstock-exporter"]
 SOCKET, EXPORTER = "penstock-worker.socket", "penstock-exporter.socket"
 OURS = "/etc/penstock/penstock.conf.d/10-operator.conf"
 CATALOG_ENTRY = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e101"
@@ -155,6 +155,11 @@ def metrics():
         text = answer.read().decode()
     expect_in("\npenstock_all_active 0\n", text, "the metrics")
     expect_in('penstock_requests_total{result="success"}', text, "the metrics")
+
+
+@test("Cockpit finds its page")
+def cockpit():
+    expect_in("/usr/share/cockpit/penstock", system("cockpit-bridge", "--packages").text, "the pages that Cockpit has")
 
 
 @test("an upgrade while queries run restarts penstockd once, and they go on: one grows afterwards, one is detached; all end right")
