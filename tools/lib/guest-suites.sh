@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # variables shared with tools/test, named at the head
+# shellcheck disable=SC2034,SC2154 # variables shared with tools/test, named at the head
 # The guest suites of tests/guest, on one or more Debian releases. Needs common.sh, steps.sh; expects tools_dir, work,
 # suites, long, here, guest_words; uses guest_pids.
 
