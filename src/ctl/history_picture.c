@@ -29,7 +29,7 @@ int history_picture_begin(HistoryPicture *h, const Verb *verb) {
 
 /* Its reader knows no quotes. */
 static void add_word(FILE *f, const char *word, char end) {
-        for (size_t i = 0; word[i] && i < WORD_MAX; i++)
+        for (size_t i = 0; i < WORD_MAX && word[i]; i++)
                 putc(strchr(",\"\r\n", word[i]) ? '?' : word[i], f);
         putc(end, f);
 }
