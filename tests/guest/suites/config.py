@@ -163,7 +163,7 @@ def check_on_command_line(text, wanted):
 HOLD = "b=bytearray({0}<<20); print('got', flush=True); sys.stdin.readline()"
 
 
-@test("a smaller budget kills nobody: what is held stays, nothing is granted until it fits, and then all goes on")
+@test("a smaller budget kills nobody: what is held stays, nothing is granted until it fits, and then all goes on", slow=True)
 def smaller_budget():
     with configured(MaxMemoryBytes="1G", MemoryBytesQuotaPerQuery="512M"):
         first, second = Gated(HOLD.format(300)), Gated(HOLD.format(150))

@@ -402,7 +402,7 @@ def perl_stops():
     expect_equal((done.status, done.text), (255, "first"), "status and results")
 
 
-@test("awk and perl grow, and end at their maximum", slow=True)
+@test("awk and perl grow, and end at their maximum", long_only=True)
 def logs_memory():
     fill = {"awk": "BEGIN { for (i = 0; i < 700000; i++) a[i] = i \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"; print length(a) }",
             "perl": "my @a = map { ('x' x 90) . $_ } 1 .. 800000; print scalar(@a), \"\\n\""}

@@ -77,7 +77,7 @@ def warm(taken, *words, **more):
     return done
 
 
-@test("there is no spare before the first query, and then as many as WarmUnits= says: ready, listed nowhere, without a quota")
+@test("there is no spare before the first query, and then as many as WarmUnits= says: ready, listed nowhere, without a quota", slow=True)
 def after_the_first():
     before = counts_at_rest()
     with configured(WarmUnits=2, WarmUnitsIdleSec="10min"):
@@ -105,7 +105,7 @@ def taken():
         expect(wait_for_spares(2) > ids - {q}, "the other one stays, and there is a new one")
 
 
-@test("a query of another user takes it, and runs as that user, with nothing of the one before")
+@test("a query of another user takes it, and runs as that user, with nothing of the one before", slow=True)
 def of_another_user():
     with configured(WarmUnits=1, WarmUnitsIdleSec="10min"):
         run("--", "true", cwd="/srv").expect(0)
@@ -115,7 +115,7 @@ def of_another_user():
         expect_in("Permission denied", done.text, "what alice's home says")
 
 
-@test("what is fixed when a unit is made must agree: another maximum, sandbox or working directory starts cold; another language does not")
+@test("what is fixed when a unit is made must agree: another maximum, sandbox or working directory starts cold; another language does not", slow=True)
 def other_kinds():
     with spares(1) as ids:
         for words in (["--memory-max", "128M", "--", "true"], ["--language", "sqlite", "select 1"]):
@@ -181,7 +181,7 @@ def sandbox():
         os.unlink(path)
 
 
-@test("a compile check runs in a spare as in any unit")
+@test("a compile check runs in a spare as in any unit", slow=True)
 def compiles():
     with configured(WarmUnits=1, WarmUnitsIdleSec="10min"):
         run("--language", "sqlite", "select 6*7").expect(0)
@@ -232,7 +232,7 @@ def replace_directory(away):
             shutil.rmtree(p, ignore_errors=True)
 
 
-@test("what was mounted since a spare was made is read-only in a query all the same: it starts cold")
+@test("what was mounted since a spare was made is read-only in a query all the same: it starts cold", slow=True)
 def later_mounts():
     os.makedirs("/mnt/later", exist_ok=True)
     with spares() as ids:
@@ -289,7 +289,7 @@ def many_wait():
         ctl("done", *[str(q) for q in asked]).expect(0)
 
 
-@test("a socket that was made since a spare was is hidden from a query all the same")
+@test("a socket that was made since a spare was is hidden from a query all the same", slow=True)
 def later_sockets():
     path = "/run/docker.sock"
     with spares() as ids, listening(path):
@@ -301,7 +301,7 @@ def later_sockets():
         ctl("done", str(q)).expect(0)
 
 
-@test("spares go when no query of their kind came for WarmUnitsIdleSec=, by themselves, and nothing of them is left")
+@test("spares go when no query of their kind came for WarmUnitsIdleSec=, by themselves, and nothing of them is left", slow=True)
 def idle():
     before = counts_at_rest()
     with configured(WarmUnits=2, WarmUnitsIdleSec="20s"):
@@ -336,7 +336,7 @@ def reload_and_restart():
         wait_for_spares(2)
 
 
-@test("a spare whose worker is killed is no loss to a query: neither to the next one, nor to one that waits with it")
+@test("a spare whose worker is killed is no loss to a query: neither to the next one, nor to one that waits with it", slow=True)
 def killed():
     with spares() as ids:
         for i in ids:
@@ -359,7 +359,7 @@ def killed():
         ctl("done", str(q)).expect(0)
 
 
-@test("one that waits with a spare and is canceled, and one that fails before its start, give the unit back")
+@test("one that waits with a spare and is canceled, and one that fails before its start, give the unit back", slow=True)
 def never_started():
     before = counts_at_rest()
     with spares(1):
@@ -382,7 +382,7 @@ def never_started():
     expect_counts(before, "what is left")
 
 
-@test("the time limits of a query begin with the query, not with the spare")
+@test("the time limits of a query begin with the query, not with the spare", slow=True)
 def timeouts():
     with spares() as ids:
         spare_age = unit_property(f"penstock-q{min(ids)}.service", "ActiveEnterTimestampMonotonic")
@@ -409,7 +409,7 @@ def many():
     expect_counts(before, "what is left")
 
 
-@test("a spare that PID 1 can't make costs no query anything, and is not tried again and again")
+@test("a spare that PID 1 can't make costs no query anything, and is not tried again and again", slow=True)
 def can_not_be_made():
     last = submit("--", "true")
     wait_for_state(last, "finished")
