@@ -30,7 +30,7 @@ from lib.service import (
 QUOTA = 4  # ConcurrencyQuota as shipped
 
 
-@test("a worker that is killed while its query waits ends that query alone, also when a slot is free at that moment")
+@test("a worker that is killed while its query waits ends that query alone, also when a slot is free at that moment", slow=True)
 def lost_worker():
     pid = daemon_pid()
     running = [Gated("print('unharmed')") for _ in range(QUOTA)]
@@ -67,7 +67,7 @@ def wait_for_descriptors(pid, before):
         fail(f"more descriptors than before: {descriptors(pid) - before}")
 
 
-@test("queries that end without ever having had a unit keep no descriptor, and their callers' pipes are closed")
+@test("queries that end without ever having had a unit keep no descriptor, and their callers' pipes are closed", slow=True)
 def waiting_leaves_nothing():
     run("--", "true").expect(0)  # the journal's socket is opened with its first entry
     pid = daemon_pid()
@@ -130,7 +130,7 @@ def compile_path():
         os.rmdir(directory)
 
 
-@test("a reload to a smaller budget kills nothing that holds more, and the slice follows what comes back")
+@test("a reload to a smaller budget kills nothing that holds more, and the slice follows what comes back", slow=True)
 def smaller_budget():
     hold = "b = bytearray(500 << 20)\nprint('holds', flush=True)\nsys.stdin.readline()\nprint('unharmed')"
     q = Gated(hold)
@@ -146,7 +146,7 @@ def smaller_budget():
     wait_for(lambda: cgroups.limit(cgroups.SLICE) == full, "the slice has its limit again")
 
 
-@test("a stop of penstockd while units are starting leaves none behind, and it stays stopped")
+@test("a stop of penstockd while units are starting leaves none behind, and it stays stopped", slow=True)
 def stop_while_starting():
     clients = [ctl_start("run", "--", "sleep", "1000") for _ in range(6)]
     wait_for(lambda: len(cgroups.unit_groups()) >= 1, "the first unit is there")

@@ -47,7 +47,7 @@ def one_frozen():
     wait_for(lambda: status()["unused_memory_bytes"] == before, "the budget is as before")
 
 
-@test("a frozen query is canceled at once, and the one that it waited for goes on")
+@test("a frozen query is canceled at once, and the one that it waited for goes on", slow=True)
 def cancel_frozen():
     with one_frozen() as (holder, waiter):
         wait_for(lambda: ctl_json("show", str(waiter.id), user="root")["frozen"], "it is told to be frozen")
@@ -61,7 +61,7 @@ def cancel_frozen():
         expect(stats["frozen_usec"] > 0, f"its frozen time is told: {stats}")
 
 
-@test("systemctl stop of a frozen query's unit returns long before the unit's TimeoutStopSec")
+@test("systemctl stop of a frozen query's unit returns long before the unit's TimeoutStopSec", slow=True)
 def stop_frozen():
     with one_frozen() as (holder, waiter):
         unit = f"penstock-q{waiter.id}.service"

@@ -51,7 +51,7 @@ def journal(since):
     return system("journalctl", "--quiet", f"--unit={DAEMON}", f"--since=@{since:.0f}", "--output=cat").text
 
 
-@test("a query that has ended and was Done leaves list and stays in history, with the same figures, however it ended")
+@test("a query that has ended and was Done leaves list and stays in history, with the same figures, however it ended", slow=True)
 def stays():
     ways = (
         (("--", "sh", "-c", "exit 3"), "errored", "ExecutionFailed", "exit"),
@@ -74,7 +74,7 @@ def stays():
             expect(row["initial_bytes"] <= row["memory_quota_bytes"] <= row["memory_max_bytes"], f"its quotas: {row}")
 
 
-@test("one that never ran is in the history: canceled in the queue, and one that was refused at once is not")
+@test("one that never ran is in the history: canceled in the queue, and one that was refused at once is not", slow=True)
 def never_ran():
     with configured(ConcurrencyQuota=1, QueueSize=1):
         running = Gated()
@@ -89,7 +89,7 @@ def never_ran():
         running.wait().expect(0)
 
 
-@test("filters by user, language, state, error, time, label and peak find what they say and nothing else")
+@test("filters by user, language, state, error, time, label and peak find what they say and nothing else", slow=True)
 def filters():
     alice = ended("--label", "team=ads", "--", "true")[0]["id"]
     bob = ended("--label", "team=web", "--language", "shell", "exit 3", user="bob")[0]["id"]
@@ -114,7 +114,7 @@ def filters():
     ctl("history", "--state", "executing").expect(1, "InvalidArgument")
 
 
-@test("table, CSV and JSON say the same, and no control character of a label comes through")
+@test("table, CSV and JSON say the same, and no control character of a label comes through", slow=True)
 def forms():
     ended("--label", "team=a,\"b\"\x1b[31m\n", "--", "true")
     rows = history("--limit", "5", user="alice")
@@ -137,7 +137,7 @@ def forms():
         expect("\x1b" not in what, "no escape comes through")
 
 
-@test("others see how a query ended and what it used, but none of its labels, unless they are public, nor its fingerprint; nor do they find out by a filter")
+@test("others see how a query ended and what it used, but none of its labels, unless they are public, nor its fingerprint; nor do they find out by a filter", slow=True)
 def privacy():
     write_drop_in({"MetricLabelKeys": "team"})
     restart_daemon()
@@ -156,7 +156,7 @@ def privacy():
         restart_daemon()
 
 
-@test("no word of a query's text, arguments, parameters, environment, paths, results or stderr is in the database, which is root's alone")
+@test("no word of a query's text, arguments, parameters, environment, paths, results or stderr is in the database, which is root's alone", slow=True)
 def nothing_private():
     words = [f"needle{i}in{os.getpid()}haystack" for i in range(6)]
     with open("/home/alice/" + words[4] + ".sql", "w", encoding="ascii") as f:
@@ -184,7 +184,7 @@ def nothing_private():
     run("--", "cat", DATABASE).expect(1)
 
 
-@test("the same query of the same user has one fingerprint, also after a restart, and no other has it")
+@test("the same query of the same user has one fingerprint, also after a restart, and no other has it", slow=True)
 def fingerprints():
     def fingerprint(*words, user="alice"):
         return ended(*words, user=user)[0]["fingerprint"]
@@ -223,7 +223,7 @@ def once():
         expect_equal(row_of(before["id"])["row"], before["row"], "a row of before is the same one")
 
 
-@test("HistoryMaxEntries and HistoryRetentionSec apply with a reload, the oldest go first, and 0 keeps nothing and says so")
+@test("HistoryMaxEntries and HistoryRetentionSec apply with a reload, the oldest go first, and 0 keeps nothing and says so", slow=True)
 def bounds():
     for _ in range(6):
         run("--", "true").expect(0)
@@ -242,7 +242,7 @@ def bounds():
     expect(ended("--", "true")[0], "it goes on")
 
 
-@test("with its disk full rows are lost, counted and told, queries run as before, and room that comes back is used")
+@test("with its disk full rows are lost, counted and told, queries run as before, and room that comes back is used", slow=True)
 def disk_full():
     with small(DIRECTORY, "size=4m"):
         since = time.time()
@@ -258,7 +258,7 @@ def disk_full():
         expect(ended("--", "true")[0], "room is used again")
 
 
-@test("with its directory read-only, and with a file that is no database, penstockd serves, says so, and the second is set aside")
+@test("with its directory read-only, and with a file that is no database, penstockd serves, says so, and the second is set aside", slow=True)
 def unusable():
     since = time.time()
     with small(DIRECTORY, "ro"):
@@ -278,7 +278,7 @@ def unusable():
     expect_in("no sound database", journal(since), "the journal")
 
 
-@test("a database of a newer penstockd is left alone: nothing is kept, History and the journal say so, queries run")
+@test("a database of a newer penstockd is left alone: nothing is kept, History and the journal say so, queries run", slow=True)
 def too_new():
     kept = ended("--", "true")[0]
     since = time.time()
@@ -297,7 +297,7 @@ def too_new():
     expect(row_of(kept["id"]), "what was kept is there")
 
 
-@test("while the history's disk stands still queries run to their end, and their rows are there when it goes on")
+@test("while the history's disk stands still queries run to their end, and their rows are there when it goes on", slow=True)
 def frozen_disk():
     with on_disk(DIRECTORY):
         ended("--", "true")
@@ -309,7 +309,7 @@ def frozen_disk():
         wait_for(lambda: len(history("--language", "shell", "--since", f"@{since - 1:.0f}")) == 5, "all are there")
 
 
-@test("a penstockd that can't end, since its history's disk stands still, has frozen who runs, and the next one lets him grow")
+@test("a penstockd that can't end, since its history's disk stands still, has frozen who runs, and the next one lets him grow", slow=True)
 def restart_over_a_disk():
     with on_disk(DIRECTORY):
         q = Gated("print(len(bytearray(200 << 20)))")

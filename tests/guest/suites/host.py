@@ -12,7 +12,7 @@ SOURCE = os.path.realpath(f"{os.path.dirname(__file__)}/../../..")
 PLACES = [f"{build}/tests/guest/host-check" for build in (f"{os.path.dirname(SOURCE)}/build", f"{SOURCE}/build")]
 
 
-@test("host-check finds units, groups, limits, lowering, freezing, sandbox and recovery from reload and reexec as src/host promises")
+@test("host-check finds units, groups, limits, lowering, freezing, sandbox and recovery from reload and reexec as src/host promises", slow=True)
 def host_check():
     program = next((p for p in PLACES if os.path.exists(p)), None)
     if not program:

@@ -300,7 +300,7 @@ def promtool():
             check()
 
 
-@test("each alert of docs/prometheus-alerts.yml comes when it should, and none from a host that does well, says promtool")
+@test("each alert of docs/prometheus-alerts.yml comes when it should, and none from a host that does well, says promtool", slow=True)
 def alerts():
     done = Running(["promtool", "test", "rules", f"{SOURCE}/tests/lint/alerts.yml"]).wait()
     expect_equal((done.status, done.errors), (0, ""), f"what promtool says ({done.text})")

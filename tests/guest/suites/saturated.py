@@ -56,7 +56,7 @@ def hogs(n=HOGS):
         system("systemctl", "stop", "hogs.service")
 
 
-@test("penstockd's loop is real-time, not for the OOM killer, and its memory locked; what it forks and threads has none of it")
+@test("penstockd's loop is real-time, not for the OOM killer, and its memory locked; what it forks and threads has none of it", slow=True)
 def first_among_all():
     pid = daemon_pid()
     expect_equal(os.sched_getscheduler(pid), SCHED_RR | RESET_ON_FORK, "the policy of the loop")
@@ -93,7 +93,7 @@ def queries_are_ordinary():
     q.wait().expect(0)
 
 
-@test("with 64 hogs in a sibling slice a query still grows to 600M without a kill, and penstockctl list answers")
+@test("with 64 hogs in a sibling slice a query still grows to 600M without a kill, and penstockctl list answers", slow=True)
 def growth_beside_hogs():
     with hogs():
         q = Gated("b=bytearray(600<<20); print(len(b))", limit=300)

@@ -37,7 +37,7 @@ RESULTS = "/var/lib/penstock/results"
 RECORDS = "/run/penstock"
 
 
-@test("with the disk of results full a detached query fails and says so, attached ones run, and room that comes back is used")
+@test("with the disk of results full a detached query fails and says so, attached ones run, and room that comes back is used", slow=True)
 def results_disk_full():
     with small(RESULTS, "size=1m"):
         run("--", "true").expect(0)  # the journal's socket is opened with its first entry
@@ -60,7 +60,7 @@ def results_disk_full():
         expect_counts(before, "the counts")
 
 
-@test("with no room for records a query is refused with the reason, or runs; when there is room again all run")
+@test("with no room for records a query is refused with the reason, or runs; when there is room again all run", slow=True)
 def records_disk_full():
     with small(RECORDS, "size=256k"):
         pid = daemon_pid()
@@ -90,7 +90,7 @@ def submit_or_not():
         ctl("done", q).expect(0)
 
 
-@test("with no descriptor left penstockd refuses what is new, finishes what runs, and does not spin; later all is as before")
+@test("with no descriptor left penstockd refuses what is new, finishes what runs, and does not spin; later all is as before", slow=True)
 def no_descriptors():
     run("--", "true").expect(0)
     before, pid = counts_at_rest(), daemon_pid()
@@ -114,7 +114,7 @@ def no_descriptors():
     expect_counts(before, "the counts", 240)
 
 
-@test("workers that find penstockd without descriptors wait, do not keep it busy, and are served when there are some")
+@test("workers that find penstockd without descriptors wait, do not keep it busy, and are served when there are some", slow=True)
 def worker_without_descriptors():
     run("--", "true").expect(0)
     before, pid = counts_at_rest(), daemon_pid()
@@ -149,7 +149,7 @@ def next_id():
     return q + 1
 
 
-@test("a unit that somebody else started under a query's name costs that query alone, and is left alone; a failed one costs none")
+@test("a unit that somebody else started under a query's name costs that query alone, and is left alone; a failed one costs none", slow=True)
 def unit_name_taken():
     before = counts_at_rest()
     query_id = next_id()
@@ -200,7 +200,7 @@ def swap(mib):
         os.unlink(name)
 
 
-@test("on a host with swap a query's limit is one of memory alone: nothing of it is swapped, and beyond its maximum it ends")
+@test("on a host with swap a query's limit is one of memory alone: nothing of it is swapped, and beyond its maximum it ends", slow=True)
 def with_swap():
     if system("modprobe", "loop", check=False).status != 0 and not os.path.exists("/dev/loop-control"):
         raise harness.Skip("this kernel has no loop devices")
@@ -270,7 +270,7 @@ def worker_killed():
     expect_equal(daemon_pid(), pid, "penstockd")
 
 
-@test("a worker that dies while its groups are made leaves no group, nor does one of a penstockd that is gone")
+@test("a worker that dies while its groups are made leaves no group, nor does one of a penstockd that is gone", slow=True)
 def groups_of_the_dead():
     run("--", "true").expect(0)
     before = counts_at_rest()

@@ -96,7 +96,7 @@ def after_the_first():
     expect_counts(before, "what is left when spares are turned off")
 
 
-@test("a query takes the ID of a spare that fits, runs in its unit, and another one is made")
+@test("a query takes the ID of a spare that fits, runs in its unit, and another one is made", slow=True)
 def taken():
     with spares(2) as ids:
         done = warm(ids, "--", "cat", "/proc/self/cgroup").expect(0)
