@@ -58,18 +58,31 @@ void csv_done(Csv *c) {
         *c = (Csv) {};
 }
 
+size_t csv_column(const Csv *c, const char *name) {
+        size_t i = 0;
+
+        while (i < c->n_columns && strcmp(c->names[i], name) != 0)
+                i++;
+        return i;
+}
+
+const char *csv_cell(const Csv *c, size_t row, size_t column) {
+        return column < c->n_columns ? c->cells[row * c->n_columns + column] : "";
+}
+
+uint64_t csv_cell_u64(const Csv *c, size_t row, size_t column) {
+        uint64_t v = 0;
+
+        (void) u64_parse(csv_cell(c, row, column), &v);
+        return v;
+}
+
 const char *csv_get(const Csv *c, size_t row, const char *name) {
-        for (size_t i = 0; i < c->n_columns; i++)
-                if (strcmp(c->names[i], name) == 0)
-                        return c->cells[row * c->n_columns + i];
-        return "";
+        return csv_cell(c, row, csv_column(c, name));
 }
 
 uint64_t csv_get_u64(const Csv *c, size_t row, const char *name) {
-        uint64_t v = 0;
-
-        (void) u64_parse(csv_get(c, row, name), &v);
-        return v;
+        return csv_cell_u64(c, row, csv_column(c, name));
 }
 
 void csv_write_cell(FILE *f, const char *text, bool first, bool last) {

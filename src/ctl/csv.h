@@ -24,9 +24,14 @@ typedef struct Csv {
 int csv_parse(char *text, Csv *ret);
 void csv_done(Csv *c);
 
-/* The cell of @row in the column @name; "" when there is no such column. */
-const char *csv_get(const Csv *c, size_t row, const char *name);
+/* Where the column @name is; n_columns when there is none. */
+size_t csv_column(const Csv *c, const char *name);
+/* The cell of @row in that column; "" when there is none. */
+const char *csv_cell(const Csv *c, size_t row, size_t column);
 /* The same as a number; 0 for what is none. "infinity" gives UINT64_MAX. */
+uint64_t csv_cell_u64(const Csv *c, size_t row, size_t column);
+/* Both by the column's name. */
+const char *csv_get(const Csv *c, size_t row, const char *name);
 uint64_t csv_get_u64(const Csv *c, size_t row, const char *name);
 
 /* Write one cell, with what belongs before and behind it: quoted where it must be, control characters as '?'. */

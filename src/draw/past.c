@@ -42,14 +42,11 @@ typedef struct Reader {
 } Reader;
 
 static const char *cell(const Reader *r, size_t row, Column column) {
-        return r->at[column] < r->csv->n_columns ? r->csv->cells[row * r->csv->n_columns + r->at[column]] : "";
+        return csv_cell(r->csv, row, r->at[column]);
 }
 
 static uint64_t number(const Reader *r, size_t row, Column column) {
-        uint64_t v = 0;
-
-        (void) u64_parse(cell(r, row, column), &v);
-        return v;
+        return csv_cell_u64(r->csv, row, r->at[column]);
 }
 
 static uint64_t usec(const Reader *r, size_t row, Column column) {
@@ -87,13 +84,6 @@ static Ended ended_of(const Reader *r, size_t row) {
         return e;
 }
 
-static size_t column_find(const Csv *c, const char *name) {
-        for (size_t i = 0; i < c->n_columns; i++)
-                if (strcmp(c->names[i], name) == 0)
-                        return i;
-        return c->n_columns;
-}
-
 static int by_end(const void *a, const void *b) {
         const Ended *x = a, *y = b;
 
@@ -107,7 +97,7 @@ int past_read(const Csv *c, Past *ret) {
         Past p = {};
 
         for (size_t i = 0; i < _COLUMN_MAX; i++)
-                r.at[i] = column_find(c, column_names[i]);
+                r.at[i] = csv_column(c, column_names[i]);
         if (r.at[COLUMN_ENDED] == c->n_columns)
                 return -ENODATA;
         if (c->n_rows > PAST_ROWS_MAX)

@@ -58,14 +58,11 @@ typedef struct Reader {
 } Reader;
 
 static const char *cell(const Reader *r, size_t row, Column column) {
-        return r->at[column] < r->csv->n_columns ? r->csv->cells[row * r->csv->n_columns + r->at[column]] : "";
+        return csv_cell(r->csv, row, r->at[column]);
 }
 
 static uint64_t number(const Reader *r, size_t row, Column column) {
-        uint64_t v = 0;
-
-        (void) u64_parse(cell(r, row, column), &v);
-        return v;
+        return csv_cell_u64(r->csv, row, r->at[column]);
 }
 
 uint64_t reading_sum(const Reading *r, MemoryKind kind) {
@@ -158,18 +155,11 @@ static void add_row(Reader *r, size_t row) {
         add_happening(r, row, new.usec);
 }
 
-static size_t column_find(const Csv *c, const char *name) {
-        for (size_t i = 0; i < c->n_columns; i++)
-                if (strcmp(c->names[i], name) == 0)
-                        return i;
-        return c->n_columns;
-}
-
 int timeline_read(const Csv *c, Timeline *ret) {
         Reader r = { .csv = c };
 
         for (size_t i = 0; i < _COLUMN_MAX; i++)
-                r.at[i] = column_find(c, column_names[i]);
+                r.at[i] = csv_column(c, column_names[i]);
         if (c->n_rows == 0 || r.at[COLUMN_TIME] == c->n_columns)
                 return -ENODATA;
         if (c->n_rows > TIMELINE_ROWS_MAX)
