@@ -2,52 +2,37 @@
 #include "ctl/picture_size.h"
 #include "draw/history_private.h"
 
-#define TITLE_SIZE 16.0
-#define SUBTITLE_SIZE 12.0
-#define NARROW_TITLE_SIZE 13.0
-#define TITLE_BASE 30.0
-#define SUBTITLE_BASE 50.0
 #define HEAD_BOTTOM 56.0
-#define FOOT 46.0 /* ticks of time, and the last line */
-#define FOOT_BASE 12.0
+#define NOTHING_SIZE 12.0 /* of the text of an empty one */
 
 /* Below that, what was held together is left out. */
 #define HELD_FROM_HEIGHT 400.0
 
 static void draw_title(const HistoryPlot *p) {
-        bool narrow = p->s->width < NARROW;
-        TextStyle title = { .size = narrow ? NARROW_TITLE_SIZE : TITLE_SIZE, .ink = INK_TEXT, .weight = WEIGHT_BOLD };
-        TextStyle subtitle = { .size = narrow ? TEXT_SIZE : SUBTITLE_SIZE, .ink = INK_TEXT };
-        double width = p->s->width - 2 * MARGIN;
-        char buf[512];
+        char title[512], subtitle[512];
 
-        scene_text(p->s, (Spot) { MARGIN, TITLE_BASE }, title, width, "%s",
-                   history_title(p->past, p->chosen, buf, sizeof(buf)));
-        scene_text(p->s, (Spot) { MARGIN, SUBTITLE_BASE }, subtitle, width, "%s",
-                   history_subtitle(p->past, p->chosen, buf, sizeof(buf)));
+        frame_title(p->s, history_title(p->past, p->chosen, title, sizeof(title)),
+                    history_subtitle(p->past, p->chosen, subtitle, sizeof(subtitle)));
 }
 
 static void draw_foot(const HistoryPlot *p) {
-        TextStyle style = { .size = TEXT_SIZE, .ink = INK_MUTED };
-        double base = p->s->height - FOOT_BASE, width = p->s->width - 2 * MARGIN, taken;
         size_t n_absent = p->past->n - p->past->n_started;
-        char zone[CALENDAR_TEXT_MAX], absent[COUNT_TEXT_MAX], never[64] = "";
+        char zone[CALENDAR_TEXT_MAX], absent[COUNT_TEXT_MAX], never[64] = "", left[CALENDAR_TEXT_MAX + 32], right[128];
         const char *piled = "";
 
-        taken = scene_text(p->s, (Spot) { MARGIN, base }, style, width, "When it ended, %s",
-                           calendar_zone(&p->x, zone));
+        snprintf(left, sizeof(left), "When it ended, %s", calendar_zone(&p->x, zone));
         if (p->s->width >= NARROW && p->most_piled > 1)
                 piled = p->most_piled < 10 ? "a mark may be of several"
                                            : "larger marks are of 10 or more, or of 100, or of 1,000";
         if (n_absent > 0)
                 snprintf(never, sizeof(never), "%s never ran%s", count_text(n_absent, absent),
                          piled[0] != '\0' ? "; " : "");
-        style.align = ALIGN_RIGHT;
-        scene_text(p->s, (Spot) { p->s->width - MARGIN, base }, style, width - taken - MARGIN, "%s%s", never, piled);
+        snprintf(right, sizeof(right), "%s%s", never, piled);
+        frame_foot(p->s, left, right);
 }
 
 static void say_that_there_is_none(const HistoryPlot *p) {
-        TextStyle style = { .size = SUBTITLE_SIZE, .ink = INK_MUTED, .align = ALIGN_MIDDLE };
+        TextStyle style = { .size = NOTHING_SIZE, .ink = INK_MUTED, .align = ALIGN_MIDDLE };
 
         scene_text(p->s, (Spot) { p->s->width / 2, p->s->height / 2 }, style, p->s->width - 2 * MARGIN,
                    "There is nothing to draw");

@@ -3,16 +3,12 @@
 #pragma once
 
 #include "draw/calendar.h"
+#include "draw/frame.h"
 #include "draw/history.h"
 #include "draw/magnitude.h"
 
-#define TEXT_SIZE 11.0 /* but for the title's lines */
-#define TEXT_LINE 15.0
-#define TEXT_DROP 4.0 /* from the middle of a line of text down to its base line */
-#define NARROW 600.0  /* a picture of less width says less */
-#define HEADING 27.0  /* above each graph */
-#define MARGIN 16.0
-#define LEADER 10.0 /* from a graph to the names of its lines */
+#define HEADING 27.0 /* above each graph */
+#define LEADER 10.0  /* from a graph to the names of its lines */
 
 typedef struct Panel {
         double top, bottom;

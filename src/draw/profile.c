@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "draw/profile_private.h"
 
-#define MARGIN 16.0
-#define TITLE_SIZE 16.0
-#define SUBTITLE_SIZE 12.0
-#define NARROW_TITLE_SIZE 13.0
-#define TITLE_BASE 30.0
-#define SUBTITLE_BASE 50.0
 #define HEAD_BOTTOM 62.0
 #define LANE_TOP_GAP 4.0
 #define STALL_HEADING 34.0 /* between the graphs */
-#define FOOT 46.0          /* ticks of time, and the last line */
-#define FOOT_BASE 12.0
 
 static double clamp(double v, double from, double to) {
         return MIN(MAX(v, from), to);
@@ -79,30 +71,20 @@ static void draw_frozen(const Plot *p) {
 }
 
 static void draw_title(const Plot *p) {
-        bool narrow = p->s->width < NARROW;
-        TextStyle title = { .size = narrow ? NARROW_TITLE_SIZE : TITLE_SIZE, .ink = INK_TEXT, .weight = WEIGHT_BOLD };
-        TextStyle subtitle = { .size = narrow ? TEXT_SIZE : SUBTITLE_SIZE, .ink = INK_TEXT };
-        double width = p->s->width - 2 * MARGIN;
-        char buf[256];
+        char title[256], subtitle[256];
 
-        scene_text(p->s, (Spot) { MARGIN, TITLE_BASE }, title, width, "%s",
-                   profile_title(p->t, p->f, buf, sizeof(buf)));
-        scene_text(p->s, (Spot) { MARGIN, SUBTITLE_BASE }, subtitle, width, "%s",
-                   profile_subtitle(p->t, p->f, buf, sizeof(buf)));
+        frame_title(p->s, profile_title(p->t, p->f, title, sizeof(title)),
+                    profile_subtitle(p->t, p->f, subtitle, sizeof(subtitle)));
 }
 
 static void draw_foot(const Plot *p) {
-        TextStyle style = { .size = TEXT_SIZE, .ink = INK_MUTED };
-        double base = p->s->height - FOOT_BASE, width = p->s->width - 2 * MARGIN, taken;
         char text[128], left_out[64] = "";
 
         if (p->t->thinned > 0)
                 snprintf(left_out, sizeof(left_out), "; %llu more left out", (unsigned long long) p->t->thinned);
         snprintf(text, sizeof(text), "%zu reading%s%s%s", p->t->n_rows, p->t->n_rows == 1 ? "" : "s",
                  p->t->was_looked_at && p->s->width >= NARROW ? ", straight lines in between" : "", left_out);
-        taken = scene_text(p->s, (Spot) { MARGIN, base }, style, width, "Time since it began to execute");
-        style.align = ALIGN_RIGHT;
-        scene_text(p->s, (Spot) { p->s->width - MARGIN, base }, style, width - taken - MARGIN, "%s", text);
+        frame_foot(p->s, "Time since it began to execute", text);
 }
 
 /* From the left to the right, then from the top to the bottom. */

@@ -2,15 +2,12 @@
 /* draw/profile_private: the parts of the picture, and where each has its place. */
 #pragma once
 
+#include "draw/frame.h"
 #include "draw/lane.h"
 #include "draw/profile.h"
 #include "draw/scale.h"
 
-#define TEXT_SIZE 11.0 /* but for the title's lines */
-#define TEXT_LINE 15.0
 #define LANE_ROW 17.0
-#define NARROW 600.0  /* a picture of less width says less */
-#define TEXT_DROP 4.0 /* from the middle of a line of text down to its base line */
 
 typedef struct Plot {
         const Timeline *t;
