@@ -12,9 +12,7 @@
 
 #define KEYS_MAX 40u
 
-static const struct {
-        const char *name, *signature;
-} keys[] = {
+static const DictKey keys[] = {
         { "language", "s" }, { "query", "s" }, { "argv", "as" }, { "database", "s" }, { "file", "s" },
         { "parameters", "a{ss}" }, { "memory_initial_bytes", "t" }, { "memory_max_bytes", "t" }, { "priority", "i" },
         { "timeout_usec", "t" }, { "queue_timeout_usec", "t" }, { "labels", "a{ss}" }, { "environment", "a{ss}" },
@@ -79,38 +77,7 @@ static int append_value(sd_bus_message *m, const char *signature, Bytes *b, unsi
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-/* Two bytes say key and type: below the number of keys a known one, of its own type unless a bit says otherwise. */
-static int append_entry(sd_bus_message *m, Bytes *b) {
-        unsigned which = bytes_u8(b), flags = bytes_u8(b);
-        bool known = which < ELEMENTSOF(keys);
-        char *name = known ? strdup(keys[which].name) : bytes_string(b, 200);
-        const char *signature = keys[(known && !(flags & 16) ? which : bytes_u8(b)) % ELEMENTSOF(keys)].signature;
-        int r = sd_bus_message_open_container(m, 'e', "sv");
-
-        if (r >= 0)
-                r = sd_bus_message_append_basic(m, 's', name);
-        if (r >= 0)
-                r = append_value(m, signature, b, flags);
-        free(name);
-        return r < 0 ? r : sd_bus_message_close_container(m);
-}
-
-static sd_bus_message *message_of(sd_bus *bus, Bytes *b) {
-        sd_bus_message *m = NULL;
-        int r = sd_bus_message_new_method_call(bus, &m, "org.penstock1", "/org/penstock1", "org.penstock1.Controller", "Query");
-
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "{sv}");
-        for (unsigned i = 0; r >= 0 && i < KEYS_MAX && b->n > 0; i++)
-                r = append_entry(m, b);
-        if (r >= 0)
-                r = sd_bus_message_close_container(m);
-        if (r >= 0)
-                r = sd_bus_message_seal(m, 1, 0);
-        if (r >= 0)
-                r = sd_bus_message_rewind(m, 1);
-        return r < 0 ? sd_bus_message_unref(m) : m; /* what sd-bus does not even put into a message */
-}
+static const DictKind query_dict = { "Query", keys, ELEMENTSOF(keys), KEYS_MAX, append_value };
 
 static Language *language_of(const char *query_from, const char *execute, const char *database) {
         Language *l = NULL;
@@ -198,7 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
         if (!bus)
                 bus = bus_make();
-        m = message_of(bus, &b);
+        m = message_of(bus, &query_dict, &b);
         if (!m)
                 return 0;
         before = dup(STDIN_FILENO); /* the lowest number that is free */
