@@ -53,7 +53,11 @@ class Person:
         raise Failed(f"{self.user} tried to log in {LOG_INS} times; Cockpit gave up, or forgot the session")
 
     def spawn(self, *argv, superuser=None):
-        options = json.dumps({"err": "message", "superuser": superuser} if superuser else {"err": "message"})
+        # Debian 12's bridge starts programs in /run/user/UID, where no query can run.
+        options = {"err": "message", "directory": "/root" if self.user == "root" else f"/home/{self.user}"}
+        if superuser:
+            options["superuser"] = superuser
+        options = json.dumps(options)
         return self.page.value(f"Promise.resolve(cockpit.spawn({json.dumps(argv)}, {options}))"
                                ".catch(e => Promise.reject(new Error(e.message || e.problem)))")
 
