@@ -5,6 +5,7 @@
 # expects tools_dir, base, project_image, accel, forward, share, timeout, console, tmp; sets status.
 
 boot_limit=180   # from the start of QEMU until the command begins
+boot_tries=3     # when QEMU itself breaks before then
 finish_limit=600 # for what the command left in the pipes and the changes under /share
 
 # The job goes in as a second archive in the initramfs, /share as a tar on a disk.
@@ -39,6 +40,7 @@ guest_start() {
                 qemu+=(-netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:${forward%:*}-10.0.2.15:${forward#*:}"
                         -device "virtio-net-pci,netdev=net,romfile=")
         fi
+        rm -f "$tmp/stdout" "$tmp/stderr" "$tmp/control"
         mkfifo "$tmp/stdout" "$tmp/stderr" "$tmp/control"
         for port in stdout stderr control changes; do
                 qemu+=(-chardev "file,id=$port,path=$tmp/$port"
@@ -56,14 +58,42 @@ guest_start() {
         qemu_pid=$!
 }
 
-# Waits for the guest's next word on the control port: sets $word. Fails when the guest is gone or after LIMIT seconds.
-guest_wait_word() { # LIMIT WHAT
+# Starts it, and waits until the command begins. QEMU 10.0 now and then aborts by an assertion of its own while a guest maps its
+# devices (seen once in some thousand boots: "iotlb_to_section: Assertion `section_index < d->map.sections_nb' failed"). Nothing of
+# the command has run by then, so another boot is as good, and is told. What a guest does to itself is never tried again.
+guest_boot() {
+        local try
+
+        for ((try = 1; ; try++)); do
+                guest_start
+                if guest_wait_word $boot_limit "the command began" "$try"; then return; fi
+                say "QEMU broke, booting again: $(tail -n 1 "$tmp/qemu")"
+                kill "$out_pid" "$err_pid" 2>/dev/null || :
+                wait "$out_pid" "$err_pid" || :
+                exec {control}>&-
+        done
+}
+
+# Whether it ended by SIGABRT.
+guest_has_broken() {
+        local r=0
+
+        wait "$qemu_pid" || r=$?
+        [ $r = 134 ]
+}
+
+# Waits for the guest's next word on the control port: sets $word. Fails after LIMIT seconds, and when the guest is gone; the status
+# is 1 when QEMU broke in a TRY to boot that is not the last.
+guest_wait_word() { # LIMIT WHAT [TRY]
         local end=$((SECONDS + $1)) gone=0
 
         while :; do
                 if read -r -t 1 -u "$control" word; then return; fi
                 # what it said before it went may still be in the pipe: look once more
-                if [ $gone = 1 ]; then guest_failed "the guest died before $2"; fi
+                if [ $gone = 1 ]; then
+                        if [ "${3:-$boot_tries}" -lt $boot_tries ] && guest_has_broken; then return 1; fi
+                        guest_failed "the guest died before $2"
+                fi
                 if ! kill -0 "$qemu_pid" 2>/dev/null; then
                         gone=1
                 elif ! kill -0 "$out_pid" 2>/dev/null; then
@@ -105,7 +135,7 @@ guest_follow() {
         local begin end out_count err_count changes_count
 
         now_ms begin
-        guest_wait_word $boot_limit "the command began"
+        guest_boot
         [ "$word" = begun ] || guest_failed "unexpected word from the guest: $word"
         now_ms end
         verbose "$((end - begin)) ms from QEMU's start to the command's ($accel)"
