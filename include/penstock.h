@@ -164,6 +164,8 @@ int penstock_request_set_stdin(PenstockRequest *r, int fd);
 int penstock_request_set_stderr(PenstockRequest *r, int fd);
 /* Outlive this process: results go to a file, and dropping the hold means nothing. */
 int penstock_request_set_detached(PenstockRequest *r);
+/* Not to be run again by the service's RetryOnExhaustion=, which is for detached queries. */
+int penstock_request_set_once(PenstockRequest *r);
 
 /* Check what the bus could not carry: a query over PENSTOCK_QUERY_BYTES_MAX, an argument of
  * PENSTOCK_ARGUMENT_BYTES_MAX or more, text that is not UTF-8 (or a code point that D-Bus refuses), a NUL inside.

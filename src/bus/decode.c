@@ -31,7 +31,8 @@ static const RequestKey keys[] = {
         { "user", "s", decode_string, AT(user), REQUEST_NAME_BYTES_MAX },
         { "stdin", "h", decode_stdin, 0, 0 },
         { "stderr", "h", decode_stderr, 0, 0 },
-        { "detach", "b", decode_detach, AT(detach), 0 },
+        { "detach", "b", decode_bool, AT(detach), 0 },
+        { "once", "b", decode_bool, AT(once), 0 },
 };
 
 _Static_assert(ELEMENTSOF(keys) <= 32, "the set of keys that came is a 32-bit mask");

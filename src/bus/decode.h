@@ -50,7 +50,7 @@ int decode_bytes(Decoder *d, const RequestKey *k);
 int decode_timeout(Decoder *d, const RequestKey *k);
 int decode_i32(Decoder *d, const RequestKey *k);
 int decode_u32(Decoder *d, const RequestKey *k);
-int decode_detach(Decoder *d, const RequestKey *k);
+int decode_bool(Decoder *d, const RequestKey *k);
 int decode_limits(Decoder *d, const RequestKey *k);
 int decode_stdin(Decoder *d, const RequestKey *k);
 int decode_stderr(Decoder *d, const RequestKey *k);

@@ -189,12 +189,12 @@ int decode_u32(Decoder *d, const RequestKey *k) {
         return r < 0 ? r : 0;
 }
 
-int decode_detach(Decoder *d, const RequestKey *k) {
+int decode_bool(Decoder *d, const RequestKey *k) {
+        bool *to = field(d, k);
         int b, r = sd_bus_message_read_basic(d->message, 'b', &b);
 
-        (void) k;
         if (r >= 0)
-                d->request.detach = b;
+                *to = b;
         return r < 0 ? r : 0;
 }
 

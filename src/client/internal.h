@@ -98,7 +98,7 @@ struct PenstockRequest {
         StrList argv, dependencies;
         PairList parameters, labels, environment;
         OptionalU64 memory_initial_bytes, memory_max_bytes, timeout_usec, queue_timeout_usec, umask;
-        bool has_priority, detach;
+        bool has_priority, detach, once;
         int32_t priority;
         Limit *limits;
         size_t n_limits;

@@ -189,3 +189,8 @@ EXPORT int penstock_request_set_detached(PenstockRequest *r) {
         r->detach = true;
         return 0;
 }
+
+EXPORT int penstock_request_set_once(PenstockRequest *r) {
+        r->once = true;
+        return 0;
+}

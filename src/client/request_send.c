@@ -96,7 +96,9 @@ static int append_request(sd_bus_message *m, const PenstockRequest *r) {
                 return k;
         if (r->umask.is_set && (k = sd_bus_message_append(m, "{sv}", "umask", "u", (uint32_t) r->umask.value)) < 0)
                 return k;
-        return r->detach ? sd_bus_message_append(m, "{sv}", "detach", "b", 1) : 0;
+        if (r->detach && (k = sd_bus_message_append(m, "{sv}", "detach", "b", 1)) < 0)
+                return k;
+        return r->once ? sd_bus_message_append(m, "{sv}", "once", "b", 1) : 0;
 }
 
 int request_message_new(PenstockClient *c, const PenstockRequest *r, sd_bus_message **ret) {

@@ -46,7 +46,7 @@ typedef struct Request {
         uint32_t umask;
         RequestLimit limits[REQUEST_LIMITS_MAX];
         size_t n_limits;
-        bool detach, has_stdin, has_stderr;
+        bool detach, once, has_stdin, has_stderr; /* once: RetryOnExhaustion= is not for it */
 
         /* Who runs it; filled in by the bus from the connection, never by the client. */
         uint32_t uid, gid;

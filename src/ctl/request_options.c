@@ -17,6 +17,7 @@ enum {
         OPTION_LABEL,
         OPTION_DEPENDENCY,
         OPTION_USER,
+        OPTION_ONCE,
         OPTION_STDIN,
         OPTION_WORKING_DIRECTORY,
 };
@@ -38,6 +39,7 @@ const struct option request_options[] = {
         { "label", required_argument, NULL, OPTION_LABEL },
         { "dependency", required_argument, NULL, OPTION_DEPENDENCY },
         { "user", required_argument, NULL, OPTION_USER },
+        { "once", no_argument, NULL, OPTION_ONCE },
         { "stdin", no_argument, NULL, OPTION_STDIN },
         { "working-directory", required_argument, NULL, OPTION_WORKING_DIRECTORY },
         { "quiet", no_argument, NULL, 'q' },
@@ -59,6 +61,7 @@ const char request_help[] = "  -l, --language LANGUAGE   see `penstockctl langua
                             "      --priority NUMBER     higher goes first; above 0 needs permission\n"
                             "      --label KEY=VALUE     for metrics and lists\n"
                             "      --dependency NAME     one more dependency of the service's configuration\n"
+                            "      --once                `submit`: never run it again (RetryOnExhaustion=)\n"
                             "      --stdin               give the engine your standard input; `run` of `exec`\n"
                             "                            always does\n"
                             "      --working-directory DIR  in place of the current directory\n"
@@ -156,6 +159,7 @@ static int take_option(RequestOptions *o, int c) {
         case 'e': return caller_add_environment(o->verb, o->request, optarg);
         case OPTION_LABEL: return add_pair(o, "--label", optarg, penstock_request_add_label);
         case OPTION_DEPENDENCY: return check(o, penstock_request_add_dependency(o->request, optarg));
+        case OPTION_ONCE: return check(o, penstock_request_set_once(o->request));
         case OPTION_MEMORY_INITIAL:
                 return set_size(o, "--memory-initial", optarg, penstock_request_set_memory_initial);
         case OPTION_MEMORY_MAX: return set_size(o, "--memory-max", optarg, penstock_request_set_memory_max);

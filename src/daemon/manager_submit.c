@@ -226,7 +226,7 @@ int manager_make_room(Manager *m) {
 static bool may_retry(const Entry *e) {
         const Request *r = &e->record.request;
 
-        return e->manager->config->retry_on_exhaustion && r->detach && !r->has_stdin && !r->has_stderr;
+        return e->manager->config->retry_on_exhaustion && r->detach && !r->once && !r->has_stdin && !r->has_stderr;
 }
 
 static void fill_spec(const Entry *e, bool allow_priority, QuerySpec *spec) {

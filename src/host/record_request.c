@@ -31,6 +31,7 @@ static const Member members[] = {
         R(STRING, request.user),
         R(U32, request.umask),
         R(BOOL, request.detach),
+        R(BOOL, request.once),
         R(BOOL, request.has_stdin),
         R(BOOL, request.has_stderr),
         R(U32, request.uid),

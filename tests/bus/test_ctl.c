@@ -86,9 +86,11 @@ static void run_sends_what_engines_are_promised(void **state) {
         assert_has(c.out_text, "stderr h");
         assert_null(strstr(c.out_text, "MEMLOCK"));
         assert_null(strstr(c.out_text, "stdin h"));
+        assert_null(strstr(c.out_text, "once"));
         ctl_done(&c);
-        assert_int_equal(ctl_run(&c, "run", "-l", "dump", "--stdin", "q"), 0);
+        assert_int_equal(ctl_run(&c, "run", "-l", "dump", "--stdin", "--once", "q"), 0);
         assert_has(c.out_text, "stdin h");
+        assert_has(c.out_text, "once b 1\n");
         assert_null(strstr(c.out_text, "SECRET"));
         ctl_done(&c);
         unsetenv("PENSTOCK_TEST_SECRET");

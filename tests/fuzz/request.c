@@ -17,7 +17,7 @@ static const DictKey keys[] = {
         { "parameters", "a{ss}" }, { "memory_initial_bytes", "t" }, { "memory_max_bytes", "t" }, { "priority", "i" },
         { "timeout_usec", "t" }, { "queue_timeout_usec", "t" }, { "labels", "a{ss}" }, { "environment", "a{ss}" },
         { "working_directory", "s" }, { "umask", "u" }, { "limits", "a{s(tt)}" }, { "dependencies", "as" }, { "user", "s" },
-        { "stdin", "h" }, { "stderr", "h" }, { "detach", "b" },
+        { "stdin", "h" }, { "stderr", "h" }, { "detach", "b" }, { "once", "b" },
 };
 
 static int append_strings(sd_bus_message *m, Bytes *b, unsigned flags) {

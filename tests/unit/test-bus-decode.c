@@ -44,12 +44,12 @@ static void every_key_arrives(void **state) {
                                                  "t", 64 * MIB, "priority", "i", -7, "timeout_usec", "t",
                                                  (uint64_t) 5),
                            0);
-        assert_return_code(sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "queue_timeout_usec", "t",
+        assert_return_code(sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "queue_timeout_usec", "t",
                                                  (uint64_t) 0, "labels", "a{ss}", 1, "team", "blue", "environment",
                                                  "a{ss}", 2, "LANG", "C", "E", "", "working_directory", "s",
                                                  "/home/x", "umask", "u", 027u, "limits", "a{s(tt)}", 2, "NOFILE",
                                                  (uint64_t) 256, UINT64_MAX, "CORE", (uint64_t) 0, (uint64_t) 0,
-                                                 "dependencies", "as", 1, "lake", "detach", "b", 1),
+                                                 "dependencies", "as", 1, "lake", "detach", "b", 1, "once", "b", 1),
                            0);
         assert_returned(call_closed(b, m));
         r = last_request(b);
@@ -75,7 +75,7 @@ static void every_key_arrives(void **state) {
         assert_int_equal(r->limits[0].soft, 256);
         assert_true(r->limits[0].hard == RLIM_INFINITY);
         assert_true(strlist_has(&r->dependencies, "lake"));
-        assert_true(r->detach);
+        assert_true(r->detach && r->once);
         assert_int_equal(r->uid, 1000);
         assert_int_equal(r->gid, 100);
         assert_int_equal(r->n_gids, 2);
@@ -92,7 +92,7 @@ static void what_is_left_out_is_as_configured(void **state) {
         assert_true(r->timeout_usec == USEC_INFINITY);
         assert_true(r->queue_timeout_usec == USEC_INFINITY);
         assert_int_equal(r->umask, 022);
-        assert_false(r->detach || r->has_stdin || r->has_stderr);
+        assert_false(r->detach || r->once || r->has_stdin || r->has_stderr);
 }
 
 static void an_infinite_timeout_is_none(void **state) {
@@ -129,6 +129,7 @@ static void a_wrong_type_names_key_and_both_types(void **state) {
                 { "stdin", "'h'" },
                 { "stderr", "'h'" },
                 { "detach", "'b'" },
+                { "once", "'b'" },
         };
         Bench *b = *state;
 

@@ -45,7 +45,7 @@ static void fill(RequestRecord *r) {
         r->request.umask = 077;
         r->request.limits[0] = (RequestLimit) { 7, 8, UINT64_MAX };
         r->request.n_limits = 1;
-        r->request.detach = r->request.has_stderr = true;
+        r->request.detach = r->request.once = r->request.has_stderr = true;
         r->request.uid = UINT32_MAX - 1;
         r->request.gid = 100;
         r->request.gids = calloc(2, sizeof(uint32_t));

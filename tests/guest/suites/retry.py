@@ -127,7 +127,7 @@ def once_more():
         expect_in("it is run once more, with 128M", entries, "the journal")
 
 
-@test("one that has delivered a byte, or that its caller reads, ends with MemoryBudgetExhausted; so does any where the key is not set", slow=True)
+@test("one that has delivered a byte, that its caller reads, or that is to run once, ends with MemoryBudgetExhausted; so does any where the key is not set", slow=True)
 def not_again():
     with configured(**KEYS):
         taken = Taken()
@@ -135,6 +135,8 @@ def not_again():
         os.unlink(marks())
         ctl("run", *script(GROWN)).expect(137, "MemoryBudgetExhausted")
         expect_equal(runs(), 1, "how often it ran")
+        os.unlink(marks())
+        expect_ended(submit("--once", *script(GROWN)), 0)
         taken.leave()
     with configured(**{k: v for k, v in KEYS.items() if k != "RetryOnExhaustion"}):
         taken = Taken()
