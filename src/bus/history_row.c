@@ -29,6 +29,7 @@ static const struct {
         { "io_write_bytes", offsetof(HistoryRow, io_write_bytes) },
         { "initial_bytes", offsetof(HistoryRow, initial_bytes) },
         { "raises_saved", offsetof(HistoryRow, raises_saved) },
+        { "retries", offsetof(HistoryRow, retries) },
 };
 
 static int append_numbers(sd_bus_message *m, const HistoryRow *row) {

@@ -42,6 +42,7 @@ int history_row_from(const Query *q, uint64_t created_realtime_usec, uint64_t en
                 .memory_quota_bytes = q->last_quota_bytes,
                 .raises = q->n_raises,
                 .raises_saved = q->n_raises_saved,
+                .retries = q->n_retries,
                 .needed_bytes = q->needed_bytes,
                 .needed_raises = q->needed_raises,
                 .learned = q->learned_bytes > 0,

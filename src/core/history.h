@@ -29,6 +29,7 @@ typedef struct HistoryRow {
         uint64_t initial_bytes, memory_max_bytes, memory_peak_bytes, memory_quota_bytes; /* quota: its last */
         uint64_t raises;
         uint64_t raises_saved;                /* … by an initial quota that was learned */
+        uint64_t retries;                     /* runs after the first */
         uint64_t needed_bytes, needed_raises; /* what is known of the next one like it then; 0: nothing */
         bool learned;                         /* initial_bytes is what one like it came to need */
 } HistoryRow;

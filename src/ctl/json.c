@@ -76,6 +76,7 @@ const char *const history_keys[] = {
         "memory_peak_bytes",
         "raises",
         "raises_saved",
+        "retries",
         "detached",
         "error_name",
         "error_message",

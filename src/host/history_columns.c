@@ -59,6 +59,7 @@ typedef struct Column {
         X(U64, raises)                                                                                               \
         X(BOOL, learned)                                                                                             \
         X(U64, raises_saved)                                                                                         \
+        X(U64, retries)                                                                                              \
         X(U64, needed_bytes)                                                                                         \
         X(U64, needed_raises)
 

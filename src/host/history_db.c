@@ -41,6 +41,8 @@ static const char *const migrations[HISTORY_DB_VERSION] = {
         "ALTER TABLE queries ADD COLUMN needed_bytes INTEGER NOT NULL DEFAULT 0;"
         "ALTER TABLE queries ADD COLUMN needed_raises INTEGER NOT NULL DEFAULT 0;"
         "CREATE INDEX lessons_by_end ON queries (ended_usec) WHERE needed_bytes > 0;",
+
+        "ALTER TABLE queries ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;",
 };
 
 int history_db_errno(sqlite3 *sqlite, int code) {

@@ -8,7 +8,7 @@
 #include "host/fingerprint.h"
 
 /* What this program writes, as PRAGMA user_version. */
-#define HISTORY_DB_VERSION 2
+#define HISTORY_DB_VERSION 3
 
 typedef struct HistoryDb HistoryDb;
 

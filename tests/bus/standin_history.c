@@ -97,10 +97,10 @@ static int append_row(sd_bus_message *m, uint64_t n, const Asked *a) {
                                           "MemoryMaxBytes", "t", SIZE_INFINITY, "Raises", "t", UINT64_C(3),
                                           "ExitStatus", "i", -1);
         if (r >= 0)
-                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "learned", "b", 1, "raises_saved", "t",
-                                          UINT64_C(2), "StartedUSec", "t", UINT64_C(1699999995000000) + n,
-                                          "queue_usec", "t", UINT64_C(2000000), "execute_usec", "t",
-                                          UINT64_C(5000000));
+                r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "learned", "b", 1, "raises_saved", "t",
+                                          UINT64_C(2), "retries", "t", UINT64_C(1), "StartedUSec", "t",
+                                          UINT64_C(1699999995000000) + n, "queue_usec", "t", UINT64_C(2000000),
+                                          "execute_usec", "t", UINT64_C(5000000));
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

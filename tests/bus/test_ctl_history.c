@@ -52,6 +52,7 @@ static void json_is_an_array_of_all_that_is_known(void **state) {
                                             "memory_peak_bytes",
                                             "raises",
                                             "raises_saved",
+                                            "retries",
                                             "detached",
                                             "error",
                                             "verdict",
@@ -148,7 +149,7 @@ static void csv_has_a_header_and_quotes_what_needs_it(void **state) {
         line = strstr(c.out_text, "\n2500,");
         assert_non_null(line);
         assert_has(line, "\n2500,00112233445566778899aabbccddeeff,errored,shell,,0,\"{\"\"team\"\":\"\"ads\"\"}\",,,"
-                         "true,,,104857600,3,2,,Timeout,");
+                         "true,,,104857600,3,2,1,,Timeout,");
         line = strstr(c.out_text, "\n1,");
         assert_non_null(line);
         assert_has(line, "{\"\"team\"\":\"\"a,\\\"\"b\\\"\" \\u001B[31m\\n\"\"}");

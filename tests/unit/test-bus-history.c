@@ -37,6 +37,7 @@ static void each_value_of_a_row_is_told(void **state) {
                 { "MemoryQuotaBytes", "26" },
                 { "Raises", "27" },
                 { "raises_saved", "28" },
+                { "retries", "29" },
                 { "learned", "1" },
                 { "Labels", "team=ads job=7" },
                 { "Fingerprint", "000000000000000a000000000000000b" },
@@ -58,7 +59,7 @@ static void each_value_of_a_row_is_told(void **state) {
         uint64_t *v = &r.created_usec;
         sd_bus_message *reply;
 
-        for (uint64_t i = 0; &v[i] <= &r.raises_saved; i++)
+        for (uint64_t i = 0; &v[i] <= &r.retries; i++)
                 v[i] = 11 + i;
         r.message = strdup("too long");
         label(&r, "team", "ads");

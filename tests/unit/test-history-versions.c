@@ -2,29 +2,40 @@
 /* Databases of earlier versions, as they were made then, with a row in each. */
 #include "history-kit.h"
 
+#define VERSION_1                                                                                                    \
+        "CREATE TABLE secret (key BLOB NOT NULL) STRICT; INSERT INTO secret VALUES (zeroblob(32));"                  \
+        "CREATE TABLE queries ("                                                                                     \
+        " row INTEGER PRIMARY KEY,"                                                                                  \
+        " boot_id BLOB NOT NULL, id INTEGER NOT NULL, fingerprint BLOB NOT NULL, language TEXT NOT NULL,"            \
+        " state TEXT NOT NULL, error TEXT NOT NULL, verdict TEXT NOT NULL, message TEXT, labels TEXT,"               \
+        " user_id INTEGER NOT NULL, priority INTEGER NOT NULL, exit_status INTEGER NOT NULL,"                        \
+        " exit_signal INTEGER NOT NULL, detached INTEGER NOT NULL, created_usec INTEGER NOT NULL,"                   \
+        " started_usec INTEGER NOT NULL, ended_usec INTEGER NOT NULL, total_usec INTEGER NOT NULL,"                  \
+        " compile_usec INTEGER NOT NULL, queue_usec INTEGER NOT NULL, execute_usec INTEGER NOT NULL,"                \
+        " frozen_usec INTEGER NOT NULL, stall_usec INTEGER NOT NULL, cpu_usec INTEGER NOT NULL,"                     \
+        " io_read_bytes INTEGER NOT NULL, io_write_bytes INTEGER NOT NULL, initial_bytes INTEGER NOT NULL,"          \
+        " memory_max_bytes INTEGER NOT NULL, memory_peak_bytes INTEGER NOT NULL, memory_quota_bytes INTEGER NOT "    \
+        "NULL,"                                                                                                      \
+        " raises INTEGER NOT NULL,"                                                                                  \
+        " UNIQUE (boot_id, id)) STRICT;"                                                                             \
+        "CREATE INDEX queries_by_end ON queries (ended_usec);"                                                       \
+        "INSERT INTO queries VALUES (1, zeroblob(16), 42, zeroblob(16), 'sqlite', 'errored', 'Timeout', 'timeout', " \
+        "'why',"                                                                                                     \
+        " '{\"team\":\"ads\"}', 1000, -5, 3, 9, 1, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, " \
+        "27);"
+#define VERSION_2                                                                                                    \
+        VERSION_1                                                                                                    \
+        "ALTER TABLE queries ADD COLUMN learned INTEGER NOT NULL DEFAULT 0;"                                         \
+        "ALTER TABLE queries ADD COLUMN raises_saved INTEGER NOT NULL DEFAULT 0;"                                    \
+        "ALTER TABLE queries ADD COLUMN needed_bytes INTEGER NOT NULL DEFAULT 0;"                                    \
+        "ALTER TABLE queries ADD COLUMN needed_raises INTEGER NOT NULL DEFAULT 0;"                                   \
+        "CREATE INDEX lessons_by_end ON queries (ended_usec) WHERE needed_bytes > 0;"
+
 static const char *const old[] = {
         "PRAGMA user_version = 0",
 
-        "CREATE TABLE secret (key BLOB NOT NULL) STRICT; INSERT INTO secret VALUES (zeroblob(32));"
-        "CREATE TABLE queries ("
-        " row INTEGER PRIMARY KEY,"
-        " boot_id BLOB NOT NULL, id INTEGER NOT NULL, fingerprint BLOB NOT NULL, language TEXT NOT NULL,"
-        " state TEXT NOT NULL, error TEXT NOT NULL, verdict TEXT NOT NULL, message TEXT, labels TEXT,"
-        " user_id INTEGER NOT NULL, priority INTEGER NOT NULL, exit_status INTEGER NOT NULL,"
-        " exit_signal INTEGER NOT NULL, detached INTEGER NOT NULL, created_usec INTEGER NOT NULL,"
-        " started_usec INTEGER NOT NULL, ended_usec INTEGER NOT NULL, total_usec INTEGER NOT NULL,"
-        " compile_usec INTEGER NOT NULL, queue_usec INTEGER NOT NULL, execute_usec INTEGER NOT NULL,"
-        " frozen_usec INTEGER NOT NULL, stall_usec INTEGER NOT NULL, cpu_usec INTEGER NOT NULL,"
-        " io_read_bytes INTEGER NOT NULL, io_write_bytes INTEGER NOT NULL, initial_bytes INTEGER NOT NULL,"
-        " memory_max_bytes INTEGER NOT NULL, memory_peak_bytes INTEGER NOT NULL, memory_quota_bytes INTEGER NOT NULL,"
-        " raises INTEGER NOT NULL,"
-        " UNIQUE (boot_id, id)) STRICT;"
-        "CREATE INDEX queries_by_end ON queries (ended_usec);"
-        "INSERT INTO queries VALUES (1, zeroblob(16), 42, zeroblob(16), 'sqlite', 'errored', 'Timeout', 'timeout', "
-        "'why',"
-        " '{\"team\":\"ads\"}', 1000, -5, 3, 9, 1, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, "
-        "27);"
-        "PRAGMA user_version = 1",
+        VERSION_1 "PRAGMA user_version = 1",
+        VERSION_2 "PRAGMA user_version = 2",
 };
 _Static_assert(ELEMENTSOF(old) == HISTORY_DB_VERSION, "a version has no test");
 
@@ -48,6 +59,7 @@ static void assert_is_old(const HistoryRow *r) {
                 assert_int_equal((&r->created_usec)[i], 11 + i);
         assert_ptr_equal(&r->created_usec + 16, &r->raises);
         assert_int_equal(r->raises_saved, 0);
+        assert_int_equal(r->retries, 0);
         assert_int_equal(r->needed_bytes, 0);
         assert_int_equal(r->needed_raises, 0);
         assert_false(r->learned);
@@ -67,7 +79,7 @@ static void each_is_brought_to_this_one_with_what_it_has(void **state) {
                 assert_int_equal(history_db_count(db), i > 0);
                 assert_int_equal(history_db_key(db, &key), 0);
                 if (i > 0)
-                        assert_memory_equal(&key, &(FingerprintKey) {}, sizeof(key));
+                        assert_memory_equal(&key, &(FingerprintKey){}, sizeof(key));
                 full.ended_usec = 1; /* before the old one */
                 assert_int_equal(history_db_insert(db, &full, 1), 1);
                 db = history_db_close(db);

@@ -39,7 +39,7 @@ SAME = (
 )
 SAME_STATISTICS = (
     "compile_usec", "queue_usec", "execute_usec", "frozen_usec", "stall_usec", "cpu_usec", "io_read_bytes", "io_write_bytes", "verdict",
-    "initial_bytes", "learned", "raises_saved",
+    "initial_bytes", "learned", "raises_saved", "retries",
 )
 
 

@@ -121,7 +121,8 @@ def once_more():
         expect(used["frozen_usec"] > 0 and used["memory_peak_bytes"] >= 100 * MIB, f"both runs count: {used}")
         expect_finished(query)
         expect_equal(metric("penstock_retries_total") - before, 1, "what is counted")
-        expect_equal(row_of(query)["state"], "finished", "the history's row, the only one")
+        row = row_of(query)
+        expect_equal((row["state"], row["retries"]), ("finished", 1), "the history's row, the only one")
         entries = system("journalctl", "--quiet", f"--unit={DAEMON}", f"MESSAGE_ID={JOURNAL_RETRY}", f"PENSTOCK_QUERY_ID={query}",
                          "--output=cat").text
         expect_in("it is run once more, with 128M", entries, "the journal")
