@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # variables shared with tools/test, named at the head
 # The guest suites of tests/guest, on one or more Debian releases. Needs common.sh, steps.sh; expects tools_dir, work,
-# suites, long, here, guest_words; uses guest_pids.
+# suites, long, slow_parts, here, guest_words; uses guest_pids.
 
 guest_memory=3072
 guest_limit=4700 # seconds for all suites in one guest
@@ -24,21 +24,22 @@ guests_prepare() {
         guest_pids=("$prepare_pid")
 }
 
-# In the short form each slow test runs in one of the guests, by the luck of a seed; in --long, and when a suite is asked
-# for, in all of them.
+# In the short form a part of the slow tests runs, each in one of the guests, by the luck of a seed; with --all each of them does;
+# in --long, and when a suite is asked for, all do in each guest.
 guests_share() {
-        local i seed
+        local i seed parts=$((slow_parts * ${#suites[@]})) which="one in $slow_parts of the slow tests runs"
 
         guest_part=()
         if [ -n "$long" ] || [ "$here" = 1 ] || [ ${#guest_words[@]} -gt 0 ] || [ ${#suites[@]} -lt 2 ]; then return; fi
         seed=${PENSTOCK_TEST_SEED:-$((RANDOM * 32768 + RANDOM))}
         for i in "${!suites[@]}"; do
-                guest_part[i]="--seed $seed --part $i/${#suites[@]}"
+                guest_part[i]="--seed $seed --part $i/$parts"
         done
         # One guest has the guard in its penstockd, the other penstockd as it is shipped.
         i=$((seed % ${#suites[@]}))
         guest_part[i]+=" --loop-guard"
-        say "slow tests are shared between the guests by seed $seed (PENSTOCK_TEST_SEED); the loop is guarded on ${suites[i]}"
+        if [ "$slow_parts" = 1 ]; then which="each slow test runs"; fi
+        say "$which, in one of the guests, by seed $seed (PENSTOCK_TEST_SEED); the loop is guarded on ${suites[i]}"
 }
 
 guests_run() {

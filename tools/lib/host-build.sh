@@ -1,27 +1,32 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # variables shared with tools/test, named at the head
-# Building on the host with each compiler, and the tests that need no guest. Needs common.sh, steps.sh; expects work;
+# Building on the host with each compiler, and the tests that need no guest. Needs common.sh, steps.sh; expects work, long, slow_parts;
 # run in the project's root.
 
 build_packages=(meson ninja-build gcc clang pkgconf libc6-dev libsystemd-dev libcgroup-dev libinih-dev
         libjansson-dev libsmartcols-dev libncurses-dev libmicrohttpd-dev libcairo2-dev libsqlite3-dev nettle-dev libcmocka-dev libdbus-1-dev
         dbus tmux sqlite3 python3 scdoc git bash-completion zsh fish mandoc groff-base nodejs) # those from bash-completion on: completion, manual, the page for Cockpit
 
+# What lint looks at is the same in each build. What gcc makes of the rest is tested with sanitizers, and in the guests.
 build_all() {
-        build_one gcc gcc --werror || :
-        build_one clang clang --werror || :
-        build_one "gcc ASan+UBSan" gcc --werror -Db_sanitize=address,undefined -Db_lundef=false || :
+        local of_gcc=(--suite bench)
+
+        if [ -n "$long" ] || [ "$slow_parts" = 1 ]; then of_gcc=(--no-suite lint); fi
+        if build_one gcc gcc --werror; then build_test gcc "$dir" "${of_gcc[@]}"; fi
+        if build_one clang clang --werror; then build_test clang "$dir"; fi
+        if build_one "gcc ASan+UBSan" gcc --werror -Db_sanitize=address,undefined -Db_lundef=false; then
+                build_test "gcc ASan+UBSan" "$dir" --no-suite lint
+        fi
 }
 
-# build_one LABEL COMPILER MESON_OPTION…: build, then run the tests that meson knows.
+# build_one LABEL COMPILER MESON_OPTION…: sets $dir to where it was built.
 build_one() {
-        local label=$1 compiler=$2 dir
+        local label=$1 compiler=$2
 
         shift 2
         dir=$work/build-${label//[^a-zA-Z]/-}
-        step "$label: build" build_compile "$dir" "$compiler" "$@" || return
-        build_test "$label" "$dir"
+        step "$label: build" build_compile "$dir" "$compiler" "$@"
 }
 
 build_compile() { # DIRECTORY COMPILER MESON_OPTION…

@@ -71,7 +71,7 @@ def over_cap_of_unit():
     expect_equal(ctl_json("stats", str(q.id))["verdict"], "slice", "the verdict")
 
 
-@test("MemoryMax= set on penstock.slice makes the budget smaller, also across a reload, until it is lifted")
+@test("MemoryMax= set on penstock.slice makes the budget smaller, also across a reload, until it is lifted", slow=True)
 def cap_of_slice():
     with configured(ExhaustionPolicy="fail"):
         ours, unused = cgroups.limit(SLICE), status()["unused_memory_bytes"]
@@ -94,7 +94,7 @@ def cap_of_slice():
         end(q)
 
 
-@test("set-property CPUWeight= on unit and slice while a query grows changes no limit, and all agree afterwards")
+@test("set-property CPUWeight= on unit and slice while a query grows changes no limit, and all agree afterwards", slow=True)
 def other_properties():
     ours = cgroups.limit(SLICE)
     q = Gated(STEPS)

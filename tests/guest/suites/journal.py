@@ -108,7 +108,7 @@ def exhausted():
         expect_explained(query_id, BUDGET, "MaxMemoryBytes=")
 
 
-@test("a freeze is told in the journal, and the catalog says what makes room")
+@test("a freeze is told in the journal, and the catalog says what makes room", slow=True)
 def frozen():
     with configured(MaxMemoryBytes="384M", MemoryBytesQuotaPerQuery="384M"):
         first = Gated("b=bytearray(150<<20); print('got', flush=True); sys.stdin.readline()")
@@ -139,7 +139,7 @@ def refused():
     expect("s3cr3t" not in everything, "no secret is in the journal")
 
 
-@test("a flood of refused requests writes a bounded number of entries, and the next one says how many were left out")
+@test("a flood of refused requests writes a bounded number of entries, and the next one says how many were left out", slow=True)
 def flood():
     count = 400
     begin = time.time()
@@ -180,7 +180,7 @@ def expect_bounded(count, begin, took):
     expect_in(f"{found[-1]['PENSTOCK_SUPPRESSED']} entries", found[-1]["MESSAGE"], "the message")
 
 
-@test("a flood of queries that end before they ever run writes a bounded number of entries, too")
+@test("a flood of queries that end before they ever run writes a bounded number of entries, too", slow=True)
 def flood_of_ends():
     count = 150
     begin = time.time()
@@ -221,7 +221,7 @@ def shut_down_with_queries():
     return executing, python, waiting
 
 
-@test("the texts of queries that Shutdown cancels are in no journal entry by default")
+@test("the texts of queries that Shutdown cancels are in no journal entry by default", slow=True)
 def no_texts():
     since = time.time() - 1
     ids = shut_down_with_queries()
@@ -231,7 +231,7 @@ def no_texts():
     expect("s3cr3t" not in everything, "no text is in penstockd's entries")
 
 
-@test("with LogQueryTextOnShutdown=yes Shutdown writes each canceled query's text into a field of its own, escaped")
+@test("with LogQueryTextOnShutdown=yes Shutdown writes each canceled query's text into a field of its own, escaped", slow=True)
 def texts():
     with configured(LogQueryTextOnShutdown="yes"):
         finished = ended_id("--language", "python", "print('s3cr3t-finished')")
@@ -256,7 +256,7 @@ def one_of_texts(query_id):
     return found[0]
 
 
-@test("a text longer than 4 KiB is cut, and says so")
+@test("a text longer than 4 KiB is cut, and says so", slow=True)
 def long_text():
     with configured(LogQueryTextOnShutdown="yes"):
         q = submit("--language", "python", "import time; time.sleep(1000)\n# " + "ä" * 5000)

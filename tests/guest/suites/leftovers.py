@@ -89,7 +89,7 @@ def leak():
     return held
 
 
-@test("memory that a caller holds after his query is taken off the budget and told; another's query is not killed for it")
+@test("memory that a caller holds after his query is taken off the budget and told; another's query is not killed for it", slow=True)
 def held_from_outside():
     with small_budget():
         unused, events = status()["unused_memory_bytes"], cgroups.table(SLICE, "memory.events.local")

@@ -59,7 +59,7 @@ def starts_allowed():
     return int(re.search(r"^penstock_unit_starts_allowed\S* (\d+)$", ctl("metrics").expect(0).text, re.M)[1])
 
 
-@test("a query costs PID 1 two calls, the start of its unit and the word that it may be forgotten, and none at its end")
+@test("a query costs PID 1 two calls, the start of its unit and the word that it may be forgotten, and none at its end", slow=True)
 def two_calls():
     with configured(WarmUnits=0), Calls() as calls:
         for i in range(3):
@@ -72,7 +72,7 @@ def two_calls():
         expect_equal(sorted(calls.wait_for(10, "a fifth")), sorted(5 * A_QUERY), "the calls, though a query ended before")
 
 
-@test("after a reload of PID 1 one call says how all units are")
+@test("after a reload of PID 1 one call says how all units are", slow=True)
 def one_call_for_all():
     with configured(WarmUnits=0):
         queries = [Gated() for _ in range(3)]

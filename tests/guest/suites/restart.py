@@ -358,7 +358,7 @@ def bus_and_pid1():
     expect_equal(ctl("results", str(other)).expect(0).text, "fine\n", "the detached results")
 
 
-@test("what a detached query had written before penstockd was restarted or killed is in its results, and what came later behind it")
+@test("what a detached query had written before penstockd was restarted or killed is in its results, and what came later behind it", slow=True)
 def detached_results():
     def one(way):
         q = submit("--", "sh", "-c", "echo before; sleep 3; echo after")

@@ -84,7 +84,7 @@ def config_check():
         expect_in(word, text, "config show")
 
 
-@test("penstockd refuses to start with a bad configuration, and the journal says which file, line, key and rule")
+@test("penstockd refuses to start with a bad configuration, and the journal says which file, line, key and rule", slow=True)
 def refuses_to_start():
     system("systemctl", "stop", DAEMON)
     write_drop_in({"ConcurrencyQuota": 0})
@@ -101,7 +101,7 @@ def refuses_to_start():
     run("--", "true").expect(0)
 
 
-@test("stop ends running and waiting queries in time, tells each why, and leaves no unit; start serves again")
+@test("stop ends running and waiting queries in time, tells each why, and leaves no unit; start serves again", slow=True)
 def stop_and_start():
     running = [Gated() for _ in range(4)]
     waiting = ctl_start("run", "--", "true")
@@ -121,7 +121,7 @@ def stop_and_start():
     expect_equal(run("--", "echo", "again").expect(0).text, "again\n", "a query afterwards")
 
 
-@test("a call starts penstockd by D-Bus activation")
+@test("a call starts penstockd by D-Bus activation", slow=True)
 def activation():
     system("systemctl", "stop", DAEMON)
     expect_equal(unit_property(DAEMON, "ActiveState"), "inactive", "the state before")
@@ -129,7 +129,7 @@ def activation():
     expect_equal(unit_property(DAEMON, "ActiveState"), "active", "the state after")
 
 
-@test("restart gives each query an end that its caller can see, IDs go on rising, and nothing is left of old units")
+@test("restart gives each query an end that its caller can see, IDs go on rising, and nothing is left of old units", slow=True)
 def restart():
     q = Gated()
     detached = submit("--", "sleep", "1000")
@@ -151,7 +151,7 @@ def restart():
     after.wait().expect(0)
 
 
-@test("kill -9 of penstockd: it is started again, no query is left without a controller, and it serves as before")
+@test("kill -9 of penstockd: it is started again, no query is left without a controller, and it serves as before", slow=True)
 def killed():
     q = Gated("import signal; signal.signal(15, signal.SIG_IGN)\nwhile True: sys.stdin.readline() or os._exit(0)")
     before = daemon_pid()
@@ -165,7 +165,7 @@ def killed():
     expect_equal(run("--", "echo", "again").expect(0).text, "again\n", "a query afterwards")
 
 
-@test("shutdown ends waiting queries, lets running ones finish until the deadline, and refuses new ones until a restart")
+@test("shutdown ends waiting queries, lets running ones finish until the deadline, and refuses new ones until a restart", slow=True)
 def shutdown():
     finishing = Gated("print('finished')")
     others = [Gated() for _ in range(3)]

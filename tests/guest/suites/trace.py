@@ -11,7 +11,7 @@ from lib.service import DAEMON, ctl, run, submit, system, wait_for_state
 from lib.traced import TRACE, Replay, lines, traced
 
 
-@test("what was recorded is decided the same again, whatever ended the queries, also across a reload and a pause")
+@test("what was recorded is decided the same again, whatever ended the queries, also across a reload and a pause", slow=True)
 def ways_of_ending():
     with traced():
         expect_equal(stat.S_IMODE(os.stat(TRACE).st_mode), 0o600, "the mode of the trace")
@@ -38,7 +38,7 @@ def ways_of_ending():
             expect(not any(secret in line for line in seen), f"no line has a word of a query's text: {secret}")
 
 
-@test("a trace ends at the size that Trace= allows, says so, and what is there can be replayed")
+@test("a trace ends at the size that Trace= allows, says so, and what is there can be replayed", slow=True)
 def bounded():
     with traced(Trace="4K"):
         for _ in range(harness.repeats(12, 40)):
