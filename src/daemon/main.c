@@ -232,21 +232,28 @@ static void block_signals(void) {
         signal(SIGPIPE, SIG_IGN);
 }
 
+/* sd-bus does without descriptors where it can't ask its socket what it is, and no query could be answered then. */
+static int connect_to_bus(sd_event *event, sd_bus **ret) {
+        int r = sd_bus_open_system(ret);
+
+        if (r >= 0)
+                r = sd_bus_can_send(*ret, SD_BUS_TYPE_UNIX_FD);
+        if (r == 0)
+                r = -EOPNOTSUPP;
+        return r < 0 ? r : sd_bus_attach_event(*ret, event, SD_EVENT_PRIORITY_NORMAL);
+}
+
 static int set_up_loop(Daemon *d) {
         int r = sd_event_default(&d->event);
 
         if (r >= 0) {
                 journal_attach(d->event, NULL);
-                r = sd_bus_open_system(&d->bus);
+                r = connect_to_bus(d->event, &d->bus);
         }
-        if (r >= 0)
-                r = sd_bus_attach_event(d->bus, d->event, SD_EVENT_PRIORITY_NORMAL);
         /* What we ask of PID 1 has a connection of its own: the bus daemon stops to read from one whose replies others
          * do not take, as anyone on the host can arrange. */
         if (r >= 0)
-                r = sd_bus_open_system(&d->systemd_bus);
-        if (r >= 0)
-                r = sd_bus_attach_event(d->systemd_bus, d->event, SD_EVENT_PRIORITY_NORMAL);
+                r = connect_to_bus(d->event, &d->systemd_bus);
         if (r >= 0)
                 r = watch_bus(d, d->bus);
         if (r >= 0)
