@@ -216,6 +216,11 @@ static int append_numbers(sd_bus_message *m, const UnitSpec *spec) {
 
 static int append_paths_of_spec(sd_bus_message *m, const UnitSpec *spec) {
         static const char *const homes[] = { "-/home", "-/root" };
+        /* ProtectProc= has systemd mount the API file systems, and neither ProtectSystem=strict nor (257)
+         * ProtectKernelTunables= makes those read-only then. What a query puts into /run/lock would stay charged to
+         * the slice when it is gone; of /sys there is one place that lets anybody open something for writing. A
+         * socket can still be connected to. */
+        static const char *const read_only[] = { "-/run", "-/sys/kernel/security" };
         /* "tmpfs", not "yes": what is bound in from a home still has a place to be mounted on */
         const char *home = spec->home == UNIT_HOME_HIDDEN      ? "tmpfs"
                            : spec->home == UNIT_HOME_READ_ONLY ? "read-only"
@@ -224,6 +229,8 @@ static int append_paths_of_spec(sd_bus_message *m, const UnitSpec *spec) {
 
         if (r >= 0 && spec->home == UNIT_HOME_READ_WRITE) /* ProtectSystem=strict covers homes too */
                 r = props_append_strings(m, "ReadWritePaths", homes, ELEMENTSOF(homes));
+        if (r >= 0)
+                r = props_append_strings(m, "ReadOnlyPaths", read_only, ELEMENTSOF(read_only));
         if (r >= 0)
                 r = props_append_strings(m, "InaccessiblePaths", inaccessible_paths, ELEMENTSOF(inaccessible_paths));
         if (r >= 0)

@@ -206,6 +206,7 @@ static void homes_are_as_the_language_says(void **state) {
         assert_string_equal(get_s(b, "ProtectHome"), "no");
         assert_string_equal(get_list(b, "ReadWritePaths", "as"), "|-/home|-/root|");
         assert_non_null(strstr(get_list(b, "InaccessiblePaths", "as"), "|-/run/user|"));
+        assert_string_equal(get_list(b, "ReadOnlyPaths", "as"), "|-/run|-/sys/kernel/security|");
 }
 
 static unsigned count_tmpfs(Bench *b, const char *options) {

@@ -54,6 +54,34 @@ def expect_refused(seen):
         expect(answer != "worked", f"{what} is refused: {seen}")
 
 
+# Of each mount that is not read-only all that the query could write to, but for what /proc has of itself.
+WRITABLE = r"""
+import os, stat
+own = set()
+for line in open("/proc/self/mountinfo"):
+    place, options = line.split()[4:6]
+    if "ro" in options.split(",") or place == "/proc" or place.startswith("/proc/"):
+        continue
+    device = os.stat(place).st_dev
+    for path, names, files in os.walk(place):
+        names[:] = [n for n in names if os.lstat(f"{path}/{n}").st_dev == device]
+        for name in ("", *files):
+            one = f"{path}/{name}" if name else path
+            if not stat.S_ISLNK(os.lstat(one).st_mode) and not stat.S_ISSOCK(os.lstat(one).st_mode) and os.access(one, os.W_OK):
+                own.add(one)
+print("\n".join(sorted(own)))
+"""
+
+
+@test("a query can write to its own directories and nowhere else", slow=True)
+def writable():
+    expect(as_user("alice", lambda: os.access("/run/lock", os.W_OK)), "outside alice can write to /run/lock")
+    seen = run("--", "python3", "-c", WRITABLE).expect(0).text.split()
+    places = ("/home/alice", "/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue")
+    expect_equal([p for p in seen if not p.startswith(places)], [], f"what else it can write to, of {seen}")
+    expect(set(places) <= set(seen), f"all of {places} is in {seen}")
+
+
 @test("an engine cannot write its limits, leave its group or make one", slow=True)
 def own_limits():
     q = probe("""
