@@ -302,8 +302,7 @@ void manager_history_count(Manager *m);
 
 /* manager_trace.c: the file of Trace=; each does nothing when there is none */
 void manager_trace_begin(Manager *m);
-void manager_trace_event(Manager *m, const Event *ev, uint64_t now_usec);
-void manager_trace_action(Manager *m, const Action *a);
+void manager_trace_step(Manager *m, const Event *ev, uint64_t now_usec); /* @ev, and what the engine asked for */
 void manager_trace_flush(Manager *m);
 void manager_trace_end(Manager *m);
 

@@ -90,17 +90,16 @@ static int step(Manager *m, struct PendingEvent *p) {
         r = engine_step(m->engine, &p->event, now, &m->actions);
         if (r < 0)
                 return p->event.type == EVENT_REQUEST ? 0 : r;
-        manager_trace_event(m, &p->event, now);
         manager_record_decided(m, &p->event);
         for (size_t i = 0; i < m->actions.n; i++) {
                 const Action *a = &m->actions.v[i];
 
-                manager_trace_action(m, a);
                 if (a->type == ACTION_SET_LIMITS && a->query_id != p->event.query_id)
                         manager_woken_by_others(m, a->query_id, now);
                 manager_perform(m, a);
         }
         manager_record_performed(m);
+        manager_trace_step(m, &p->event, now); /* last: a raise does not wait until a line is written */
         return 0;
 }
 

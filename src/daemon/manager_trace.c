@@ -45,7 +45,7 @@ void manager_trace_end(Manager *m) {
         m->trace = trace_file_close(m->trace);
 }
 
-void manager_trace_event(Manager *m, const Event *ev, uint64_t now_usec) {
+void manager_trace_step(Manager *m, const Event *ev, uint64_t now_usec) {
         char line[TRACE_LINE_MAX];
 
         if (!m->trace)
@@ -53,13 +53,8 @@ void manager_trace_event(Manager *m, const Event *ev, uint64_t now_usec) {
         if (ev->type == EVENT_CONFIG)
                 add_config(m);
         trace_file_add(m->trace, trace_event_line(ev, now_usec, line));
-}
-
-void manager_trace_action(Manager *m, const Action *a) {
-        char line[TRACE_LINE_MAX];
-
-        if (m->trace)
-                trace_file_add(m->trace, trace_action_line(a, line));
+        for (size_t i = 0; i < m->actions.n; i++)
+                trace_file_add(m->trace, trace_action_line(&m->actions.v[i], line));
 }
 
 void manager_trace_flush(Manager *m) {
