@@ -139,11 +139,11 @@ static int append_detached(sd_bus_message *m, QueryView *v) {
 }
 
 static int append_error_name(sd_bus_message *m, QueryView *v) {
-        return append_string(m, error_dbus_name(v->query->error.code));
+        return append_string(m, error_dbus_name(query_error(v->query)));
 }
 
 static int append_error_message(sd_bus_message *m, QueryView *v) {
-        return append_string(m, v->query->error.code == ERROR_NONE ? NULL : v->query->error.message);
+        return append_string(m, query_error(v->query) == ERROR_NONE ? NULL : v->query->error.message);
 }
 
 static int append_exit_status(sd_bus_message *m, QueryView *v) {

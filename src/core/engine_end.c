@@ -109,7 +109,7 @@ void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool grac
                 q->ending = true;
                 q->ending_state = state;
                 q->ending_verdict = verdict;
-                q->ending_error = error;
+                q->error = error;
         } else if (q->ending_killed || gracefully)
                 return; /* the first cause stays; a second, harder one only hurries */
         if (gracefully && !q->frozen && e->config.cancel_grace_usec > 0) {
@@ -245,7 +245,7 @@ void end_report(Engine *e, Query *q, const EndedReport *r, const Error *error) {
         if (q->ending) {
                 state = q->ending_state;
                 verdict = q->ending_verdict;
-                said = q->ending_error;
+                said = q->error;
         } else
                 judge_report(e, q, r, error, &state, &verdict, &said);
         if (retry_is_due(e, q, verdict, r))
@@ -276,7 +276,7 @@ void end_unit_gone(Engine *e, Query *q) {
         if (query_is_live(q) && q->run == RUN_HANDED) {
                 q->run = RUN_ENDED; /* the cgroup is gone, so it is empty */
                 if (q->ending)
-                        conclude(e, q, q->ending_state, q->ending_verdict, &q->ending_error);
+                        conclude(e, q, q->ending_state, q->ending_verdict, &q->error);
                 else {
                         error_set(&error, ERROR_EXECUTION_FAILED,
                                   "its unit ended before its worker could report; see the journal of the unit");

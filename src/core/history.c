@@ -6,7 +6,7 @@
 #include <string.h>
 
 int history_row_from(const Query *q, uint64_t created_realtime_usec, uint64_t ended_realtime_usec, HistoryRow *ret) {
-        bool failed = q->error.code != ERROR_NONE, executed = q->visited[QUERY_EXECUTING];
+        bool failed = query_error(q) != ERROR_NONE, executed = q->visited[QUERY_EXECUTING];
         uint64_t start_usec = q->n_retries > 0 ? q->first_start_usec /* to execute is the last that all others do */
                                                : subtract_saturating(q->ended_usec, q->booked_usec[QUERY_EXECUTING]);
         char *message = failed ? strdup(q->error.message) : NULL;

@@ -95,7 +95,7 @@ struct Query {
         uint64_t id;
         QuerySpec spec;
         QueryState state;
-        Error error;
+        Error error; /* why it ended; before that, of one that is being ended, what it will say: see query_error() */
         Verdict verdict;
         uint64_t created_usec, state_since_usec, ended_usec;
         uint64_t booked_usec[_QUERY_STATE_MAX];
@@ -145,7 +145,6 @@ struct Query {
         /* Its end was asked for: what it will say, and when the next, harder step is due. */
         bool ending, ending_killed;
         QueryState ending_state;
-        Error ending_error;
         Verdict ending_verdict;
         uint64_t ending_deadline_usec;
 
@@ -168,6 +167,11 @@ struct Query {
 };
 
 Query *query_free(Query *q); /* takes NULL, returns NULL */
+
+/* Why it ended: ERROR_NONE while it has not. */
+static inline ErrorCode query_error(const Query *q) {
+        return query_state_is_end(q->state) ? q->error.code : ERROR_NONE;
+}
 
 /* The quota that it started with, or is to start with as far as is known. */
 static inline uint64_t query_start_bytes(const Query *q) {

@@ -120,7 +120,7 @@ static int make_variables(Release *r, const Query *q) {
                 k = pairlist_set(&r->variables, "PENSTOCK_QUERY_STATE", q ? query_state_name(q->state) : "");
         if (k >= 0)
                 k = pairlist_set(&r->variables, "PENSTOCK_ERROR_NAME",
-                                 q && q->error.code != ERROR_NONE ? error_name(q->error.code) : "");
+                                 q && query_error(q) != ERROR_NONE ? error_name(query_error(q)) : "");
         return k;
 }
 

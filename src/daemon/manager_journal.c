@@ -37,7 +37,7 @@ static Kind kind_of_end(ErrorCode code) {
 
 /* Ended before it ever ran, and not because the service stops: as cheap to cause as a refusal. */
 static bool is_cheap_end(const Entry *e, const Query *q) {
-        return e && q && !e->handed && q->error.code != ERROR_NONE && q->error.code != ERROR_SHUTTING_DOWN;
+        return e && q && !e->handed && query_error(q) != ERROR_NONE && query_error(q) != ERROR_SHUTTING_DOWN;
 }
 
 static bool take_of_user(Manager *m, const uid_t *uid, uint64_t *ret_suppressed) {
@@ -59,8 +59,8 @@ void manager_note(Manager *m, Entry *e, const Action *a) {
 
         if (a->note == NOTE_END) {
                 /* One a query, with what is left to tell: always written of one that ran. */
-                kind = kind_of_end(q ? q->error.code : ERROR_NONE);
-                entry.error_name = q ? error_name(q->error.code) : NULL;
+                kind = kind_of_end(q ? query_error(q) : ERROR_NONE);
+                entry.error_name = q ? error_name(query_error(q)) : NULL;
                 if (is_cheap_end(e, q) && !take_of_user(m, &e->record.request.uid, &entry.suppressed))
                         return;
                 entry.suppressed += e ? rate_limit_drain(&e->notes) : 0;
@@ -113,7 +113,7 @@ void manager_note_shutdown(Manager *m, const Entry *e) {
         const Query *q = engine_find(m->engine, e->record.id);
         char buf[QUERY_TEXT_MAX];
 
-        if (!m->config->log_query_text_on_shutdown || !q || q->error.code != ERROR_SHUTTING_DOWN)
+        if (!m->config->log_query_text_on_shutdown || !q || query_error(q) != ERROR_SHUTTING_DOWN)
                 return;
         journal_write_entry(&(JournalEntry) { .priority = LOG_NOTICE,
                                               .message = JOURNAL_SHUTDOWN_TEXT,
