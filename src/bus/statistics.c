@@ -44,9 +44,7 @@ static int append_kernel_numbers(sd_bus_message *m, const QueryView *v) {
 
 /* An error of the engine's run, not one that kept it from running. */
 static bool is_runtime_error(const Query *q) {
-        if (q->state != QUERY_ERRORED)
-                return false;
-        switch (q->error.code) {
+        switch (query_error(q)) {
         case ERROR_MEMORY_LIMIT_EXCEEDED:
         case ERROR_MEMORY_BUDGET_EXHAUSTED:
         case ERROR_TIMEOUT:
@@ -57,7 +55,7 @@ static bool is_runtime_error(const Query *q) {
 
 static int append_runtime_errors(sd_bus_message *m, const Query *q) {
         if (is_runtime_error(q))
-                return sd_bus_message_append(m, "{sv}", "runtime_errors", "as", 1, q->error.message);
+                return sd_bus_message_append(m, "{sv}", "runtime_errors", "as", 1, q->error.message ?: "");
         return sd_bus_message_append(m, "{sv}", "runtime_errors", "as", 0);
 }
 

@@ -47,7 +47,7 @@ static void restore(Query *q, const QuerySnapshot *s, const Error *error) {
         q->forgotten = s->forgotten;
         q->denied = s->denied;
         q->headroom_off = s->headroom_off;
-        q->error = *error;
+        query_set_error(q, error);
 }
 
 /* Frozen it was, so that nothing was decided too early; by whom? */
@@ -138,7 +138,8 @@ static void start_anew(Engine *e, Query *q, const QuerySnapshot *s) {
                 lease_adopt(&e->budget, &q->lease, q->initial_bytes);
         }
         if (s->is_lost || s->ending) { /* or it was told to end, and its hand-over never arrived */
-                end_query(e, q, q->ending_state, q->ending_verdict, false, q->error.code, "%s", q->error.message);
+                end_query(e, q, q->ending_state, q->ending_verdict, false, q->error.code, "%s",
+                          q->error.message ?: "");
                 return;
         }
         q->recheck = q->dependencies == DEPENDENCIES_HELD;

@@ -47,7 +47,7 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
         q->forget_usec = e->config.results_keep_usec ? add_saturating(e->now_usec, e->config.results_keep_usec) : 0;
         engine_move(e, q, state);
         q->verdict = verdict;
-        q->error = *error;
+        query_set_error(q, error);
         q->quota_bytes = q->current_bytes = 0;
         q->sample_due_usec = 0;
         q->peak_bytes = MAX(q->peak_bytes, q->final.memory_peak_bytes);
@@ -109,7 +109,7 @@ void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool grac
                 q->ending = true;
                 q->ending_state = state;
                 q->ending_verdict = verdict;
-                q->error = error;
+                query_set_error(q, &error);
         } else if (q->ending_killed || gracefully)
                 return; /* the first cause stays; a second, harder one only hurries */
         if (gracefully && !q->frozen && e->config.cancel_grace_usec > 0) {
@@ -245,7 +245,7 @@ void end_report(Engine *e, Query *q, const EndedReport *r, const Error *error) {
         if (q->ending) {
                 state = q->ending_state;
                 verdict = q->ending_verdict;
-                said = q->error;
+                query_get_error(q, &said);
         } else
                 judge_report(e, q, r, error, &state, &verdict, &said);
         if (retry_is_due(e, q, verdict, r))
@@ -275,9 +275,10 @@ void end_unit_gone(Engine *e, Query *q) {
         end_compile_slot(e, q);
         if (query_is_live(q) && q->run == RUN_HANDED) {
                 q->run = RUN_ENDED; /* the cgroup is gone, so it is empty */
-                if (q->ending)
-                        conclude(e, q, q->ending_state, q->ending_verdict, &q->error);
-                else {
+                if (q->ending) {
+                        query_get_error(q, &error);
+                        conclude(e, q, q->ending_state, q->ending_verdict, &error);
+                } else {
                         error_set(&error, ERROR_EXECUTION_FAILED,
                                   "its unit ended before its worker could report; see the journal of the unit");
                         conclude(e, q, QUERY_ERRORED, VERDICT_WORKER, &error);

@@ -27,7 +27,7 @@ static void forget_run(Query *q) {
         q->ending = q->ending_killed = false;
         q->ending_state = QUERY_CREATED;
         q->ending_verdict = VERDICT_NONE;
-        q->error = (Error) {};
+        query_set_error(q, &(Error) {});
         q->ending_deadline_usec = 0;
         q->verdict = VERDICT_NONE;
         q->exit_status = -1;

@@ -9,7 +9,7 @@ int history_row_from(const Query *q, uint64_t created_realtime_usec, uint64_t en
         bool failed = query_error(q) != ERROR_NONE, executed = q->visited[QUERY_EXECUTING];
         uint64_t start_usec = q->n_retries > 0 ? q->first_start_usec /* to execute is the last that all others do */
                                                : subtract_saturating(q->ended_usec, q->booked_usec[QUERY_EXECUTING]);
-        char *message = failed ? strdup(q->error.message) : NULL;
+        char *message = failed ? strdup(q->error.message ?: "") : NULL;
 
         if (failed && !message)
                 return -ENOMEM;

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *query_state_name(QueryState s) {
         static const char *const names[_QUERY_STATE_MAX] = {
@@ -78,8 +79,22 @@ Query *query_free(Query *q) {
         if (!q)
                 return NULL;
         profile_done(&q->profile);
+        free(q->error.message);
         free(q);
         return NULL;
+}
+
+void query_set_error(Query *q, const Error *error) {
+        char *message = error->code != ERROR_NONE && error->message[0] ? strdup(error->message) : NULL;
+
+        free(q->error.message);
+        q->error.code = error->code;
+        q->error.message = message;
+}
+
+void query_get_error(const Query *q, Error *ret) {
+        ret->code = q->error.code;
+        snprintf(ret->message, sizeof(ret->message), "%s", q->error.message ?: "");
 }
 
 const char *query_unit_name(uint64_t id, char buf[static QUERY_UNIT_NAME_MAX]) {

@@ -95,7 +95,12 @@ struct Query {
         uint64_t id;
         QuerySpec spec;
         QueryState state;
-        Error error; /* why it ended; before that, of one that is being ended, what it will say: see query_error() */
+        /* Why it ended; before that, of one that is being ended, what it will say: see query_error(). NULL: no words, or no
+         * memory for them. */
+        struct {
+                ErrorCode code;
+                char *message;
+        } error;
         Verdict verdict;
         uint64_t created_usec, state_since_usec, ended_usec;
         uint64_t booked_usec[_QUERY_STATE_MAX];
@@ -167,6 +172,10 @@ struct Query {
 };
 
 Query *query_free(Query *q); /* takes NULL, returns NULL */
+
+/* Without memory for the message it is the code alone. */
+void query_set_error(Query *q, const Error *error);
+void query_get_error(const Query *q, Error *ret);
 
 /* Why it ended: ERROR_NONE while it has not. */
 static inline ErrorCode query_error(const Query *q) {

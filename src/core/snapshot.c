@@ -49,7 +49,7 @@ void query_snapshot(const Query *q, QuerySnapshot *ret, Error *ret_error) {
         memcpy(ret->booked_usec, q->booked_usec, sizeof(ret->booked_usec));
         for (unsigned s = 0; s < _QUERY_STATE_MAX; s++)
                 ret->visited |= (uint32_t) q->visited[s] << s;
-        *ret_error = q->error;
+        query_get_error(q, ret_error);
 }
 
 static bool has_tombstone(const QuerySnapshot *s) {
