@@ -29,6 +29,7 @@ QueryGroups *query_groups_free(QueryGroups *g) {
         close_fd(g->pids);
         close_fd(g->cpu_stat);
         close_fd(g->io_stat);
+        close_fd(g->cpu_pressure);
         close_fd(g->psi_fd);
         close_fd(g->unit_fd);
         close_fd(g->engine_fd);
@@ -44,7 +45,8 @@ static QueryGroups *groups_alloc(const char *unit_cgroup) {
         if (!g)
                 return NULL;
         g->unit_fd = g->engine_fd = g->compile_fd = g->psi_fd = -1;
-        g->stat = g->current = g->max = g->high = g->freeze_events = g->pids = g->cpu_stat = g->io_stat = -1;
+        g->stat = g->current = g->max = g->high = g->freeze_events = g->pids = -1;
+        g->cpu_stat = g->io_stat = g->cpu_pressure = -1;
         for (size_t i = 0; i < _GROUP_FILE_MAX; i++)
                 g->files[i] = -1;
         for (size_t i = 0; i < GROUP_CAPS_MAX; i++)
@@ -128,6 +130,7 @@ static int groups_open(QueryGroups *g) {
                 { &g->pids, g->engine_fd, "pids.current", O_RDONLY, false },
                 { &g->cpu_stat, g->engine_fd, "cpu.stat", O_RDONLY, false },
                 { &g->io_stat, g->engine_fd, "io.stat", O_RDONLY, true }, /* there is no io controller */
+                { &g->cpu_pressure, g->engine_fd, "cpu.pressure", O_RDONLY, true },
         };
 
         r = open_all(list, ELEMENTSOF(list));
@@ -342,7 +345,8 @@ int query_groups_usage(QueryGroups *g, Sample *s) {
         s->cpu_usec = cpu_usec;
         s->io_read_bytes = reads;
         s->io_write_bytes = writes;
-        if (read_engine_file(g, "cpu.pressure", text, sizeof text) == 0) /* else there is none, or psi=0 */
+        /* else there is none, or psi=0 */
+        if (g->cpu_pressure >= 0 && cgroup_read_text(g->cpu_pressure, text, sizeof text) == 0)
                 (void) sample_parse_cpu_pressure(text, s);
         return 0;
 }
