@@ -216,10 +216,10 @@ static int append_numbers(sd_bus_message *m, const UnitSpec *spec) {
 
 static int append_paths_of_spec(sd_bus_message *m, const UnitSpec *spec) {
         static const char *const homes[] = { "-/home", "-/root" };
-        /* ProtectProc= has systemd mount the API file systems, and neither ProtectSystem=strict nor (257)
-         * ProtectKernelTunables= makes those read-only then. What a query puts into /run/lock would stay charged to
-         * the slice when it is gone; of /sys there is one place that lets anybody open something for writing. A
-         * socket can still be connected to. */
+        /* ProtectProc= has systemd mount the API file systems. ProtectSystem=strict leaves /run as it is then: what a
+         * query puts into /run/lock would stay charged to the slice when it is gone. (A socket there can still be
+         * connected to.) And 257 binds /sys in a way that nothing makes read-only but below it: what anybody may open
+         * for writing is in one place. */
         static const char *const read_only[] = { "-/run", "-/sys/kernel/security" };
         /* "tmpfs", not "yes": what is bound in from a home still has a place to be mounted on */
         const char *home = spec->home == UNIT_HOME_HIDDEN      ? "tmpfs"
