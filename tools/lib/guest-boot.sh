@@ -58,7 +58,7 @@ guest_start() {
         qemu_pid=$!
 }
 
-# Starts it, and waits until the command begins. QEMU 10.0 now and then aborts by an assertion of its own while a guest maps its
+# Starts it, and waits until the command begins. QEMU 10.0 can abort by an assertion of its own while a guest maps its
 # devices (seen once in some thousand boots: "iotlb_to_section: Assertion `section_index < d->map.sections_nb' failed"). Nothing of
 # the command has run by then, so another boot is as good, and is told. What a guest does to itself is never tried again.
 guest_boot() {
@@ -67,7 +67,7 @@ guest_boot() {
         for ((try = 1; ; try++)); do
                 guest_start
                 if guest_wait_word $boot_limit "the command began" "$try"; then return; fi
-                say "QEMU broke, booting again: $(tail -n 1 "$tmp/qemu")"
+                say "QEMU broke, booting again; it said: $(cat "$tmp/qemu")"
                 kill "$out_pid" "$err_pid" 2>/dev/null || :
                 wait "$out_pid" "$err_pid" || :
                 exec {control}>&-

@@ -27,13 +27,13 @@ guests_prepare() {
 # In the short form a part of the slow tests runs, each in one of the guests, by the luck of a seed; with --all each of them does;
 # in --long, and when a suite is asked for, all do in each guest.
 guests_share() {
-        local i seed parts=$((slow_parts * ${#suites[@]})) which="one in $slow_parts of the slow tests runs"
+        local i seed which="one in $slow_parts of the slow tests runs"
 
         guest_part=()
         if [ -n "$long" ] || [ "$here" = 1 ] || [ ${#guest_words[@]} -gt 0 ] || [ ${#suites[@]} -lt 2 ]; then return; fi
         seed=${PENSTOCK_TEST_SEED:-$((RANDOM * 32768 + RANDOM))}
         for i in "${!suites[@]}"; do
-                guest_part[i]="--seed $seed --part $i/$parts"
+                guest_part[i]="--seed $seed --part $i/${#suites[@]} --one-in $slow_parts"
         done
         # One guest has the guard in its penstockd, the other penstockd as it is shipped.
         i=$((seed % ${#suites[@]}))

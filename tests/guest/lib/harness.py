@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 
+EACH = "each"  # see test()
 LIMIT = 120  # seconds until a condition is given up
 TEST_LIMIT = 600  # seconds until a test is
 TEST_LIMIT_LONG = 7200
@@ -48,7 +49,8 @@ rng = random.Random()
 
 def test(promise, long_only=False, slow=False, limit=None):
     """Make a test of a function without arguments. PROMISE completes the sentence "Penstock promises: …". A SLOW one may be
-    left to another machine, see only_part(). LIMIT: seconds, instead of those that all have."""
+    left to another machine or another run, see only_part(); with EACH to another machine alone. LIMIT: seconds, instead of those
+    that all have."""
 
     def register(function):
         _tests.append(Test(function, promise, long_only, slow, limit))
@@ -167,12 +169,14 @@ def _run_one(one, clean_up):
     return "ok"
 
 
-def only_part(k, n, seed):
-    """Of the slow tests keep the K-th of N parts, drawn by SEED, so that N machines with one seed run each of them once."""
+def only_part(k, n, one_in, seed):
+    """Draw ONE_IN so many of the slow tests by SEED, and those with EACH, and keep the K-th of N parts of them, so that N machines with one
+    seed run each of them once."""
     slow = [t for t in _tests if t.slow]
     random.Random(seed).shuffle(slow)
-    mine = slow[k::n]
-    note(f"{len(mine)} of {len(slow)} slow tests: part {k} of {n}")
+    drawn = [t for i, t in enumerate(slow) if i % one_in == 0 or t.slow == EACH]
+    mine = drawn[k::n]
+    note(f"{len(mine)} of {len(slow)} slow tests: part {k} of {n} of {len(drawn)} that were drawn")
     _tests[:] = [t for t in _tests if not t.slow or t in mine]
 
 

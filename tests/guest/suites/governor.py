@@ -10,7 +10,7 @@ import time
 
 from lib import cgroups, harness, hogs
 from lib.cgroups import MIB, SLICE
-from lib.harness import Failure, expect, expect_equal, expect_in, note, test, wait_for
+from lib.harness import EACH, Failure, expect, expect_equal, expect_in, note, test, wait_for
 from lib.hogs import Hog, bare_groups, race
 from lib.loads import PYTHON, SQLITE_JOIN, SQLITE_SORT
 from lib.raises import latencies
@@ -146,7 +146,7 @@ def grow_together(way, count):
 
 
 def promise_beside(load):
-    @test(f"no way of taking memory gets a query killed below its maximum, beside: {load}", slow=True)
+    @test(f"no way of taking memory gets a query killed below its maximum, beside: {load}", slow=EACH)
     def every_way_of_growing():
         delays, lost, before = [], [], kills()
         with configured(**KEYS), unbounded_pipes(), hogs.LOADS[load]():
@@ -214,7 +214,7 @@ def scan_as_query(path, mib):
     return hogs.told(done)
 
 
-@test("a scan is no need: a file of ten times the quota, read once, raises once at most, and waits for reclaim alone", slow=True)
+@test("a scan is no need: a file of ten times the quota, read once, raises once at most, and waits for reclaim alone", slow=EACH)
 def scan():
     quota = harness.repeats(16, 64)
     bare, mine = [], []
@@ -231,7 +231,7 @@ def scan():
     expect(middle <= max(0.02, 2.5 * least), f"stalled parts of the run: {parts[1]}, in bare groups: {parts[0]}")
 
 
-@test("a working set in the page cache is need: re-reading twice the quota grows the quota until nothing is read again", slow=True)
+@test("a working set in the page cache is need: re-reading twice the quota grows the quota until nothing is read again", slow=EACH)
 def working_set():
     quota = harness.repeats(32, 64)
     with file_of(2 * quota) as path:
@@ -246,7 +246,7 @@ def working_set():
         expect(passes[-1][2] <= passes[-1][0] // 100, f"refaults in the last pass: {passes}")
 
 
-@test("a growing query that the pool can pay is stalled for at most 5 % of its run", slow=True)
+@test("a growing query that the pool can pay is stalled for at most 5 % of its run", slow=EACH)
 def stall_of_growth():
     for words in (("threads", 512, 1), ("threads", 512, 4)) if harness.is_long else (("threads", 512, 1),):
         parts = []
@@ -268,7 +268,7 @@ def ceiling_in_bare_group(mib, *options):
     return statistics.median(one.usec for one in tries)
 
 
-@test("a query over its maximum is ended by the kernel's group kill, nearly as soon as under a bare limit, and hurts nobody", slow=True)
+@test("a query over its maximum is ended by the kernel's group kill, nearly as soon as under a bare limit, and hurts nobody", slow=EACH)
 def ceiling():
     with bare_groups():
         # A query has no huge pages, unless its language says so.
@@ -303,7 +303,7 @@ def total_stall(text):
     return [int(total) for total in re.findall(r"total=(\d+)", text)]
 
 
-@test("penstockd reacts while 64 hogs in a sibling slice keep every CPU busy: queries grow, and none is killed", slow=True)
+@test("penstockd reacts while 64 hogs in a sibling slice keep every CPU busy: queries grow, and none is killed", slow=EACH)
 def sixty_four_hogs():
     before = kills()
     with hogs.busy(64):

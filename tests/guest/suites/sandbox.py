@@ -9,7 +9,7 @@ import signal
 
 from lib import cgroups
 from lib.every_language import LANGUAGES, words
-from lib.harness import expect, expect_equal, note, test, wait_for
+from lib.harness import EACH, expect, expect_equal, note, test, wait_for
 from lib.service import Gated, Running, as_user, ctl, environment, home, identity, processes_with, run, submit, system
 from lib.surroundings import CONTAINER_SOCKETS, answers_inside, answers_outside, probe_file, surroundings
 
@@ -73,7 +73,7 @@ print("\n".join(sorted(own)))
 """
 
 
-@test("a query can write to its own directories and nowhere else", slow=True)
+@test("a query can write to its own directories and nowhere else", slow=EACH)
 def writable():
     expect(as_user("alice", lambda: os.access("/run/lock", os.W_OK)), "outside alice can write to /run/lock")
     seen = run("--", "python3", "-c", WRITABLE).expect(0).text.split()
@@ -203,7 +203,7 @@ OUTSIDE = [
 ALLOWED = {"exec": {"file: in /home/alice"}, "shell": {"file: in /home/alice"}, "python": {"file: in /home/alice"}, "sqlite": set()}
 
 
-@test("a hundred and more ways out of a query are closed in every language's sandbox, and the same ways are open outside", slow=True)
+@test("a hundred and more ways out of a query are closed in every language's sandbox, and the same ways are open outside", slow=EACH)
 def all_the_ways_out():
     path = probe_file()
     with surroundings() as facts:
