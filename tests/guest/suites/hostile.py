@@ -65,6 +65,7 @@ def rows():
         "stdin": (shell("stdin", "h", [0, 7, (1 << 32) - 1]), "refused"),
         "stderr": (shell("stderr", "h", [0, 7, (1 << 32) - 1]), "refused"),
         "detach": ([[("language", "s", "shell"), ("query", "s", SLEEP), ("detach", "b", True)]], "taken"),
+        "once": ([[("language", "s", "shell"), ("query", "s", SLEEP), ("once", "b", value)] for value in (False, True)], "taken"),
     }
 
 
@@ -232,7 +233,7 @@ def hostile_texts():
 @test("hostile names, numbers and descriptors in a request are refused by name, and the refusal repeats nothing of them", slow=True)
 def hostile_names():
     for_keys("parameters", "memory_initial_bytes", "memory_max_bytes", "priority", "timeout_usec", "queue_timeout_usec", "labels",
-             "environment", "umask", "limits", "dependencies", "user", "stdin", "stderr", "detach")
+             "environment", "umask", "limits", "dependencies", "user", "stdin", "stderr", "detach", "once")
 
 
 @test("a label's value stays a value: of metrics, in lists, and where MetricLabelKeys= does not name it nobody sees it", slow=True)

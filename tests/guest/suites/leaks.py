@@ -10,7 +10,6 @@ from lib.service import Running, run
 @test("short queries one after another leave no unit, group, descriptor, child, drop-in or directory behind", slow=True)
 def short_queries():
     n = harness.repeats(60, 2000)
-    run("--", "true").expect(0)  # what is made once is made
     before = counts_at_rest()
     note(f"before: {before}")
     loop = "for ((i = 0; i < $1; i++)); do penstockctl run -- sh -c \"exit $((i % 4))\" 2>/dev/null; echo $?; done"
@@ -21,7 +20,6 @@ def short_queries():
 
 @test("queries that are refused, canceled, timed out or killed for memory leave nothing behind either", slow=True)
 def rough_ends():
-    run("--", "true").expect(0)
     before = counts_at_rest()
     for _ in range(harness.repeats(3, 50)):
         run("--language", "cobol", "x").expect(125)

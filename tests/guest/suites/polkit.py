@@ -233,9 +233,11 @@ def ask_and_leave():
     """As a caller whose agent never answers: five connections ask, and the process goes."""
     agent = Agent()
     callers = [Connection() for _ in range(5)]
-    serials = [c.send("Pause", flags=INTERACTIVE) for c in callers]
+    for c in callers[:4]:
+        c.send("Pause", flags=INTERACTIVE)
     cookies = [agent.wait_until_asked()[1] for _ in range(4)]
-    refused = [c.answer_to(s) for c, s in zip(callers[4:], serials[4:])]
+    # Only now: the bus daemon takes what several connections have sent in any order.
+    refused = [c.answer_to(c.send("Pause", flags=INTERACTIVE)) for c in callers[4:]]
     for c in callers[1:]:
         c.close()
     # The first is still there; the three that closed theirs are told of.
