@@ -232,7 +232,8 @@ static void block_signals(void) {
         signal(SIGPIPE, SIG_IGN);
 }
 
-/* sd-bus does without descriptors where it can't ask its socket what it is, and no query could be answered then. */
+/* sd-bus does without descriptors where it can't ask its socket what it is, and no query could be answered then.
+ * Waits until the bus has said Hello; nothing is served before. */
 static int connect_to_bus(sd_event *event, sd_bus **ret) {
         int r = sd_bus_open_system(ret);
 

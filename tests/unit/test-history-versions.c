@@ -79,7 +79,7 @@ static void each_is_brought_to_this_one_with_what_it_has(void **state) {
                 assert_int_equal(history_db_count(db), i > 0);
                 assert_int_equal(history_db_key(db, &key), 0);
                 if (i > 0)
-                        assert_memory_equal(&key, &(FingerprintKey){}, sizeof(key));
+                        assert_memory_equal(&key, &(FingerprintKey) {}, sizeof(key));
                 full.ended_usec = 1; /* before the old one */
                 assert_int_equal(history_db_insert(db, &full, 1), 1);
                 db = history_db_close(db);
