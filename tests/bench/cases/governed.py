@@ -46,7 +46,7 @@ def run(bench):
         "ungoverned": lambda argv: system(*SCOPE, timed, *argv, limit=LIMIT),
         "ungoverned, small pages": lambda argv: system(*SCOPE, timed, "--small-pages", *argv, limit=LIMIT),
         # What its sandbox costs, and no raise.
-        "a query with all from the start": lambda argv: run_query("--memory-initial", "1G", "--", timed, *argv, limit=LIMIT),
+        "a query with all from the start": lambda argv: run_query("--memory-initial", "900M", "--", timed, *argv, limit=LIMIT),
         "governed": lambda argv: run_query("--", timed, *argv, limit=LIMIT),
         "governed, huge pages": lambda argv: run_with_huge_pages("--", timed, *argv),
     }
