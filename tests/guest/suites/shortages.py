@@ -40,7 +40,6 @@ RECORDS = "/run/penstock"
 @test("with the disk of results full a detached query fails and says so, attached ones run, and room that comes back is used", slow=True)
 def results_disk_full():
     with small(RESULTS, "size=1m"):
-        run("--", "true").expect(0)  # the journal's socket is opened with its first entry
         before = counts_at_rest()
         q = submit("--", "head", "-c", "8M", "/dev/zero")
         wait_for_state(q, "errored", "finished")
@@ -92,7 +91,6 @@ def submit_or_not():
 
 @test("with no descriptor left penstockd refuses what is new, finishes what runs, and does not spin; later all is as before", slow=True)
 def no_descriptors():
-    run("--", "true").expect(0)
     before, pid = counts_at_rest(), daemon_pid()
     running = [Gated("print('unharmed')") for _ in range(2)]
     used = max(int(fd) for fd in os.listdir(f"/proc/{pid}/fd")) + 1
@@ -116,7 +114,6 @@ def no_descriptors():
 
 @test("workers that find penstockd without descriptors wait, do not keep it busy, and are served when there are some", slow=True)
 def worker_without_descriptors():
-    run("--", "true").expect(0)
     before, pid = counts_at_rest(), daemon_pid()
     old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     client = Running(["penstockctl", "run", "--", "echo", "served"])
@@ -256,7 +253,6 @@ SLOW_COMPILE = "[Language]\nQueryFrom=argument\nCompile=sh -c 'sleep 20' {query}
 def worker_killed():
     pid = daemon_pid()
     with language("slow-compile", SLOW_COMPILE):
-        run("--", "true").expect(0)
         before = counts_at_rest()
         for stage in ("waiting", "compiling", "executing"):
             q, go = in_stage(stage)
@@ -272,7 +268,6 @@ def worker_killed():
 
 @test("a worker that dies while its groups are made leaves no group, nor does one of a penstockd that is gone", slow=True)
 def groups_of_the_dead():
-    run("--", "true").expect(0)
     before = counts_at_rest()
     for i in range(harness.repeats(6, 60)):
         q = submit("--", "sleep", "2")
@@ -295,7 +290,6 @@ def groups_of_the_dead():
 
 @test("a worker that root stops holds its query up, others go on, cancel ends it, and continued it goes on", slow=True)
 def worker_stopped():
-    run("--", "true").expect(0)
     before = counts_at_rest()
     q, _go = in_stage("ending")
     signal_worker(q, signal.SIGSTOP)
@@ -355,7 +349,6 @@ def thousand_queries():
     n = harness.repeats(300, 1000)
     path = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     with configured(QueueSize=n, MaxQueriesPerUser=n):
-        run("--", "true").expect(0)
         before, pid = counts_at_rest(), daemon_pid()
         limits = (resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE))
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[1][0], 4096), max(limits[1][1], 4096)))
