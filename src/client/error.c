@@ -69,10 +69,6 @@ static bool errno_is_unreachable(int r) {
         }
 }
 
-bool client_error_is_unreachable(const PenstockError *e) {
-        return strcmp(e->name, PENSTOCK_ERROR_UNREACHABLE) == 0;
-}
-
 static int own_errno(const char *name) {
         for (size_t i = 0; i < ELEMENTSOF(own_names); i++)
                 if (strcmp(name, own_names[i].name) == 0)

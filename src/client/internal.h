@@ -32,8 +32,6 @@
 int client_error(PenstockError *e, int r, const char *name, const char *format, ...) PRINTF_LIKE(4, 5);
 /* Fill @e (may be NULL) from a failed bus call: @r and, if set, @bus_error. Returns the matching -errno. */
 int client_error_from_bus(PenstockError *e, int r, const sd_bus_error *bus_error);
-/* True for errors after which asking again later may work: the service or the bus is away. */
-bool client_error_is_unreachable(const PenstockError *e);
 
 /* ---- client.c ---- */
 

@@ -25,6 +25,7 @@ struct Watch {
         uint64_t give_up_usec; /* infinity while the service is there */
         PenstockInfo *info;    /* the last description */
         PenstockError error;
+        int result; /* -errno, with error */
         PenstockHandler handler; /* NULL: penstock_query_wait() looks at the phase itself */
         void *userdata;
 };
@@ -73,14 +74,19 @@ static void watch_finish(Watch *w, WatchPhase phase) {
                            w->userdata);
 }
 
-/* No answer. That the service is away is waited out for a while, once it is known to have been there; any other error
- * is final. */
-static void watch_no_answer(Watch *w, const PenstockError *error) {
-        bool was_there = w->info || w->query->is_submitted;
+/* The service is away; or has as many answers that the bus has not taken as it makes at one time (-EUSERS). */
+static bool passes(int r) {
+        return r == -EHOSTDOWN || r == -EUSERS;
+}
+
+/* No answer. What passes is waited out for a while, once the service is known to have been there; any other error is final. */
+static void watch_no_answer(Watch *w, int r, const PenstockError *error) {
+        bool was_there = w->info || w->query->is_submitted || r == -EUSERS;
         uint64_t now = now_monotonic();
 
         w->error = *error;
-        if (!client_error_is_unreachable(error) || !was_there || now >= w->give_up_usec) {
+        w->result = r;
+        if (!passes(r) || !was_there || now >= w->give_up_usec) {
                 watch_finish(w, WATCH_FAILED);
                 return;
         }
@@ -92,12 +98,13 @@ static void watch_no_answer(Watch *w, const PenstockError *error) {
 static void watch_errno(Watch *w, int r) {
         PenstockError error = {};
 
-        client_error_from_bus(&error, r, NULL);
-        watch_no_answer(w, &error);
+        r = client_error_from_bus(&error, r, NULL);
+        watch_no_answer(w, r, &error);
 }
 
 static int on_described(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         Watch *w = userdata;
+        PenstockQuery *q = w->query;
         PenstockInfo *info = NULL;
         PenstockError error = {};
         int r;
@@ -105,8 +112,8 @@ static int on_described(sd_bus_message *m, void *userdata, sd_bus_error *ret_err
         (void) ret_error;
         w->describe = sd_bus_slot_unref(w->describe);
         if (sd_bus_message_is_method_error(m, NULL)) {
-                client_error_from_bus(&error, -EIO, sd_bus_message_get_error(m));
-                watch_no_answer(w, &error);
+                r = client_error_from_bus(&error, -EIO, sd_bus_message_get_error(m));
+                watch_no_answer(w, r, &error);
                 return 0;
         }
         r = info_read(m, &info);
@@ -122,8 +129,11 @@ static int on_described(sd_bus_message *m, void *userdata, sd_bus_error *ret_err
                 watch_finish(w, WATCH_ENDED);
                 return 0;
         }
-        if (w->handler)
-                w->handler(w->query, info, NULL, w->userdata);
+        if (w->handler) {
+                w->handler(q, info, NULL, w->userdata);
+                if (q->watch != w) /* it has put another one in its place */
+                        return 0;
+        }
         if (w->again)
                 (void) watch_describe(w);
         return 0;
@@ -303,8 +313,7 @@ EXPORT int penstock_query_wait(PenstockQuery *q, uint64_t timeout_usec, Penstock
                 w->info = NULL;
                 r = 0;
         } else if (w->phase == WATCH_FAILED)
-                r = client_error(ret_error, client_error_is_unreachable(&w->error) ? -EHOSTDOWN : -EIO, w->error.name,
-                                 "%s", w->error.message);
+                r = client_error(ret_error, w->result, w->error.name, "%s", w->error.message);
         else if (r == 0)
                 r = client_error(ret_error, -ETIMEDOUT, "Timeout", "the query has not ended within %llu ms",
                                  (unsigned long long) (timeout_usec / USEC_PER_MSEC));

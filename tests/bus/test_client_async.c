@@ -123,6 +123,53 @@ static void a_freed_client_calls_no_handler(void **state) {
         close_client(&other, d);
 }
 
+typedef struct Watched {
+        unsigned n_first;
+        bool ended;
+} Watched;
+
+static void on_second(PenstockQuery *q, PenstockInfo *info, const PenstockError *error, void *userdata) {
+        Watched *w = userdata;
+
+        (void) q;
+        assert_null(error);
+        w->ended = penstock_info_is_ended(info);
+}
+
+static void on_first(PenstockQuery *q, PenstockInfo *info, const PenstockError *error, void *userdata) {
+        Watched *w = userdata;
+
+        assert_null(error);
+        assert_false(penstock_info_is_ended(info));
+        w->n_first++;
+        assert_int_equal(penstock_query_watch(q, on_second, w), 0);
+}
+
+/* AddressSanitizer sees when the first one is looked at afterwards. */
+static void a_handler_may_put_another_in_its_place(void **state) {
+        PenstockRequest *r = NULL;
+        PenstockQuery *q = NULL;
+        PenstockError e = {};
+        Seen s = {};
+        PenstockClient *c = open_client(&s);
+        Watched w = {};
+        char byte;
+
+        (void) state;
+        assert_int_equal(penstock_request_new(&r), 0);
+        assert_int_equal(penstock_request_set_language(r, "shell"), 0);
+        assert_int_equal(penstock_request_set_query(r, "echo; sleep 1", 13), 0);
+        assert_int_equal(penstock_query_submit(c, r, &q, &e), 0);
+        assert_int_equal(read(penstock_query_results_fd(q), &byte, 1), 1);
+        assert_int_equal(penstock_query_watch(q, on_first, &w), 0);
+        while (!w.ended)
+                assert_true(sd_event_run(s.event, UINT64_C(1000) * DEADLINE_MSEC) > 0);
+        assert_int_equal(w.n_first, 1);
+        penstock_query_free(q);
+        penstock_request_free(r);
+        close_client(&s, c);
+}
+
 static bool was_started(void) {
         char path[128];
 
@@ -209,6 +256,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(answers_come_to_the_handlers),
                 cmocka_unit_test(a_freed_client_calls_no_handler),
+                cmocka_unit_test(a_handler_may_put_another_in_its_place),
                 cmocka_unit_test(the_service_is_started_only_when_wanted),
         };
 
