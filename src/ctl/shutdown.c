@@ -7,16 +7,14 @@ static const struct option options[] = {
         {},
 };
 
-/* What the service is configured for; there, 0 stands for no limit. */
+/* What the service is configured for. */
 static int default_timeout(const Verb *verb, PenstockClient *c, uint64_t *ret_usec) {
         CLEANUP(info_freep) PenstockInfo *i = NULL;
         PenstockError error = {};
-        uint64_t usec;
 
         if (penstock_client_status(c, &i, &error) < 0)
                 return report_error(&error, verb->failure);
-        usec = info_u64(i, "shutdown_timeout_usec");
-        *ret_usec = usec == 0 ? USEC_INFINITY : usec;
+        *ret_usec = info_u64(i, "shutdown_timeout_usec");
         return GO_ON;
 }
 

@@ -177,12 +177,12 @@ static int method_metrics(sd_bus_message *m, void *userdata, sd_bus_error *e) {
 
 static int get_number(sd_bus *bus, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *e) {
-        uint64_t value = strcmp(property, "ShutdownTimeoutUSec") == 0 ? 90 * USEC_PER_SEC : 4 * GIB;
+        const StandIn *s = userdata;
+        uint64_t value = strcmp(property, "ShutdownTimeoutUSec") != 0 ? 4 * GIB : s->paused ? 0 : 90 * USEC_PER_SEC; /* to have both */
 
         (void) bus;
         (void) path;
         (void) interface;
-        (void) userdata;
         (void) e;
         return sd_bus_message_append(reply, "t", value);
 }

@@ -349,6 +349,8 @@ static void service_calls_answer_plainly(void **state) {
         assert_int_equal(ctl_run(&c, "status"), 0);
         assert_has(c.out_text, "penstockctl resume");
         ctl_done(&c);
+        assert_int_equal(ctl_run(&c, "shutdown"), 0); /* it is 0: not without limit */
+        ctl_done(&c);
         assert_int_equal(ctl_run(&c, "metrics"), 1);
         assert_string_equal(c.err_text, "penstockctl: this version of penstockd has no metrics\n");
         ctl_done(&c);
