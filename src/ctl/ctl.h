@@ -140,6 +140,11 @@ void text_wrap(char *text, size_t columns);
 bool terminal_takes_escapes(int fd);
 /* The width of the terminal; 0: it is none, and lines may have any length. */
 size_t terminal_columns(int fd);
+/* False in the background of the terminal that @fd is: somebody else writes there, and is typed to. */
+bool terminal_is_ours(int fd);
+/* Block @signo, for sd-event to take. False, and nothing done, where whoever started us wants it ignored (nohup(1), a shell without
+ * job control): a signal that is blocked would come all the same. */
+bool signal_take(int signo);
 /* What a query's state is shown in, by libsmartcols' names; NULL: as it is. */
 const char *state_color(const char *state);
 

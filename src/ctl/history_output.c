@@ -8,10 +8,17 @@
 #include "ctl/table.h"
 
 static const Column columns[] = {
-        { "ID", COLUMN_RIGHT },      { "ENDED", COLUMN_LEFT },   { "STATE", COLUMN_LEFT },
-        { "LANGUAGE", COLUMN_LEFT }, { "USER", COLUMN_LEFT },    { "TIME", COLUMN_RIGHT },
-        { "PEAK", COLUMN_RIGHT },    { "QUOTA", COLUMN_RIGHT },  { "RAISES", COLUMN_RIGHT },
-        { "SAVED", COLUMN_RIGHT },   { "WHY", COLUMN_TRUNCATE },
+        { "ID", COLUMN_RIGHT },
+        { "ENDED", COLUMN_LEFT, 1 },
+        { "STATE", COLUMN_LEFT },
+        { "LANGUAGE", COLUMN_LEFT, 4 },
+        { "USER", COLUMN_LEFT, 3 },
+        { "TIME", COLUMN_RIGHT, 2 },
+        { "PEAK", COLUMN_RIGHT },
+        { "QUOTA", COLUMN_RIGHT, 6 },
+        { "RAISES", COLUMN_RIGHT, 5 },
+        { "SAVED", COLUMN_RIGHT, 7 },
+        { "WHY", COLUMN_TRUNCATE },
 };
 
 int history_output_begin(HistoryOutput *o, HistoryForm form, const Verb *verb) {
@@ -94,8 +101,10 @@ int history_output_end(HistoryOutput *o, const Verb *verb, const HistoryFrame *f
         struct libscols_table *table = o->table;
 
         o->table = NULL;
-        if (o->form == HISTORY_TABLE)
+        if (o->form == HISTORY_TABLE) {
+                table_fit(table, columns, ELEMENTSOF(columns), terminal_columns(STDOUT_FILENO));
                 return table_print(verb, table);
+        }
         if (o->form == HISTORY_PICTURE)
                 return history_picture_draw(&o->picture, verb, &frame->picture, frame->filters, frame->is_cut);
         if (o->form == HISTORY_JSON)

@@ -212,16 +212,13 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
 }
 
 static int add_signals(Run *run) {
-        sigset_t set;
-        int r;
+        static const int signals[] = { SIGINT, SIGTERM };
+        int r = 0;
 
-        sigemptyset(&set);
-        sigaddset(&set, SIGINT);
-        sigaddset(&set, SIGTERM);
-        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-                return -errno;
-        r = sd_event_add_signal(run->event, NULL, SIGINT, on_signal, run);
-        return r < 0 ? r : sd_event_add_signal(run->event, NULL, SIGTERM, on_signal, run);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
+                if (signal_take(signals[i]))
+                        r = sd_event_add_signal(run->event, NULL, signals[i], on_signal, run);
+        return r;
 }
 
 static int add_sources(Run *run) {

@@ -32,7 +32,7 @@ void status_line_draw(StatusLine *l, const PenstockInfo *i, uint64_t now_usec) {
         char text[512];
         size_t columns;
 
-        if (!l->enabled)
+        if (!l->enabled || !terminal_is_ours(STDERR_FILENO))
                 return;
         status_line_format(i, now_usec - l->start_usec, text, sizeof(text));
         for (char *p = text; *p; p++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ctl/terminal: what may be written to where somebody reads. */
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -18,6 +19,24 @@ size_t terminal_columns(int fd) {
         if (!isatty(fd))
                 return 0;
         return ioctl(fd, TIOCGWINSZ, &ws) == 0 && ws.ws_col > 1 ? ws.ws_col : 80;
+}
+
+bool terminal_is_ours(int fd) {
+        pid_t in_front = tcgetpgrp(fd);
+
+        return in_front < 0 || in_front == getpgrp();
+}
+
+bool signal_take(int signo) {
+        struct sigaction before;
+        sigset_t set;
+
+        if (sigaction(signo, NULL, &before) == 0 && before.sa_handler == SIG_IGN)
+                return false;
+        sigemptyset(&set);
+        sigaddset(&set, signo);
+        sigprocmask(SIG_BLOCK, &set, NULL);
+        return true;
 }
 
 const char *state_color(const char *state) {

@@ -167,18 +167,9 @@ static int add_signals(Watch *w) {
         };
         int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(signals); i++) {
-                struct sigaction before;
-                sigset_t set;
-
-                /* What nohup(1) or a shell without job control wants ignored stays so. */
-                if (sigaction(signals[i].signo, NULL, &before) == 0 && before.sa_handler == SIG_IGN)
-                        continue;
-                sigemptyset(&set);
-                sigaddset(&set, signals[i].signo);
-                sigprocmask(SIG_BLOCK, &set, NULL);
-                r = sd_event_add_signal(w->event, NULL, signals[i].signo, signals[i].handler, w);
-        }
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(signals); i++)
+                if (signal_take(signals[i].signo))
+                        r = sd_event_add_signal(w->event, NULL, signals[i].signo, signals[i].handler, w);
         return r;
 }
 

@@ -4,6 +4,7 @@
 where somebody sees their colors, and nobody else's text brings any."""
 import os
 import re
+import signal
 import subprocess
 import unittest
 
@@ -36,7 +37,7 @@ class TestTerminal(unittest.TestCase):
         return text.replace("\r\n", "\n")
 
     def test_every_table_fits_the_terminal(self):
-        for words in (["list"], ["show", "2"], ["stats", "2"], ["profile", "2"], ["status"], ["languages"]):
+        for words in (["list"], ["show", "2"], ["stats", "2"], ["profile", "2"], ["status"], ["languages"], ["history"]):
             for columns in WIDTHS:
                 text = self.shown(*words, columns=columns)
                 for line in COLOR.sub("", text).partition("\n10 more rows")[0].splitlines():
@@ -71,6 +72,21 @@ class TestTerminal(unittest.TestCase):
                 text = self.shown(*words, **environment)
                 self.assertNotIn("\033", text, environment)
                 self.assertIn("executing", text)
+
+    def test_the_background_writes_nothing_to_the_terminal(self):
+        run = f"{os.environ['PENSTOCKCTL']} run -l shell 'sleep 2'"
+        in_front, _ = Terminal(["sh", "-c", f"{run} > /dev/null"]).rest()
+        self.assertIn("executing", in_front)
+        behind, _ = Terminal(["sh", "-c", f"set -m; {run} > /dev/null & wait; echo over"]).rest()
+        self.assertIn("over", behind)
+        self.assertNotIn("executing", behind)
+
+    def test_a_signal_that_is_ignored_stays_so(self):
+        run = subprocess.Popen(["sh", "-c", f"trap '' INT; exec {os.environ['PENSTOCKCTL']} run -l shell 'echo up; sleep 1; echo done'"],
+                               stdout=subprocess.PIPE, text=True)
+        self.assertEqual(run.stdout.readline(), "up\n")
+        run.send_signal(signal.SIGINT)
+        self.assertEqual((run.communicate()[0], run.returncode), ("done\n", 0))
 
     def test_a_pipe_gets_plain_lines(self):
         for words in (["list"], ["show", "1"], ["stats", "2"], ["status"], ["list", "--json"], ["help", "run"]):
