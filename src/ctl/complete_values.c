@@ -82,7 +82,8 @@ void complete_errors(Completion *c) {
                 { "MemoryLimitExceeded", "its maximum was reached" },
                 { "MemoryBudgetExhausted", "the budget was" },
                 { "ExecutionFailed", "" }, { "CompilationFailed", "" }, { "Timeout", "" }, { "QueueTimeout", "" },
-                { "Canceled", "" }, { "ShuttingDown", "" }, { "Internal", "" },
+                { "Canceled", "" }, { "ShuttingDown", "" }, { "DependencyFailed", "" }, { "InvalidArgument", "" },
+                { "Internal", "" },
         };
 
         add_words(c, words, ELEMENTSOF(words));

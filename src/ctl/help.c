@@ -46,6 +46,10 @@ int no_such_verb(const char *name) {
         const Verb *verb;
         Nearest nearest;
 
+        if (name[0] == '-') {
+                report("%s: options come behind the verb, as in: penstockctl list --json", name);
+                return EXIT_CODE_USAGE;
+        }
         nearest_init(&nearest, name);
         for (size_t i = 0; (verb = verb_at(i)); i++)
                 nearest_try(&nearest, verb->name);

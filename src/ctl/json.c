@@ -58,7 +58,7 @@ static const char *const stats_keys[] = {
 };
 
 /* What ListQueries leaves out. */
-static const char *const start_keys[] = { "initial_bytes", "learned", "raises_saved", "retries" };
+static const char *const description_keys[] = { "initial_bytes", "learned", "raises_saved", "retries", "dependencies", "verdict" };
 
 const char *const history_keys[] = {
         "id",
@@ -183,8 +183,8 @@ json_t *json_query(const PenstockInfo *i) {
 json_t *json_description(const PenstockInfo *i) {
         json_t *o = json_query(i);
 
-        for (size_t k = 0; k < ELEMENTSOF(start_keys); k++)
-                json_object_set_new(o, start_keys[k], json_from_info(i, start_keys[k]));
+        for (size_t k = 0; k < ELEMENTSOF(description_keys); k++)
+                json_object_set_new(o, description_keys[k], json_from_info(i, description_keys[k]));
         return o;
 }
 

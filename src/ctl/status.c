@@ -7,12 +7,17 @@
 static const char *const states[] = { "created",  "compiling", "queueing", "executing",
                                       "finished", "errored",   "canceled" };
 
+/* Used and unused are the budget in force, which may be less than what is configured. */
 static void add_memory(Sheet *s, const PenstockInfo *i) {
-        char used[TEXT_MAX], unused[TEXT_MAX], max[TEXT_MAX];
+        uint64_t used_bytes = info_u64(i, "used_memory_bytes"), unused_bytes = info_u64(i, "unused_memory_bytes"),
+                 max_bytes = info_u64(i, "max_memory_bytes");
+        char used[TEXT_MAX], unused[TEXT_MAX], max[TEXT_MAX], lacking[TEXT_MAX];
 
-        sheet_add(s, "Memory", "%s used, %s unused of %s", format_size(info_u64(i, "used_memory_bytes"), used),
-                  format_size(info_u64(i, "unused_memory_bytes"), unused),
-                  format_size(info_u64(i, "max_memory_bytes"), max));
+        sheet_add(s, "Memory", "%s used, %s unused of %s", format_size(used_bytes, used),
+                  unused_bytes == 0 ? "nothing" : format_size(unused_bytes, unused), format_size(max_bytes, max));
+        if (used_bytes < max_bytes && unused_bytes < max_bytes - used_bytes)
+                sheet_add(s, "", "%s of it can't be given out: penstock.slice has a lower MemoryMax=, or ended queries left memory behind",
+                          format_size(max_bytes - used_bytes - unused_bytes, lacking));
 }
 
 static void add_limits(Sheet *s, const PenstockInfo *i) {

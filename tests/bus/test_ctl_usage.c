@@ -88,6 +88,7 @@ static void a_verb_that_is_wrong_is_told_with_what_may_be_meant(void **state) {
         static const Row rows[] = {
                 { { "lst" }, 2, "there is no verb 'lst' (did you mean 'list'?); see: penstockctl --help" },
                 { { "help", "lixt" }, 2, "there is no verb 'lixt' (did you mean 'list'?); see: penstockctl --help" },
+                { { "--json", "list" }, 2, "--json: options come behind the verb, as in: penstockctl list --json" },
                 { { "frobnicate" }, 2, "there is no verb 'frobnicate'; see: penstockctl --help" },
                 { { "\x1b[31m" }, 2, "there is no verb '?[31m'; see: penstockctl --help" },
                 { { NULL }, 2, "a verb is missing; see: penstockctl --help" },
