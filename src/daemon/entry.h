@@ -19,7 +19,7 @@
 
 typedef struct Check Check;     /* dependency_checks.c */
 typedef struct Release Release; /* dependency_releases.c */
-typedef struct Adoption Adoption; /* manager_adopt.c */
+typedef struct Adoption Adoption; /* daemon/adoption */
 typedef struct UnitKind UnitKind; /* spares.c */
 
 typedef struct Entry {

@@ -291,40 +291,56 @@ static int turn(sd_event *e, int (*what)(sd_event *)) {
         return r;
 }
 
-/* As sd_event_loop(3) is, of the same three steps. */
-static int run(sd_event *e) {
-        static int (*prepare)(sd_event *), (*dispatch)(sd_event *), (*get_state)(sd_event *), (*get_code)(sd_event *, int *);
-        static int (*wait_for)(sd_event *, uint64_t);
-        int r, code;
+/* The steps of daemon/loop, but for the one that waits. */
 
-        prepare = (__typeof__(prepare)) dlsym(RTLD_NEXT, "sd_event_prepare");
-        wait_for = (__typeof__(wait_for)) dlsym(RTLD_NEXT, "sd_event_wait");
-        dispatch = (__typeof__(dispatch)) dlsym(RTLD_NEXT, "sd_event_dispatch");
-        get_state = (__typeof__(get_state)) dlsym(RTLD_NEXT, "sd_event_get_state");
-        get_code = (__typeof__(get_code)) dlsym(RTLD_NEXT, "sd_event_get_exit_code");
-        while (get_state(e) != SD_EVENT_FINISHED) {
-                r = turn(e, prepare);
-                if (r == 0)
-                        r = wait_for(e, UINT64_MAX);
-                if (r > 0)
-                        r = turn(e, dispatch);
-                if (r < 0)
-                        return r;
-        }
-        r = get_code(e, &code);
-        return r < 0 ? r : code;
-}
-
-int sd_event_loop(sd_event *e) {
-        int r;
-        REAL(sd_event_loop);
+int sd_event_prepare(sd_event *e) {
+        static bool began;
+        REAL(sd_event_prepare);
 
         if (!is_wanted())
                 return real(e);
-        guard_begin();
-        r = run(e);
-        guard_end();
-        return r;
+        if (!began)
+                guard_begin();
+        began = true;
+        return turn(e, real);
+}
+
+int sd_event_dispatch(sd_event *e) {
+        REAL(sd_event_dispatch);
+
+        return is_wanted() ? turn(e, real) : real(e);
+}
+
+/* Asked for when it is over. */
+int sd_event_get_exit_code(sd_event *e, int *code) {
+        REAL(sd_event_get_exit_code);
+
+        if (is_wanted())
+                guard_end();
+        return real(e, code);
+}
+
+/* Which libsystemd would make of its own steps. */
+int sd_event_loop(sd_event *e) {
+        int r, code;
+        REAL(sd_event_loop);
+        static int (*get_state)(sd_event *), (*wait_for)(sd_event *, uint64_t);
+
+        if (!is_wanted())
+                return real(e);
+        get_state = (__typeof__(get_state)) dlsym(RTLD_NEXT, "sd_event_get_state");
+        wait_for = (__typeof__(wait_for)) dlsym(RTLD_NEXT, "sd_event_wait");
+        while (get_state(e) != SD_EVENT_FINISHED) {
+                r = sd_event_prepare(e);
+                if (r == 0)
+                        r = wait_for(e, UINT64_MAX);
+                if (r > 0)
+                        r = sd_event_dispatch(e);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_event_get_exit_code(e, &code);
+        return r < 0 ? r : code;
 }
 
 #pragma GCC visibility pop

@@ -12,6 +12,7 @@
 #include <systemd/sd-event.h>
 
 #include "bus/bus.h"
+#include "daemon/loop.h"
 #include "daemon/manager.h"
 #include "daemon/stopped.h"
 #include "host/config_report.h"
@@ -364,7 +365,7 @@ static int serve(const char *config_file) {
         settings_done(&settings);
         stored_fds_done(&stored);
         if (r == 0)
-                r = sd_event_loop(d.event);
+                r = loop_run(d.event);
         if (r < 0) {
                 (void) fail("The loop can't go on: penstockd starts anew, and goes on with its queries", r);
                 r = EXIT_ANOTHER_COMES;

@@ -3,13 +3,9 @@
  * there are, and what their workers say; units that never ran anything are stopped. When nothing is missing any more, the
  * engine is told of all, in the order that it wants, and the door is opened. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/trace.h"
-#include "daemon/dependencies.h"
+#include "daemon/adoption.h"
 #include "host/journal.h"
 #include "host/records.h"
 #include "host/state_files.h"
@@ -18,18 +14,6 @@
  * which a process in an uninterruptible sleep keeps for ever. */
 #define GATHER_USEC (20 * USEC_PER_SEC)
 
-struct Adoption {
-        uint64_t id;
-        Entry *entry; /* may be gone once the engine has been told */
-        QuerySnapshot snapshot;
-        Error error;     /* of the snapshot */
-        Error failure;   /* why it can't start, if it was not handed over after all */
-        uint8_t *profile; /* NULL: none */
-        size_t profile_len;
-        bool waits_for_worker;
-        bool unit_went; /* while all was gathered */
-};
-
 static Adoption *adoption_of(Manager *m, uint64_t id) {
         for (size_t i = 0; i < m->n_adoptions; i++)
                 if (m->adoptions[i].id == id)
@@ -37,142 +21,7 @@ static Adoption *adoption_of(Manager *m, uint64_t id) {
         return NULL;
 }
 
-static bool is_live(const Adoption *a) {
-        return !query_state_is_end((QueryState) a->snapshot.state);
-}
-
-/* Was handed over, as far as was written: then only its worker knows how it is. */
-static bool may_run(const Adoption *a) {
-        return is_live(a) && a->snapshot.handed;
-}
-
 /* ---- what was written ---- */
-
-static int read_state(uint64_t id, QuerySnapshot *ret, Error *ret_error) {
-        char line[TRACE_LINE_MAX];
-        TraceRecord record;
-        Config ignored = {};
-        int r = record_read_state(id, line, sizeof(line));
-
-        if (r < 0)
-                return r;
-        if (trace_parse_line(line, &ignored, &record) < 0 || record.line != TRACE_LINE_EVENT ||
-            record.event.type != EVENT_ADOPT || record.event.query_id != id || !query_snapshot_is_valid(&record.snapshot))
-                return -EBADMSG;
-        *ret = record.snapshot;
-        *ret_error = record.error;
-        ret->limit_bytes = ret->current_bytes = ret->held_since_usec = 0; /* what is found is never what was written */
-        ret->unit_exists = ret->is_frozen = ret->is_lost = false;
-        return 0;
-}
-
-/* Its text is in a memfd, where only commands that have it as an argument look for it again. */
-static int read_text(Request *r, int fd) {
-        size_t len = r->query_len;
-        struct stat st;
-
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if ((uint64_t) st.st_size != len || len > REQUEST_QUERY_BYTES_MAX)
-                return -EBADMSG;
-        r->query = malloc(len + 1);
-        if (!r->query)
-                return -ENOMEM;
-        for (size_t done = 0; done < len;) {
-                ssize_t n = pread(fd, r->query + done, len - done, (off_t) done);
-
-                if (n <= 0)
-                        return n < 0 ? -errno : -EBADMSG;
-                done += (size_t) n;
-        }
-        r->query[len] = 0;
-        return 0;
-}
-
-/* Of one that nothing was handed over of: it starts as it was submitted, by the language of that time. */
-static int restore_start(Entry *e, const Language *l, Error *ret_error) {
-        Request *r = &e->record.request;
-        int fds[_PARCEL_MAX] = { -1, -1, -1, -1 }, k = 0;
-
-        if (!l)
-                return error_set(ret_error, ERROR_INTERNAL, "its record does not say how language %s starts it", r->language);
-        if (e->parcel_fd >= 0)
-                k = parcel_look(e->parcel_fd, fds, _PARCEL_MAX);
-        e->query_fd = fds[PARCEL_QUERY];
-        e->stdio = (SubmitFds) { fds[PARCEL_STDIN], fds[PARCEL_STDERR] };
-        if (r->detach && k == 0)
-                k = e->results_write_fd = results_open(e->record.id, true);
-        else
-                e->results_write_fd = fds[PARCEL_RESULTS];
-        if (k >= 0 && (e->results_write_fd < 0 || (r->query_len > 0 && e->query_fd < 0) || (r->has_stdin && e->stdio.stdin_fd < 0) ||
-                       (r->has_stderr && e->stdio.stderr_fd < 0)))
-                k = -ENODATA;
-        if (k >= 0 && e->query_fd >= 0)
-                k = read_text(r, e->query_fd);
-        if (k >= 0)
-                k = entry_take_language(e, l, ret_error);
-        free(r->query);
-        r->query = NULL;
-        if (k < 0 && ret_error->code == ERROR_NONE)
-                error_set(ret_error, ERROR_INTERNAL, "penstockd was restarted, and what it needs for its start is not there any more: %s",
-                          strerror(-k));
-        return k;
-}
-
-static void restore_descriptors(Adoption *a, const Language *l, StoredFds *stored) {
-        Entry *e = a->entry;
-        char name[FDSTORE_NAME_MAX];
-
-        e->parcel_fd = stored_fds_take(stored, entry_stored_name(a->id, "parcel", name));
-        e->hold_fd = stored_fds_take(stored, entry_stored_name(a->id, "hold", name));
-        if (e->record.request.detach)
-                e->record.results_file_fd = results_open(e->record.id, false);
-        if (is_live(a))
-                (void) restore_start(e, l, &a->failure); /* what is handed over after all needs nothing of it */
-        else
-                entry_drop_parcel(e);
-}
-
-/* When it ended is written after that it did. */
-static uint64_t realtime_of(const Manager *m, uint64_t usec) {
-        return subtract_saturating(manager_time_of_day(), subtract_saturating(manager_now(m), usec));
-}
-
-static int load(Manager *m, uint64_t id, StoredFds *stored, Adoption *a) {
-        RequestRecord record;
-        size_t bytes = 0;
-        SubmitFds none = { -1, -1 };
-        int r = read_state(id, &a->snapshot, &a->error);
-
-        if (r == 0)
-                r = record_read_request(id, &record, &bytes);
-        if (r < 0)
-                return r;
-        r = entry_new(m, &record.request, &none, &a->entry);
-        if (r == 0) { /* they are told its end, also of one that runs or has ended */
-                r = entry_restore_dependencies(a->entry, &record.dependencies);
-                if (r < 0)
-                        a->entry = entry_free(a->entry);
-                else if (a->snapshot.dependencies == DEPENDENCIES_RELEASED) /* their names are all that is asked for */
-                        dependency_list_done(&a->entry->dependencies);
-        }
-        if (r == 0) {
-                a->id = a->entry->record.id = id;
-                entry_count_record(a->entry, is_live(a) && record.language ? bytes : 0);
-                a->entry->record.created_realtime_usec = record.created_realtime_usec;
-                if (!is_live(a))
-                        a->entry->record.ended_realtime_usec = record.ended_realtime_usec ? record.ended_realtime_usec
-                                                                                          : realtime_of(m, a->snapshot.ended_usec);
-                a->entry->record.stderr_tail = record.stderr_tail;
-                record.stderr_tail = NULL;
-                a->entry->max_bytes = a->snapshot.max_bytes;
-                a->entry->has_compile = a->snapshot.spec.has_compile;
-                restore_descriptors(a, record.language, stored);
-                (void) record_read_profile(id, &a->profile, &a->profile_len); /* then it begins anew */
-        }
-        request_record_done(&record);
-        return r;
-}
 
 /* What nobody took is of queries that are not known any more. */
 static void drop_left(Manager *m, StoredFds *stored) {
@@ -206,17 +55,9 @@ int manager_gather(Manager *m, StoredFds *stored) {
         }
         for (size_t i = 0; i < n && r >= 0; i++) {
                 Adoption *a = &m->adoptions[m->n_adoptions];
-                int k = load(m, ids[i], stored, a);
 
-                if (k == -ENOMEM || k == -EMFILE || k == -ENFILE)
-                        r = k; /* that passes: there will be another try */
-                else if (k < 0) {
-                        journal_write(LOG_ERR, JOURNAL_PLAIN, ids[i],
-                                      "Query %llu is of an earlier penstockd, and its record is not understood (%s): it is ended",
-                                      (unsigned long long) ids[i], strerror(-k));
-                        record_remove(ids[i]);
-                        *a = (Adoption) {};
-                } else {
+                r = adoption_load(m, ids[i], stored, a);
+                if (r == 0) {
                         m->entries[m->n_entries++] = a->entry;
                         m->n_loaded = ++m->n_adoptions;
                 }
@@ -249,7 +90,7 @@ static void stop_stale(Manager *m, uint64_t id) {
 void manager_gather_unit(Manager *m, uint64_t id) {
         Adoption *a = adoption_of(m, id);
 
-        if (!a || !may_run(a)) {
+        if (!a || !adoption_may_run(a)) {
                 stop_stale(m, id); /* nothing runs in it, or nothing that anybody knows */
                 return;
         }
@@ -317,17 +158,6 @@ int manager_gather_begin_waiting(Manager *m) {
 
 /* ---- and on it goes ---- */
 
-/* It does not go on, nor start. Of one that was being ended that is known already. */
-static void end_as(Adoption *a, QueryState state, Verdict verdict, const Error *why) {
-        if (!a->snapshot.ending) {
-                a->snapshot.ending_state = state;
-                a->snapshot.ending_verdict = verdict;
-                a->error = *why;
-        }
-        a->snapshot.ending = may_run(a);
-        a->snapshot.is_lost = !may_run(a);
-}
-
 /* What its limit is, as long as nobody can say: the most that it can be. */
 static int take_over_unit(Manager *m, Adoption *a) {
         Entry *e = a->entry;
@@ -357,7 +187,7 @@ static void take_over_running(Manager *m, Adoption *a) {
                 a->snapshot.limit_bytes = 0; /* its groups are gone, and it will be soon */
         else if (r < 0) { /* nobody would see what it needs, and its limit may not be known */
                 error_set(&error, ERROR_INTERNAL, "penstockd was restarted, and could not take it over: %s", strerror(-r));
-                end_as(a, QUERY_ERRORED, VERDICT_START, &error);
+                adoption_end_as(a, QUERY_ERRORED, VERDICT_START, &error);
         }
 }
 
@@ -372,14 +202,14 @@ static void keep_for_retry(Adoption *a) {
 static void adopt(Manager *m, Adoption *a) {
         Error stopped = {};
 
-        if (may_run(a)) {
+        if (adoption_may_run(a)) {
                 keep_for_retry(a);
                 take_over_running(m, a);
-        } else if (is_live(a) && a->failure.code)
-                end_as(a, QUERY_ERRORED, VERDICT_START, &a->failure);
-        if (is_live(a) && state_is(STATE_STOPPED)) {
+        } else if (adoption_is_live(a) && a->failure.code)
+                adoption_end_as(a, QUERY_ERRORED, VERDICT_START, &a->failure);
+        if (adoption_is_live(a) && state_is(STATE_STOPPED)) {
                 error_set(&stopped, ERROR_SHUTTING_DOWN, "penstockd was stopped");
-                end_as(a, QUERY_CANCELED, VERDICT_SHUTDOWN, &stopped);
+                adoption_end_as(a, QUERY_CANCELED, VERDICT_SHUTDOWN, &stopped);
         }
         manager_feed(m, &(Event) { .type = EVENT_ADOPT, .query_id = a->id, .adopt = { &a->snapshot, &a->error, a->profile, a->profile_len } });
 }
@@ -394,21 +224,21 @@ static void tell_outcome(Manager *m, Adoption *a) {
                 return;
         if (e->hold_fd >= 0 && entry_watch_hold(e) < 0) /* its end may have come already; now there is somebody to hear of it */
                 entry_drop_hold(e);
-        if (!is_live(a)) {
+        if (!adoption_is_live(a)) {
                 manager_history_add(m, e); /* the one that saw its end may have had no time to write it */
                 return;
         }
         metrics_admitted(m->metrics, q, &e->record.request.labels);
         journal_write(LOG_NOTICE, JOURNAL_PLAIN, id, "Query %llu is of an earlier penstockd: %s", id,
-                      may_run(a) && !a->snapshot.unit_exists ? "its unit is gone"
-                      : may_run(a)                           ? "it goes on"
+                      adoption_may_run(a) && !a->snapshot.unit_exists ? "its unit is gone"
+                      : adoption_may_run(a)                           ? "it goes on"
                       : a->snapshot.is_lost                  ? "it can't be started any more"
                                                              : "it waits on, or starts anew");
-        if (may_run(a) && !a->snapshot.unit_exists)
+        if (adoption_may_run(a) && !a->snapshot.unit_exists)
                 manager_feed(m, &(Event) { .type = EVENT_UNIT_GONE, .query_id = id });
         else if (a->unit_went)
                 manager_unit_forgotten(m, e);
-        else if (e->hold_fd < 0 && !e->record.request.detach && !may_run(a)) /* its caller never had an answer */
+        else if (e->hold_fd < 0 && !e->record.request.detach && !adoption_may_run(a)) /* its caller never had an answer */
                 manager_feed(m, &(Event) { .type = EVENT_HOLD_DROPPED, .query_id = id });
 }
 

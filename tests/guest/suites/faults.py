@@ -2,6 +2,7 @@
 """What breaks, or is made to break, takes nothing else with it: penstockd, other queries, descriptors, memory."""
 
 import os
+import pwd
 import signal
 import tempfile
 
@@ -158,3 +159,40 @@ def stop_while_starting():
         expect_equal(daemon_pid(), 0, "penstockd")
     finally:
         system("systemctl", "start", DAEMON)
+
+
+# Of a penstockd that is newer, or was not there: no older one knows what they say.
+RECORDS = {"state": "adopt 2 of=another-version\n", "request": '{"version": 99}\n'}
+
+
+@test("queries whose records are of another version, or damaged, end by name and are told to who asks; others go on", slow=True)
+def records_not_understood():
+    for names in (["state"], ["request"], ["state", "request"]):
+        note(f"without {' and '.join(names)}")
+        with configured(ConcurrencyQuota=3):
+            used = status()["used_memory_bytes"]
+            unharmed, attached = Gated("print('unharmed')"), Gated("sys.stdin.readline()")
+            detached, waiting = submit("--", "sleep", "1000"), submit("--", "true")
+            wait_for_state(detached, "executing")
+            lost = [attached.id, detached, waiting]
+            pid = daemon_pid()
+            os.kill(pid, signal.SIGSTOP)  # it writes no more
+            for q in lost:
+                for name in names:
+                    with open(f"/run/penstock/queries/{q}.{name}", "w", encoding="ascii") as f:
+                        f.write(RECORDS[name])
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: daemon_pid() not in (0, pid) and ctl("status", user="root").status == 0, "another penstockd serves")
+            for q in lost:
+                ctl("wait", str(q), user="root").expect(125, "Internal", ["its record"])
+                shown = ctl_json("show", str(q), user="root")
+                expect_equal((shown["state"], shown["verdict"]), ("errored", "start"), f"query {q}")
+            attached.run.wait().expect(125, "Internal", ["its record"])
+            wait_for(lambda: not any(cgroups.is_populated(cgroups.engine_group(q)) for q in lost), "they are gone")
+            if len(names) < 2:  # whose they were is in either
+                expect_equal(ctl_json("show", str(detached))["user_id"], pwd.getpwnam("alice").pw_uid, "whose it was")
+            unharmed.go()
+            expect_equal(unharmed.wait().expect(0).text, "unharmed\n", "the output of another one")
+            for q in lost:
+                ctl("done", str(q), user="root").expect(0)
+            wait_for(lambda: status()["used_memory_bytes"] == used, "no memory is held for them")
