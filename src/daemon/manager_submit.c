@@ -180,12 +180,10 @@ static int make_detached(Entry *e, Submitted *ret) {
         hold = open("/dev/null", O_RDWR | O_CLOEXEC);
         if (hold < 0)
                 return -errno;
-        results = fcntl(e->record.results_file_fd, F_DUPFD_CLOEXEC, 3);
+        results = results_open(e->record.id, false);
         if (results < 0) {
-                int r = -errno;
-
                 close(hold);
-                return r;
+                return results;
         }
         ret->hold_fd = hold;
         ret->results_fd = results;
@@ -268,7 +266,7 @@ static int admit(Manager *m, Entry *e, const Language *l, bool allow_priority, S
         if (r >= 0)
                 r = make_query_fd(e);
         if (r >= 0 && e->record.request.detach)
-                r = results_create(id, e->record.request.uid, &e->results_write_fd, &e->record.results_file_fd);
+                r = results_create(id, &e->results_write_fd, &e->record.results_file_fd);
         if (r >= 0)
                 r = e->record.request.detach ? make_detached(e, ret) : make_attached(e, ret);
         if (r >= 0)

@@ -116,7 +116,7 @@ static void results_path(uint64_t id, char *buf, size_t len) {
         snprintf(buf, len, RESULTS_DIRECTORY "/%llu", (unsigned long long) id);
 }
 
-int results_create(uint64_t id, uid_t uid, int *ret_write, int *ret_read) {
+int results_create(uint64_t id, int *ret_write, int *ret_read) {
         char path[128];
         int w, r;
 
@@ -126,7 +126,8 @@ int results_create(uint64_t id, uid_t uid, int *ret_write, int *ret_read) {
         w = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
         if (w < 0)
                 return -errno;
-        if (fchown(w, uid, (gid_t) -1) < 0 || (r = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) < 0) {
+        r = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (r < 0) {
                 int error = -errno;
 
                 close(w);

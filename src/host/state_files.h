@@ -28,12 +28,14 @@ void state_set(StateFlag flag, bool is);
 void state_set_held(uint64_t since_usec);
 uint64_t state_held_since(void); /* 0: it is not, or that is not known */
 
-/* Make the results file of @id, empty, mode 0400 of @uid, in a directory only root can enter: its owner gets it by
- * descriptor. @ret_write is for writing, @ret_read read-only; both CLOEXEC and the caller's to close.
- * Returns 0 or -errno. */
-int results_create(uint64_t id, uid_t uid, int *ret_write, int *ret_read);
+/* Make the results file of @id, empty, mode 0400, in a directory only root can enter: who may read it gets it by descriptor. It is
+ * root's: of a file of his own somebody could take a lease (fcntl(2)), for which we would wait each time we open it, and by a
+ * descriptor of his own he could change its mode and write to it. @ret_write is for writing, @ret_read read-only; both CLOEXEC and the
+ * caller's to close. Returns 0 or -errno. */
+int results_create(uint64_t id, int *ret_write, int *ret_read);
 void results_remove(uint64_t id);
-/* Open it once more, for writing or for reading, and leave what is in it. Returns the descriptor, CLOEXEC, or -errno. */
+/* Open it once more, for writing or for reading, and leave what is in it: a reader has an offset of his own. Returns the descriptor,
+ * CLOEXEC, or -errno. */
 int results_open(uint64_t id, bool for_writing);
 /* Remove those of queries that @is_known does not know. */
 void results_remove_others(bool (*is_known)(uint64_t id, void *userdata), void *userdata);

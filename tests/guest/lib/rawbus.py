@@ -152,12 +152,14 @@ class Connection:
         """Send one call and return its Reply; other messages that come in between are dropped."""
         return self.answer_to(self.send(member, signature, body, destination, path, interface, flags))
 
-    def send(self, member, signature="", body=b"", destination=NAME, path=PATH, interface=CONTROLLER, flags=0):
-        """Send one call without waiting for its answer; returns its serial number."""
+    def send(self, member, signature="", body=b"", destination=NAME, path=PATH, interface=CONTROLLER, flags=0, fds=()):
+        """Send one call without waiting for its answer; returns its serial number. FDS stay the caller's to close."""
         self.serial += 1
         fields = [(1, "o", path), (2, "s", interface), (3, "s", member), (6, "s", destination)]
         if signature:
             fields.append((8, "g", signature))
+        if fds:
+            fields.append((9, "u", len(fds)))
         w = Writer()
         w.data += struct.pack("=BBBBII", ord("l"), 1, flags, 1, len(body), self.serial)
 
@@ -166,12 +168,16 @@ class Connection:
             w.signature(f[1])
             if f[1] == "g":
                 w.signature(f[2])
+            elif f[1] == "u":
+                w.number("I", f[2])
             else:
                 w.string(f[2])
 
         w.array(8, fields, write_field).align(8)
         try:
-            self.socket.sendall(bytes(w.data) + bytes(body))
+            data = bytes(w.data) + bytes(body)
+            sent = socket.send_fds(self.socket, [data], fds) if fds else 0
+            self.socket.sendall(data[sent:])
         except ConnectionError as e:
             raise Disconnected(str(e)) from e
         return self.serial
