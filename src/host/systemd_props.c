@@ -136,7 +136,9 @@ char *systemd_hidden_paths(void) {
         return NULL;
 }
 
-static const char *const address_families[] = { "AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK" };
+/* Not AF_NETLINK: what waits in its sockets is charged to nobody (Linux, net/netlink/af_netlink.c), a query could take all memory
+ * of the host by it. glibc's resolver does without. */
+static const char *const address_families[] = { "AF_UNIX", "AF_INET", "AF_INET6" };
 /* Landlock's, for the worker's child (worker/child_fence); systemd's list has them only since 254. */
 static const char *const system_calls[] = {
         "@system-service",

@@ -122,9 +122,10 @@ def sockets():
     for path in (user, "/run/penstock", "/var/lib/penstock", "/run/penstock-worker", f"/proc/{facts['outside']}/root{user}",
                  f"/proc/{facts['outside']}/cwd"):
         attempt(f"list: {path}", os.listdir, path)
-    for family in ("AF_PACKET", "AF_ALG", "AF_VSOCK", "AF_BLUETOOTH", "AF_CAN", "AF_TIPC"):
+    kinds = {"AF_PACKET": socket.SOCK_RAW, "AF_NETLINK": socket.SOCK_RAW, "AF_ALG": socket.SOCK_SEQPACKET}
+    for family in ("AF_PACKET", "AF_NETLINK", "AF_ALG", "AF_VSOCK", "AF_BLUETOOTH", "AF_CAN", "AF_TIPC"):
         if hasattr(socket, family):
-            attempt(f"socket: {family}", lambda f: socket.socket(getattr(socket, f), socket.SOCK_RAW if f == "AF_PACKET" else socket.SOCK_SEQPACKET if f == "AF_ALG" else socket.SOCK_STREAM).close(), family)
+            attempt(f"socket: {family}", lambda f: socket.socket(getattr(socket, f), kinds.get(f, socket.SOCK_STREAM)).close(), family)
 
 
 def processes():
