@@ -9,8 +9,10 @@
 
 #include "host/cgroup_private.h"
 
-/* A process that forks at each signal's arrival could keep us busy: then cgroup.kill has to do. */
+/* Processes that fork as they get their signal could keep us busy: then cgroup.kill has to do. So many rounds, and in those behind
+ * the first as many processes as it had and these more. */
 #define SIGNAL_ROUNDS 8
+#define SIGNAL_MORE 64u
 
 /* True if the process is in engine/ of @unit_cgroup. */
 static bool pid_is_in(pid_t pid, const char *unit_cgroup) {
@@ -63,7 +65,8 @@ static int pid_set_add(PidSet *s, pid_t pid) {
         return 1;
 }
 
-static int signal_round(QueryGroups *g, int signo, PidSet *seen) {
+/* No more than @n_max processes in all. */
+static int signal_round(QueryGroups *g, int signo, size_t n_max, PidSet *seen) {
         int fd = query_groups_open(g, "cgroup.procs", O_RDONLY), r = 0;
         bool any = false;
         long pid;
@@ -76,7 +79,7 @@ static int signal_round(QueryGroups *g, int signo, PidSet *seen) {
                 close(fd);
                 return -ENOMEM;
         }
-        while (r >= 0 && fscanf(f, "%ld", &pid) == 1) {
+        while (r >= 0 && seen->n < n_max && fscanf(f, "%ld", &pid) == 1) {
                 r = pid_set_add(seen, (pid_t) pid);
                 if (r > 0) {
                         signal_one(g, (pid_t) pid, signo);
@@ -88,11 +91,15 @@ static int signal_round(QueryGroups *g, int signo, PidSet *seen) {
 }
 
 int query_groups_signal(QueryGroups *g, int signo) {
+        size_t n_max = SIZE_MAX;
         PidSet seen = {};
         int r = 1;
 
-        for (int i = 0; r > 0 && i < SIGNAL_ROUNDS; i++)
-                r = signal_round(g, signo, &seen);
+        for (int i = 0; r > 0 && i < SIGNAL_ROUNDS; i++) {
+                r = signal_round(g, signo, n_max, &seen);
+                if (i == 0)
+                        n_max = 2 * seen.n + SIGNAL_MORE;
+        }
         free(seen.v);
         return r < 0 ? r : 0;
 }
