@@ -10,7 +10,7 @@
 #include "host/journal.h"
 #include "host/records.h"
 
-/* They lie in memory, in /run. A user's that wait have so much room together, and all users' so much. */
+/* They lie in memory, in /run, as do the texts in memfds. A user's that wait have so much room together, and all users' so much. */
 #define RECORDS_OF_USER_BYTES_MAX (16 * MIB)
 #define RECORDS_BYTES_MAX (64 * MIB)
 
@@ -44,11 +44,11 @@ static int write_request(Entry *e, uint64_t id, const Language *waits, size_t ma
                                        .stderr_tail = e->record.stderr_tail,
                                        .language = waits,
                                        .dependencies = e->dependencies };
-        size_t bytes;
-        int r = record_write_request(id, &record, max_bytes, &bytes);
+        size_t bytes, of_text = waits ? record.request.query_len : 0; /* in memory, too */
+        int r = record_write_request(id, &record, subtract_saturating(max_bytes, of_text), &bytes);
 
         if (r == 0)
-                entry_count_record(e, waits ? bytes : 0);
+                entry_count_record(e, waits ? bytes + of_text : 0);
         return r;
 }
 
@@ -66,8 +66,8 @@ int manager_record_request(Entry *e, uint64_t id, const Language *l, Error *ret_
 
         if (r == -EFBIG)
                 return error_set(ret_error, ERROR_QUEUE_LENGTH_EXCEEDED,
-                                 "queries that wait have arguments, parameters and environment of %u MiB at most for each user, and of "
-                                 "%u MiB for all, as they are written down; there is no room for this one before others have started",
+                                 "queries that wait have texts, arguments, parameters and environment of %u MiB at most for each user, and "
+                                 "of %u MiB for all, as they are written down; there is no room for this one before others have started",
                                  (unsigned) (RECORDS_OF_USER_BYTES_MAX / MIB), (unsigned) (RECORDS_BYTES_MAX / MIB));
         return r;
 }
