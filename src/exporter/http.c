@@ -15,7 +15,7 @@
 #define TEXT_METRICS "text/plain; version=0.0.4; charset=utf-8"
 #define TEXT_HTML "text/html; charset=utf-8"
 
-/* A connection, and when its client was last done with something whole. */
+/* A connection, and when it was made. */
 typedef struct Slot {
         int fd; /* -1: free */
         uint64_t since_usec;
@@ -47,7 +47,9 @@ static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const c
                 free(text);
                 return MHD_NO; /* closes the connection */
         }
-        if (MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
+        /* One request a connection: those who ask again and again on as many as there may be would keep all others out. */
+        if (MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES &&
+            MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
             (status != MHD_HTTP_METHOD_NOT_ALLOWED ||
              MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD") == MHD_YES))
                 r = MHD_queue_response(c, status, response);
@@ -111,14 +113,6 @@ static void on_connection(void *cls, struct MHD_Connection *c, void **slot, enum
         *slot = &s->slots[i];
 }
 
-static void on_completed(void *cls, struct MHD_Connection *c, void **request, enum MHD_RequestTerminationCode code) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-        (void) cls, (void) request, (void) code;
-        if (info && info->socket_context)
-                ((Slot *) info->socket_context)->since_usec = now_usec();
-}
-
 /* A client that sends a byte now and then is never idle; its time for one request is limited all the same. Returns how
  * long nothing has to be looked at. */
 static uint64_t expire(Server *s, unsigned *ret_connections) {
@@ -172,8 +166,7 @@ int http_serve(int listen_fd, const HttpLimits *limits,
         d = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, &s, MHD_OPTION_LISTEN_SOCKET, listen_fd,
                              MHD_OPTION_CONNECTION_LIMIT, limits->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
                              limits->connection_sec, MHD_OPTION_CONNECTION_MEMORY_LIMIT, limits->header_bytes_max,
-                             MHD_OPTION_NOTIFY_CONNECTION, on_connection, &s, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-                             &s, MHD_OPTION_END);
+                             MHD_OPTION_NOTIFY_CONNECTION, on_connection, &s, MHD_OPTION_END);
         if (!d) {
                 free(s.slots);
                 return -EIO;
