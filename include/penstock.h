@@ -136,7 +136,8 @@ int penstock_request_add_argument(PenstockRequest *r, const char *argument);
 int penstock_request_set_database(PenstockRequest *r, const char *database);
 /* A parameter of the language, for its {param:NAME}. */
 int penstock_request_add_parameter(PenstockRequest *r, const char *name, const char *value);
-/* For metrics and lists; others see those whose key is in MetricLabelKeys=. */
+/* For metrics, lists and the history. Metrics and lists have those whose key is in MetricLabelKeys=, which is empty by default; the
+ * history shows all of them to the query's owner and root. */
 int penstock_request_add_label(PenstockRequest *r, const char *key, const char *value);
 /* The engine finds only variables named here; the service adds none of its own. */
 int penstock_request_add_environment(PenstockRequest *r, const char *name, const char *value);

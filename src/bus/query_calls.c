@@ -13,13 +13,23 @@ typedef enum Ended {
         ENDED_NOT_DONE,
 } Ended;
 
-static int no_such_query(sd_bus_message *m, uint64_t id) {
+static void no_such_query(sd_bus_message *m, uint64_t id) {
         Error error = {};
 
         (void) error_set(&error, ERROR_NO_SUCH_QUERY,
                          "there is no query %llu: never issued, Done, or no longer kept among the ended ones",
                          (unsigned long long) id);
-        return reply_error(m, &error);
+        (void) reply_error(m, &error);
+}
+
+static void query_is_released(sd_bus_message *m, uint64_t id) {
+        Error error = {};
+
+        (void) error_set(&error, ERROR_NO_SUCH_QUERY,
+                         "query %llu was Done, or ended longer ago than ResultsKeepSec, or its user has more ended ones than are kept "
+                         "(MaxQueriesPerUser): its results are gone",
+                         (unsigned long long) id);
+        (void) reply_error(m, &error);
 }
 
 /* The query that @m is about; NULL: it was answered with NoSuchQuery. @m may be read again afterwards. */
@@ -34,9 +44,11 @@ static const Query *query_of_message(const BusServer *s, sd_bus_message *m, Ende
                         q = engine_find(e, id);
         } else if (u64_parse(path + strlen(QUERY_PREFIX "/_"), &id) == 0)
                 q = engine_find(e, id); /* it had an object when the call came */
-        if (!q || (ended == ENDED_NOT_DONE && engine_is_tombstone(e, q->id))) {
-                (void) no_such_query(m, id);
-                return NULL;
+        if (!q)
+                no_such_query(m, id);
+        else if (ended == ENDED_NOT_DONE && engine_is_tombstone(e, q->id)) {
+                query_is_released(m, id);
+                q = NULL;
         }
         return q;
 }

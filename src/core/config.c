@@ -70,7 +70,8 @@ static const ConfigKeyInfo keys[_CONFIG_KEY_MAX] = {
         [CONFIG_CANCEL_GRACE_SEC] = USEC("CancelGraceSec", cancel_grace_usec, "5s", 0, 3600 * USEC_PER_SEC, true,
                                          "From SIGTERM to SIGKILL when a query is canceled."),
         [CONFIG_RESULTS_KEEP_SEC] = USEC("ResultsKeepSec", results_keep_usec, "1h", 0, UINT64_MAX, true,
-                                         "How long detached results and unread records are kept."),
+                                         "How long detached results and unread records are kept after the end; "
+                                         "0: without limit."),
         [CONFIG_RESULTS_MAX_BYTES] = BYTES("ResultsMaxBytes", results_max_bytes, "1G", 0, UINT64_MAX, true,
                                            "How large the results of one detached query may grow."),
         [CONFIG_LOG_QUERY_TEXT_ON_SHUTDOWN] =
