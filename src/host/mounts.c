@@ -9,11 +9,21 @@
 
 #define MOUNTS_FILE "/proc/self/mountinfo"
 
+/* Of a user, who alone may look into it: "… - fuse.sshfs text rw,user_id=1000,group_id=1000" (Linux, fuse_show_options()). */
+static bool is_one_users(const char *line) {
+        const char *type = strstr(line, " - "), *options = strrchr(line, ' ');
+
+        return type && (strncmp(type, " - fuse ", 8) == 0 || strncmp(type, " - fuse.", 8) == 0) && strchr(options, '\n') &&
+               strstr(options, "user_id=") && !strstr(options, "user_id=0,") && !strstr(options, "allow_other");
+}
+
 /* By where it is mounted, the fifth word: what is mounted is anybody's text (fusermount3 -o fsname=…). */
-static bool is_left_out(const char *line) {
+bool mounts_line_is_left_out(const char *line) {
         static const char *const below[] = { "/run/user/", "/run/credentials/" };
         const char *p = line;
 
+        if (is_one_users(line))
+                return true;
         for (unsigned i = 0; i < 4 && p; i++) {
                 p = strchr(p, ' ');
                 p += p != NULL;
@@ -34,7 +44,7 @@ static uint64_t hash_of_mounts(void) {
         if (!f)
                 return 0;
         while (fgets(line, sizeof(line), f)) {
-                left_out = begins ? is_left_out(line) : left_out;
+                left_out = begins ? mounts_line_is_left_out(line) : left_out;
                 begins = strchr(line, '\n') != NULL;
                 for (const char *p = left_out ? "" : line; *p; p++)
                         hash = (hash ^ (uint8_t) *p) * UINT64_C(0x100000001b3);

@@ -56,8 +56,22 @@ static void those_of_logins_are_left_out_by_where_they_are_and_not_by_their_name
         mounts_close(&m);
 }
 
+static void what_a_user_mounted_for_himself_is_left_out(void **state) {
+        (void) state;
+        assert_true(mounts_line_is_left_out("90 29 0:50 / /home/u/m rw,nosuid - fuse.sshfs h:/ rw,user_id=1000,group_id=1000\n"));
+        assert_true(mounts_line_is_left_out("90 29 0:50 / /home/u/m rw shared:5 - fuse x rw,user_id=1,group_id=1,max_read=9\n"));
+        assert_false(mounts_line_is_left_out("90 29 0:50 / /home/u/m rw - fuse.x h:/ rw,user_id=1000,group_id=1000,allow_other\n"));
+        assert_false(mounts_line_is_left_out("90 29 0:50 / /srv/m rw - fuse.x h:/ rw,user_id=0,group_id=0\n"));
+        assert_false(mounts_line_is_left_out("90 29 0:50 / /srv/m rw - fuseblk /dev/sda rw,user_id=1000,group_id=0\n"));
+        assert_false(mounts_line_is_left_out("90 29 0:50 / /srv/m rw - ext4 user_id=1000,group_id=0 rw\n"));
+        assert_false(mounts_line_is_left_out("90 29 0:50 / /srv/m rw - fuse.x user_id=1000,group_id=0"));
+        assert_false(mounts_line_is_left_out("90 29 0:50 / /srv/m rw"));
+        assert_false(mounts_line_is_left_out(""));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(what_a_user_mounted_for_himself_is_left_out),
                 cmocka_unit_test(those_of_logins_are_left_out_by_where_they_are_and_not_by_their_name),
         };
 
