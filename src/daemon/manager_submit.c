@@ -173,14 +173,14 @@ static int make_attached(Entry *e, Submitted *ret) {
         return entry_watch_hold(e);
 }
 
-static int make_detached(Entry *e, Submitted *ret) {
+static int make_detached(uint64_t id, Submitted *ret) {
         int hold, results;
 
         /* A detached query's hold is inert; the interface has one, so the caller gets one. */
         hold = open("/dev/null", O_RDWR | O_CLOEXEC);
         if (hold < 0)
                 return -errno;
-        results = results_open(e->record.id, false);
+        results = results_open(id, false);
         if (results < 0) {
                 close(hold);
                 return results;
@@ -268,7 +268,7 @@ static int admit(Manager *m, Entry *e, const Language *l, bool allow_priority, S
         if (r >= 0 && e->record.request.detach)
                 r = results_create(id, &e->results_write_fd, &e->record.results_file_fd);
         if (r >= 0)
-                r = e->record.request.detach ? make_detached(e, ret) : make_attached(e, ret);
+                r = e->record.request.detach ? make_detached(id, ret) : make_attached(e, ret);
         if (r >= 0)
                 r = manager_record_request(e, id, l, ret_error);
         if (r < 0) {

@@ -1,58 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Descriptors that penstockd has from others, and others from it: nobody can make it wait by one, or change what is behind it."""
+"""What others hold of penstockd: nobody can make it wait by that, change it, or fill its memory with it."""
 
 import os
 import subprocess
 
 from lib.harness import expect, expect_equal, expect_in, test, wait_for
-from lib.service import Running, configured, ctl, ctl_json, run, submit, wait_for_state
+from lib.service import Running, configured, ctl, ctl_json, submit, wait_for_state
 
 LIB = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-
-# Each socket has bytes that its peer never takes, and wants whoever closes it last to wait for that. The copies here are closed
-# while the message that has them is on its way.
-LINGERING = f"""
-import os, socket, struct, sys
-sys.path.insert(0, {LIB!r})
-from lib.rawbus import Connection, Writer
-kept = []
-def lingering():
-    listener = socket.create_server(("127.0.0.1", 0))
-    s = socket.create_connection(listener.getsockname())
-    kept.append(listener.accept()[0])
-    s.setblocking(False)
-    try:
-        while True: s.send(bytes(1 << 16))
-    except BlockingIOError: pass
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 36000))
-    return s.detach()
-c = Connection()
-def call(member, signature="", body=b"", n=1, **to):
-    fds = [lingering() for _ in range(n)]
-    serial = c.send(member, signature, body, fds=fds, **to)
-    for fd in fds: os.close(fd)
-    return c.answer_to(serial)
-def said(reply): print(reply.error or "an answer", flush=True)
-said(call("Ping", interface="org.freedesktop.DBus.Peer"))
-said(call("Queries", n=8))
-request = [("language", "s", "exec"), ("argv", "as", ["true"]), ("working_directory", "s", "/")]
-said(call("Query", "a{{sv}}", Writer().request(request + [("stdin", "h", 0)]).data))
-said(call("Query", "a{{sv}}", Writer().request(request + [("stdin", "h", 0), ("nonsense", "s", "x")]).data, n=4))
-print("sent", flush=True)
-sys.stdin.readline()
-"""
-
-
-@test("a descriptor whose last closing waits for its peer holds nobody up but who sent it", slow=True)
-def lingering_sockets():
-    for user in ("carol", "bob"):  # who may not submit, and who may
-        client = Running(["python3", "-c", LINGERING], user=user, stdin=subprocess.PIPE)
-        while client.is_running() and b"sent" not in client.out():
-            run("--", "true").expect(0)
-        expect_in(b"sent", client.out(), f"what {user} heard ({client.err()[-800:]})")
-        run("--", "true").expect(0)
-        client.end()
-
 
 # Of a detached query: what its owner can do with the descriptor of its results, beside reading.
 OWNER = f"""
