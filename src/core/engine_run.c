@@ -108,9 +108,19 @@ static void stay_hungry(Engine *e, Query *q, uint64_t need_bytes) {
         q->sample_due_usec = q->hungry_pause_usec ? add_saturating(e->now_usec, q->hungry_pause_usec) : 0;
 }
 
+/* Before it meets its limit the next time it is slowed again, and looked at. */
+static void restore_brake(Engine *e, Query *q) {
+        if (!q->headroom_off)
+                return;
+        q->headroom_off = false;
+        run_set_limits(e, q);
+}
+
 static void deny(Engine *e, Query *q, const GovernorDecision *d) {
         char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
 
+        if (e->config.exhaustion_policy == EXHAUSTION_FREEZE)
+                restore_brake(e, q); /* it was refused under the other policy */
         q->wanted_bytes = d->want_bytes;
         stay_hungry(e, q, d->need_bytes);
         /* Near is not there: it may fit yet. It is stopped only in its headroom, or when it gets nowhere. */
@@ -173,11 +183,12 @@ static void judge_sample(Engine *e, Query *q, const Sample *s) {
         }
         if (d.cause != RAISE_NONE)
                 return;
-        q->hungry = false;
+        q->hungry = q->denied = false;
+        restore_brake(e, q);
         /* New threads need more headroom than memory.high was set for. */
         high = high_of(q);
         /* … but not below what it uses: the kernel reclaims in the writer's context, and that is the loop. */
-        if (!q->headroom_off && high < q->high_bytes && high >= s->current_bytes)
+        if (high < q->high_bytes && high >= s->current_bytes)
                 set_limits(e, q, ACTION_SET_LIMITS, high);
 }
 

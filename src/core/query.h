@@ -118,7 +118,7 @@ struct Query {
         bool denied;       /* the pool could not pay for its last need */
         bool hungry;       /* a raise was due and could not be paid: looked at again when memory comes back */
         uint64_t hungry_need_bytes, hungry_pause_usec;
-        bool headroom_off; /* denied for good (`fail`): memory.high is out of the way, the kernel decides */
+        bool headroom_off; /* denied (`fail`): memory.high is out of the way until what it has does again, the kernel decides */
         uint64_t sampled_usec, raised_usec, lowered_usec; /* when it last was; 0: never */
         uint64_t lowering_since_usec, lower_pause_usec;
         bool lowering_urgent; /* somebody would have had to end */

@@ -212,7 +212,17 @@ static void check_ledger(World *w) {
         w->last_held_bytes = held;
 }
 
+/* What was decided on this look at one that runs. */
+static void check_look(World *w, const Query *q) {
+        if (!q || q->state != QUERY_EXECUTING || q->frozen || q->ending || q->lowering || q->n_stale > 0)
+                return;
+        if (q->headroom_off && !q->hungry)
+                world_fail(w, "q%llu has no brake, and asks for nothing", ULL(q->id));
+}
+
 void check_engine(World *w, const Event *ev) {
+        if (ev->type == EVENT_SAMPLE)
+                check_look(w, engine_find(w->engine, ev->query_id));
         check_queue(w, check_waiters(w));
         check_ledger(w);
         if (ev->type == EVENT_TICK && engine_deadline(w->engine) <= w->now_usec)

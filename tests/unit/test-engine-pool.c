@@ -276,6 +276,43 @@ static void under_fail_it_may_still_be_saved_in_time(void **state) {
         assert_false(kit_query(&kit, 2)->denied);
 }
 
+/* Its maximum, the pool and the time to raise it are all there by then. */
+static void under_fail_the_brake_comes_back_when_what_it_has_does(void **state) {
+        Sample s = kit_anonymous(20 * MIB);
+
+        (void) state;
+        kit_one_has_the_pool(EXHAUSTION_FAIL);
+        kit_need(&kit, 2, 60 * MIB);
+        s.current_bytes = 56 * MIB; /* the rest is page cache: nothing is reclaimed for the brake */
+        kit_sample(&kit, 2, s);
+        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 2)->limits.high_bytes, 56 * MIB);
+        assert_false(kit_query(&kit, 2)->headroom_off || kit_query(&kit, 2)->denied);
+        kit_need(&kit, 2, 20 * MIB);
+        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 2)->limits.high_bytes, 48 * MIB);
+        kit_exit(&kit, 1, 0);
+        kit_report(&kit, 2,
+                   (EndedReport) { .exit_status = -1, .exit_signal = SIGKILL,
+                                   .numbers = { .events_oom = 1, .events_oom_kill = 1, .memory_peak_bytes = 64 * MIB } },
+                   NULL);
+        assert_int_equal(kit_query(&kit, 2)->verdict, VERDICT_QUOTA); /* the budget had more to give */
+}
+
+static void who_was_refused_under_fail_is_braked_again_when_it_may_wait(void **state) {
+        Config c;
+
+        (void) state;
+        kit_one_has_the_pool(EXHAUSTION_FAIL);
+        kit_need(&kit, 2, 60 * MIB);
+        c = kit.config;
+        c.exhaustion_policy = EXHAUSTION_FREEZE;
+        kit_reload(&kit, &c);
+        kit_need(&kit, 2, 47 * MIB); /* near is not there yet */
+        assert_false(kit_frozen(2));
+        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 2)->limits.high_bytes, 48 * MIB);
+        kit_need(&kit, 2, 48 * MIB);
+        assert_true(kit_frozen(2));
+}
+
 static void leftovers_are_subtracted_until_the_unit_is_gone(void **state) {
         (void) state;
         kit_plain(&kit);
@@ -354,6 +391,8 @@ int main(void) {
                 KIT_TEST(a_query_that_creeps_near_its_limit_is_watched),
                 KIT_TEST(under_fail_the_brake_goes_and_the_kernel_decides),
                 KIT_TEST(under_fail_it_may_still_be_saved_in_time),
+                KIT_TEST(under_fail_the_brake_comes_back_when_what_it_has_does),
+                KIT_TEST(who_was_refused_under_fail_is_braked_again_when_it_may_wait),
                 KIT_TEST(leftovers_are_subtracted_until_the_unit_is_gone),
                 KIT_TEST(leftovers_of_several_add_up),
                 KIT_TEST(samples_of_the_frozen_are_void),
