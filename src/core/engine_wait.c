@@ -214,7 +214,8 @@ static bool ask_donors(Engine *e, bool urgent) {
         return true;
 }
 
-static Query *lowest_then_youngest(const Engine *e, bool only_helpful) {
+/* Of those whose end frees something, and those that wait, hold nothing, and whose time is up at @due_usec. */
+static Query *lowest_then_youngest(const Engine *e, uint64_t due_usec) {
         Query *victim = NULL;
 
         for (size_t i = 0; i < e->n_busy; i++) {
@@ -222,7 +223,7 @@ static Query *lowest_then_youngest(const Engine *e, bool only_helpful) {
 
                 if (q->state != QUERY_EXECUTING || q->ending || q->run != RUN_HANDED)
                         continue;
-                if (!lease_end_helps(&q->lease) && (only_helpful || !q->frozen))
+                if (!lease_end_helps(&q->lease) && (!q->frozen || q->frozen_deadline_usec > due_usec))
                         continue;
                 if (!victim || query_is_before(victim, q))
                         victim = q;
@@ -231,13 +232,13 @@ static Query *lowest_then_youngest(const Engine *e, bool only_helpful) {
 }
 
 /* One query ends, so that the others can go on. When all wait (@deadlock) it must be one whose end frees something,
- * if there is one; at a deadline also one that has waited long enough and holds nothing. */
+ * if there is one, and else anybody; at a deadline also one that has waited long enough and holds nothing. */
 static void choose_victim(Engine *e, bool deadlock, const char *why) {
         char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
-        Query *victim = deadlock ? lowest_then_youngest(e, true) : NULL;
+        Query *victim = lowest_then_youngest(e, deadlock ? 0 : e->now_usec);
 
-        if (!victim)
-                victim = lowest_then_youngest(e, false);
+        if (!victim && deadlock)
+                victim = lowest_then_youngest(e, USEC_INFINITY);
         if (!victim)
                 return;
         engine_note(e, victim, NOTE_VICTIM, "chosen as victim: %s; it holds %s", why,

@@ -220,7 +220,22 @@ static void check_look(World *w, const Query *q) {
                 world_fail(w, "q%llu has no brake, and asks for nothing", ULL(q->id));
 }
 
+/* A victim's end frees something, or its own time was up, or there was nobody whose end would have. */
+static void check_victim(World *w, const Query *victim) {
+        if (lease_end_helps(&victim->lease) ||
+            (victim->frozen && w->now_usec - victim->frozen_since_usec >= w->load.config.freeze_timeout_usec))
+                return;
+        if (!victim->frozen)
+                world_fail(w, "q%llu ends as a victim, though it asks for nothing and frees nothing", ULL(victim->id));
+        for (const Query *q = NULL; (q = engine_next(w->engine, q));)
+                if (q->state == QUERY_EXECUTING && lease_end_helps(&q->lease))
+                        world_fail(w, "q%llu ends as a victim before its time, and frees nothing", ULL(victim->id));
+}
+
 void check_engine(World *w, const Event *ev) {
+        for (size_t i = 0; i < w->actions.n; i++)
+                if (w->actions.v[i].type == ACTION_NOTE && w->actions.v[i].note == NOTE_VICTIM)
+                        check_victim(w, engine_find(w->engine, w->actions.v[i].query_id));
         if (ev->type == EVENT_SAMPLE)
                 check_look(w, engine_find(w->engine, ev->query_id));
         check_queue(w, check_waiters(w));

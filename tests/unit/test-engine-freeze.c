@@ -120,6 +120,27 @@ static void a_larger_start_asks_after_who_waits_frozen(void **state) {
         assert_int_equal(kit_state(&kit, 3), QUERY_EXECUTING);
 }
 
+/* 2 and 3 wait, with nothing but their slots, for what 1 has and works with. */
+static void who_has_waited_for_a_moment_is_no_victim_for_another(void **state) {
+        Config c = kit_pool_config(3, 640 * MIB); /* the pool: 448M */
+
+        (void) state;
+        kit_reopen(&c);
+        kit_content(&kit, 512 * MIB);
+        kit_plain(&kit);
+        kit_plain(&kit);
+        kit_need(&kit, 1, 500 * MIB);
+        kit_need(&kit, 2, 60 * MIB);
+        kit_pass(&kit, 59 * USEC_PER_SEC);
+        kit_need(&kit, 1, 506 * MIB);
+        kit_need(&kit, 3, 60 * MIB);
+        kit_pass(&kit, USEC_PER_SEC);
+        assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 2), 1); /* its own time is up */
+        assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 0), 1);
+        kit_pass(&kit, 59 * USEC_PER_SEC);
+        assert_true(kit_frozen(3));
+}
+
 /* Seen by the simulator (seed 1795918618941397): whatever step an end is decided in, who waits may count on it. */
 static void an_end_by_timeout_serves_who_waits_though_it_comes_with_a_sample(void **state) {
         Config c = kit_pool_config(3, 384 * MIB);
@@ -568,6 +589,7 @@ int main(void) {
                 KIT_TEST(memory_on_its_way_back_is_waited_for),
                 KIT_TEST(memory_that_never_comes_back_is_not_waited_for_for_ever),
                 KIT_TEST(a_freeze_has_a_deadline_to_the_microsecond),
+                KIT_TEST(who_has_waited_for_a_moment_is_no_victim_for_another),
                 KIT_TEST(a_deadline_may_choose_another_than_who_waits),
                 KIT_TEST(a_freeze_deadline_restarts_on_each_end_elsewhere),
                 KIT_TEST(a_freeze_deadline_restarts_on_each_grant_elsewhere),
