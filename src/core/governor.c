@@ -228,7 +228,7 @@ void governor_note_raised(GovernorState *g, RaiseCause cause) {
                 g->cache_bytes = g->file_bytes;
                 g->cache_usec = g->last_usec;
         }
-        g->refault = g->stall = g->last;
+        g->refault = g->stall = g->thrash = g->last;
 }
 
 GovernorDecision governor_judge(GovernorState *g, const Sample *s, uint64_t quota_bytes, uint64_t maximum_bytes,

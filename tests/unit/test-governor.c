@@ -399,6 +399,29 @@ static void who_thrashes_below_the_maximum_is_raised(void **state) {
         assert_int_equal(d.want_bytes, 2 * QUOTA);
 }
 
+/* What it lived through with less says nothing of what it has now, be that the most it may have. */
+static void who_was_raised_has_all_the_time_anew_before_it_thrashes(void **state) {
+        const uint64_t maximum = QUOTA + QUOTA / 16;
+        Sample s = unseen(63 * MIB);
+        GovernorState g = {};
+        uint64_t usec = 0;
+
+        (void) state;
+        for (; usec <= 10 * USEC_PER_SEC; usec += USEC_PER_SEC) {
+                s.stall_full_usec = usec / 100 * 95;
+                s.workingset_refault_file += 1000;
+                governor_judge(&g, &s, QUOTA, maximum, usec);
+        }
+        governor_note_raised(&g, RAISE_REFAULT);
+        s.high_bytes = s.max_bytes = maximum;
+        assert_false(governor_judge(&g, &s, maximum, maximum, usec - USEC_PER_SEC + 20 * MSEC).thrashes);
+        for (uint64_t sec = 1; sec <= 10; sec++) {
+                s.stall_full_usec += 950 * MSEC;
+                s.workingset_refault_file += 1000;
+                assert_int_equal(governor_judge(&g, &s, maximum, maximum, usec + (sec - 1) * USEC_PER_SEC).thrashes, sec == 10);
+        }
+}
+
 static void need_at(GovernorState *g, uint64_t seconds, uint64_t need_bytes) {
         Sample s = holding(need_bytes);
 
@@ -615,6 +638,7 @@ int main(void) {
                 cmocka_unit_test(an_hour_at_rest_does_not_dilute_what_comes_back_now),
                 cmocka_unit_test(who_waits_for_pages_it_had_all_the_time_thrashes),
                 cmocka_unit_test(who_thrashes_below_the_maximum_is_raised),
+                cmocka_unit_test(who_was_raised_has_all_the_time_anew_before_it_thrashes),
                 cmocka_unit_test(rest_is_told_by_the_last_look),
                 cmocka_unit_test(small_steps_add_up_to_growth),
                 cmocka_unit_test(what_goes_up_and_down_rests_until_it_has_stayed_down),
