@@ -46,7 +46,7 @@ void run_set_limits(Engine *e, Query *q) {
 void run_hand_over(Engine *e, Query *q) {
         q->run = RUN_HANDED;
         if (q->n_retries > 0)
-                governor_take_over(&q->governor, run_lived_usec(e, q));
+                governor_begin(&q->governor, run_lived_usec(e, q));
         set_limits(e, q, ACTION_EXECUTE, high_of(q));
         engine_profile(e, q, PROFILE_START, 0);
 }

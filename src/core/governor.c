@@ -145,9 +145,14 @@ void governor_note_lowered(GovernorState *g, uint64_t need_bytes) {
         g->content_bytes = need_bytes + noise_of(need_bytes);
 }
 
-void governor_take_over(GovernorState *g, uint64_t lived_usec) {
+void governor_begin(GovernorState *g, uint64_t lived_usec) {
         *g = (GovernorState) { .last_usec = lived_usec, .grew_until_usec = lived_usec, .top_since_usec = lived_usec,
                                .cpu_read_usec = lived_usec };
+}
+
+void governor_take_over(GovernorState *g, uint64_t lived_usec) {
+        governor_begin(g, lived_usec);
+        g->last_events_max = UINT64_MAX; /* until it is read: that group may be old */
 }
 
 bool governor_is_resting(const GovernorState *g, uint64_t rest_usec) {

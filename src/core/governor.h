@@ -112,7 +112,11 @@ uint64_t governor_high(uint64_t quota_bytes, uint64_t maximum_bytes, uint64_t pi
 GovernorDecision governor_judge(GovernorState *g, const Sample *s, uint64_t quota_bytes, uint64_t maximum_bytes,
                                 uint64_t lived_usec);
 
-/* It has run for @lived_usec under another controller. Whether it grew is not known, so it did until now. */
+/* It begins in a new group, and has run for @lived_usec in another one. */
+void governor_begin(GovernorState *g, uint64_t lived_usec);
+
+/* It has run for @lived_usec under another controller. Whether it grew is not known, so it did until now; and how often it had
+ * met its limit by then is not known either. */
 void governor_take_over(GovernorState *g, uint64_t lived_usec);
 
 /* True when it had not grown for @rest_usec when it was last judged. */

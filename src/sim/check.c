@@ -212,10 +212,24 @@ static void check_ledger(World *w) {
         w->last_held_bytes = held;
 }
 
+/* It was raised for charges that met its limit: there were some since it was looked at. */
+static void check_raise(World *w, const Query *q, const Sample *s, uint64_t events_seen) {
+        ProfileReader r = { .profile = &q->profile };
+
+        while (profile_next_raise(&r))
+                if (r.row.time_usec == query_time_in(q, QUERY_EXECUTING, w->now_usec) && r.row.cause == RAISE_MAX &&
+                    s->events_max <= events_seen)
+                        world_fail(w, "q%llu was raised for charges that met its limit, and none did", ULL(q->id));
+}
+
 /* What was decided on this look at one that runs. */
-static void check_look(World *w, const Query *q) {
+static void check_look(World *w, const Query *q, const Sample *s) {
+        SimQuery *known = q ? world_by_id(w, q->id, NULL) : NULL;
+
         if (!q || q->state != QUERY_EXECUTING || q->frozen || q->ending || q->lowering || q->n_stale > 0)
                 return;
+        check_raise(w, q, s, known->events_seen);
+        known->events_seen = s->events_max;
         if (q->headroom_off && !q->hungry)
                 world_fail(w, "q%llu has no brake, and asks for nothing", ULL(q->id));
 }
@@ -237,7 +251,7 @@ void check_engine(World *w, const Event *ev) {
                 if (w->actions.v[i].type == ACTION_NOTE && w->actions.v[i].note == NOTE_VICTIM)
                         check_victim(w, engine_find(w->engine, w->actions.v[i].query_id));
         if (ev->type == EVENT_SAMPLE)
-                check_look(w, engine_find(w->engine, ev->query_id));
+                check_look(w, engine_find(w->engine, ev->query_id), &ev->sample);
         check_queue(w, check_waiters(w));
         check_ledger(w);
         if (ev->type == EVENT_TICK && engine_deadline(w->engine) <= w->now_usec)

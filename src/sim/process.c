@@ -31,7 +31,7 @@ void process_forget(SimQuery *q) {
         q->threads_running = q->threads_parked = 0;
         q->starved_until_usec = q->wait_seen_usec = q->cpu_usec = q->cpu_wait_usec = q->notify_last_usec = 0;
         q->executed = q->rest_parked = q->obey_parked = q->dying = q->start_fails = q->notify_pending = q->lowering = q->retries = false;
-        q->actions_pending = 0;
+        q->actions_pending = q->events_seen = 0;
         q->exit_status = q->exit_signal = 0;
 }
 

@@ -79,6 +79,7 @@ typedef struct SimQuery {
         bool checking, has_dependencies, recheck, dependencies_told;
         bool lowering; /* frozen for it */
         uint64_t n_raises; /* of its limit, as the kernel had them */
+        uint64_t events_seen; /* charges that met its limit, as told by the last look */
         char *saved;   /* what the service wrote of it: a line of a trace */
         Lesson lesson; /* what the history has of it, once it has ended */
 } SimQuery;

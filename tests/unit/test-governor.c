@@ -399,6 +399,23 @@ static void who_thrashes_below_the_maximum_is_raised(void **state) {
         assert_int_equal(d.want_bytes, 2 * QUOTA);
 }
 
+/* The kernel counts from the birth of the group on: what it had counted before is another controller's. */
+static void charges_that_hit_the_limit_before_a_take_over_are_no_reason(void **state) {
+        Sample s = holding(35 * MIB);
+        GovernorState g;
+
+        (void) state;
+        governor_take_over(&g, 3600 * USEC_PER_SEC);
+        s.events_max = 7;
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 3600 * USEC_PER_SEC).cause, RAISE_NONE);
+        s.events_max = 8;
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 3601 * USEC_PER_SEC).cause, RAISE_MAX);
+        /* A second run is one in a group of its own. */
+        governor_begin(&g, 3600 * USEC_PER_SEC);
+        s.events_max = 1;
+        assert_int_equal(governor_judge(&g, &s, QUOTA, MAXIMUM, 3601 * USEC_PER_SEC).cause, RAISE_MAX);
+}
+
 /* What it lived through with less says nothing of what it has now, be that the most it may have. */
 static void who_was_raised_has_all_the_time_anew_before_it_thrashes(void **state) {
         const uint64_t maximum = QUOTA + QUOTA / 16;
@@ -638,6 +655,7 @@ int main(void) {
                 cmocka_unit_test(an_hour_at_rest_does_not_dilute_what_comes_back_now),
                 cmocka_unit_test(who_waits_for_pages_it_had_all_the_time_thrashes),
                 cmocka_unit_test(who_thrashes_below_the_maximum_is_raised),
+                cmocka_unit_test(charges_that_hit_the_limit_before_a_take_over_are_no_reason),
                 cmocka_unit_test(who_was_raised_has_all_the_time_anew_before_it_thrashes),
                 cmocka_unit_test(rest_is_told_by_the_last_look),
                 cmocka_unit_test(small_steps_add_up_to_growth),
