@@ -70,6 +70,15 @@ uint64_t budget_growth_bytes(const Budget *b, const Lease *l) {
         return growth_of(b, l->bytes);
 }
 
+uint64_t budget_most_bytes(const Budget *b, uint64_t leftover_bytes) {
+        uint64_t slots = b->slots == UINT64_MAX ? 0 : multiply_saturating(b->slots, b->slot_bytes);
+        uint64_t unused = subtract_saturating(b->total_bytes, add_saturating(slots, leftover_bytes));
+
+        if (b->total_bytes == SIZE_INFINITY)
+                return SIZE_INFINITY;
+        return MIN(add_saturating(unused, b->slot_bytes), subtract_saturating(b->total_bytes, leftover_bytes));
+}
+
 bool lease_end_helps(const Lease *l) {
         const Budget *b = l->owner;
 

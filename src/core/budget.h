@@ -60,6 +60,9 @@ uint64_t budget_leased_bytes(const Budget *b); /* Σ of all leases: what the ker
 /* By how much @l, open or about to be, may grow now: the rest of its slot and the pool, inside the total. */
 uint64_t budget_growth_bytes(const Budget *b, const Lease *l);
 
+/* The most that one lease could have if there were no other, and only @leftover_bytes left over. */
+uint64_t budget_most_bytes(const Budget *b, uint64_t leftover_bytes);
+
 /* True if the end of an open @l would leave more for others: not when it holds no more than the slot that stays
  * reserved. */
 bool lease_end_helps(const Lease *l);

@@ -263,11 +263,18 @@ static bool start_head(Engine *e, Query *q) {
         return true;
 }
 
-/* Whose unit of an earlier run is still there holds up nobody: PID 1 may take its time. */
+/* It asked for more than the end of all others would leave: an administrator's cap of the slice, or what is left over in it,
+ * may go, and who knows when. */
+static bool asks_too_much_now(const Engine *e, const Query *q) {
+        return q->initial_bytes > lend_most(e);
+}
+
+/* Whose unit of an earlier run is still there holds up nobody: PID 1 may take its time. Nor does one that nobody's end would
+ * help to start. */
 static Query *first_to_start(const Engine *e) {
         Query *q = NULL;
 
-        while ((q = sets_next_queueing(e, q)) && q->unit == UNIT_LEAVING)
+        while ((q = sets_next_queueing(e, q)) && (q->unit == UNIT_LEAVING || asks_too_much_now(e, q)))
                 ;
         return q;
 }
@@ -346,6 +353,11 @@ const char *engine_wait_reason(const Engine *e, const Query *q, char *buf, size_
                 snprintf(buf, len, "the end of the unit of its first run");
         else if (q->state == QUERY_QUEUEING && e->paused)
                 snprintf(buf, len, "admission is paused (penstockctl resume)");
+        else if (q->state == QUERY_QUEUEING && asks_too_much_now(e, q))
+                snprintf(buf, len, "memory for an initial quota of %s: with nobody else there it could have %s, for %s; others pass it",
+                         size_format(q->initial_bytes, a), size_format(lend_most(e), b),
+                         e->cap_bytes < e->config.max_memory_bytes ? "an administrator's MemoryMax of penstock.slice"
+                                                                   : "what is left over in penstock.slice");
         else if (q->state == QUERY_QUEUEING && e->n_in_state[QUERY_EXECUTING] >= e->config.concurrency_quota)
                 snprintf(buf, len, "a free slot (ConcurrencyQuota=%llu, %llu ahead of it)",
                          (unsigned long long) e->config.concurrency_quota,

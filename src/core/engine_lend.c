@@ -70,6 +70,11 @@ uint64_t lend_room(const Engine *e, const Query *q) {
         return page_floor(budget_growth_bytes(&e->budget, &q->lease));
 }
 
+/* What dead ones left goes with their units; what no unit accounts for may stay. */
+uint64_t lend_most(const Engine *e) {
+        return page_floor(budget_most_bytes(&e->budget, e->slice_leftover_bytes));
+}
+
 uint64_t lend_safe_room(const Engine *e, const Query *q) {
         if (e->config.exhaustion_policy != EXHAUSTION_FREEZE)
                 return lend_room(e, q); /* nobody waits, so nobody waits for ever */

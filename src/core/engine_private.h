@@ -135,6 +135,7 @@ uint64_t run_lived_usec(const Engine *e, const Query *q); /* that it executed an
 #define LEND_FRESH_USEC (2 * USEC_PER_SEC)
 uint64_t lend_slot_rest(const Engine *e, const Query *q);       /* of its own slot, at any time */
 uint64_t lend_room(const Engine *e, const Query *q);            /* all that the pool could give, nothing of it promised */
+uint64_t lend_most(const Engine *e);                            /* that one could begin with if all others had ended */
 uint64_t lend_safe_room(const Engine *e, const Query *q);       /* of that, what leaves all a way to end */
 uint64_t lend_if_worth(const Query *q, uint64_t growth, uint64_t wanted); /* 0 for what is less than wanted, and no help */
 uint64_t lend_rest_usec(const Engine *e);                       /* who has not grown for so long rests */

@@ -5,12 +5,9 @@
 
 #include <signal.h>
 
-/* What one query can have when nobody else executes. */
+/* What it can have when nobody else executes. */
 static uint64_t most_ever(const Engine *e, const Query *q) {
-        const Budget *b = &e->budget;
-        uint64_t others = b->slots == UINT64_MAX ? 0 : multiply_saturating(b->slots - 1, b->slot_bytes);
-
-        return MIN(q->max_bytes, page_floor(subtract_saturating(b->total_bytes, others)));
+        return MIN(q->max_bytes, lend_most(e));
 }
 
 /* An exit of its own, however late, is an end: what it did is done. */
@@ -70,9 +67,7 @@ void retry_begin(Engine *e, Query *q) {
         engine_emit(e, ACTION_RELEASE_UNIT, q);
 }
 
-/* Nobody executes, so no end of anybody's would bring more: it takes what there is, which is a usual quota at the
- * least. */
+/* No end of anybody's would bring more: it takes what there is then, which is a usual quota at the least. */
 void retry_lower_start(Engine *e, Query *q) {
-        if (e->n_in_state[QUERY_EXECUTING] == 0 && e->leftover_bytes == 0)
-                q->retry_bytes = MIN(q->retry_bytes, MAX(q->initial_bytes, page_floor(lend_safe_room(e, q))));
+        q->retry_bytes = MIN(q->retry_bytes, MAX(q->initial_bytes, lend_most(e)));
 }

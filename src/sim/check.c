@@ -55,7 +55,19 @@ void check_kernel(World *w) {
         w->last_compiling = compiles;
 }
 
-/* Whose first unit is going stands aside. */
+static bool could_begin_alone(const Budget *b, uint64_t bytes) {
+        Budget alone;
+        Lease l = {};
+        int r;
+
+        budget_init(&alone, b->total_bytes, b->slots, b->slot_bytes);
+        r = lease_open(&alone, &l, bytes);
+        lease_done(&l);
+        return r == 0;
+}
+
+/* Whose first unit is going stands aside, and who asked for more than a capped budget has: nobody is held up by one that nobody's
+ * end would help. */
 static const Query *queue_head(const World *w) {
         const Query *head = NULL;
         uint64_t first = UINT64_MAX;
@@ -63,7 +75,8 @@ static const Query *queue_head(const World *w) {
         for (const Query *q = NULL; (q = engine_next(w->engine, q));) {
                 uint64_t position = engine_queue_position(w->engine, q);
 
-                if (position > 0 && position < first && q->unit != UNIT_LEAVING) {
+                if (position > 0 && position < first && q->unit != UNIT_LEAVING &&
+                    could_begin_alone(engine_budget(w->engine), q->initial_bytes)) {
                         first = position;
                         head = q;
                 }

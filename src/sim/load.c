@@ -182,6 +182,18 @@ static void draw_retries(Load *l, uint64_t seed) {
         }
 }
 
+/* The same of an administrator's limit of the slice, for a while. */
+static void draw_caps(Load *l, uint64_t seed, uint64_t span_usec) {
+        Random r = { .state = seed ^ UINT64_C(0x6361707065642121) };
+        uint64_t at_usec = random_between(&r, 0, span_usec), until_usec = at_usec + random_between(&r, 0, 60 * SEC);
+
+        if (l->steady || l->n_acts + 2 > LOAD_ACTS_MAX || !random_percent(&r, 20))
+                return;
+        l->acts[l->n_acts++] = (LoadAct) { .type = LOAD_CAP, .at_usec = at_usec,
+                                           .cap_bytes = pages_between(&r, l->config.initial_bytes, l->config.max_memory_bytes) };
+        l->acts[l->n_acts++] = (LoadAct) { .type = LOAD_UNCAP, .at_usec = until_usec, .cap_bytes = SIZE_INFINITY };
+}
+
 int load_draw(Load *l, uint64_t seed, size_t n_queries) {
         Random r = { .state = seed };
         uint64_t span_usec;
@@ -200,6 +212,7 @@ int load_draw(Load *l, uint64_t seed, size_t n_queries) {
         draw_acts(&r, l, span_usec);
         draw_learning(l, seed);
         draw_retries(l, seed);
+        draw_caps(l, seed, span_usec);
         return 0;
 }
 

@@ -41,12 +41,13 @@ typedef struct LoadQuery {
         uint64_t done_after_usec;                                          /* since its end; LOAD_NEVER: time will tell */
 } LoadQuery;
 
-typedef enum LoadActType { LOAD_PAUSE, LOAD_RESUME, LOAD_RELOAD, LOAD_SHUTDOWN } LoadActType;
+typedef enum LoadActType { LOAD_PAUSE, LOAD_RESUME, LOAD_RELOAD, LOAD_SHUTDOWN, LOAD_CAP, LOAD_UNCAP } LoadActType;
 
 /* What an operator does. */
 typedef struct LoadAct {
         LoadActType type;
         uint64_t at_usec, shutdown_usec;
+        uint64_t cap_bytes; /* of LOAD_CAP: what he lets the budget have, until LOAD_UNCAP */
         Config config;
 } LoadAct;
 

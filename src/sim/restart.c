@@ -157,6 +157,7 @@ static void recall(World *w) {
 
 static void take_over(World *w, uint64_t first_id, bool paused) {
         Event tick = { .type = EVENT_TICK }, pause = { .type = EVENT_PAUSE }, shutdown = { .type = EVENT_SHUTDOWN, .shutdown_usec = USEC_INFINITY };
+        Event cap = { .type = EVENT_CAP, .bytes = w->cap_bytes };
 
         if (engine_new(&w->load.config, first_id, &w->engine) < 0) {
                 world_fail(w, "out of memory");
@@ -168,6 +169,8 @@ static void take_over(World *w, uint64_t first_id, bool paused) {
         if (paused)
                 world_feed(w, &pause);
         w->adopting = false;
+        if (w->cap_bytes != SIZE_INFINITY)
+                world_feed(w, &cap);
         if (w->shut_down) {
                 w->shutdown_done = false;
                 world_feed(w, &shutdown);

@@ -176,7 +176,8 @@ static void on_arrival(World *w, size_t i) {
 
 static void on_act(World *w, const LoadAct *a) {
         static const EventType types[] = { [LOAD_PAUSE] = EVENT_PAUSE, [LOAD_RESUME] = EVENT_RESUME,
-                                           [LOAD_RELOAD] = EVENT_CONFIG, [LOAD_SHUTDOWN] = EVENT_SHUTDOWN };
+                                           [LOAD_RELOAD] = EVENT_CONFIG, [LOAD_SHUTDOWN] = EVENT_SHUTDOWN,
+                                           [LOAD_CAP] = EVENT_CAP, [LOAD_UNCAP] = EVENT_CAP };
         Event ev = { .type = types[a->type] };
 
         if (a->type == LOAD_RELOAD) {
@@ -184,6 +185,8 @@ static void on_act(World *w, const LoadAct *a) {
                 w->load.config = a->config;
                 w->reloaded = true;
         }
+        if (ev.type == EVENT_CAP)
+                ev.bytes = w->cap_bytes = a->cap_bytes;
         if (a->type == LOAD_SHUTDOWN) {
                 ev.shutdown_usec = a->shutdown_usec;
                 w->shut_down = true;
@@ -299,6 +302,7 @@ static int prepare(World *w, const Story *story) {
         w->crash.state = story->seed ^ UINT64_C(0x9e3779b97f4a7c15);
         w->crashes = random_percent(&w->crash, 25);
         w->tick_usec = USEC_INFINITY;
+        w->cap_bytes = SIZE_INFINITY;
         w->queries = calloc(MAX(n_queries, 1u), sizeof(*w->queries));
         if (!w->queries)
                 return -ENOMEM;

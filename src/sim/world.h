@@ -108,6 +108,7 @@ typedef struct World {
         size_t submitting;
         uint64_t reserved_id; /* 0: none */
         bool shut_down, shutdown_done;
+        uint64_t cap_bytes; /* an administrator's, of the slice; SIZE_INFINITY: none */
 
         /* check.c: a reload may leave more than the figures allow; then it must only shrink. */
         Invariants invariants;

@@ -244,6 +244,29 @@ static void growth_is_the_rest_of_the_slot_and_then_the_pool(void **state) {
         lease_done(&a);
 }
 
+/* As opening it would find. */
+static void the_most_that_one_can_have_is_what_opens_when_it_is_alone(void **state) {
+        static const struct {
+                uint64_t total, slots, left, most;
+        } rows[] = {
+                { 1024, 4, 0, 832 }, { 1024, 4, 100, 732 }, { 1024, 4, 800, 64 }, { 1024, 4, 1000, 24 }, { 1024, 4, 2000, 0 },
+                { 200, 4, 0, 64 },   { 40, 4, 0, 40 },      { 1024, 1, 0, 1024 }, { 1024, UINT64_MAX, 24, 1000 },
+        };
+
+        (void) state;
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                Budget b;
+                Lease l = {};
+
+                budget_init(&b, rows[i].total, rows[i].slots, 64);
+                assert_int_equal(budget_most_bytes(&b, rows[i].left), rows[i].most);
+                budget_set_leftover(&b, rows[i].left);
+                assert_int_equal(lease_open(&b, &l, rows[i].most + 1), -ENOSPC);
+                assert_int_equal(lease_open(&b, &l, rows[i].most), 0);
+                lease_done(&l);
+        }
+}
+
 static void an_unlimited_budget_never_refuses(void **state) {
         Budget b;
         Lease a = {}, c = {}, d = {};
@@ -331,6 +354,7 @@ int main(void) {
                 cmocka_unit_test(a_larger_slot_never_lets_the_sum_pass_the_budget),
                 cmocka_unit_test(fewer_slots_than_run_open_none_until_enough_ended),
                 cmocka_unit_test(growth_is_the_rest_of_the_slot_and_then_the_pool),
+                cmocka_unit_test(the_most_that_one_can_have_is_what_opens_when_it_is_alone),
                 cmocka_unit_test(an_unlimited_budget_never_refuses),
                 cmocka_unit_test(limited_slots_in_an_unlimited_budget_do_not_overflow),
                 cmocka_unit_test(bookings_are_the_sum_of_the_leases_after_any_walk),

@@ -79,6 +79,41 @@ static void a_reload_that_makes_a_start_impossible_ends_the_waiting(void **state
         assert_int_equal(kit_state(&kit, 3), QUERY_EXECUTING);
 }
 
+static void what_no_end_can_pay_for_waits_and_holds_up_nobody(void **state) {
+        static const Event lacks[] = { { .type = EVENT_CAP, .bytes = GIB - MIB }, { .type = EVENT_LEFTOVERS, .bytes = MIB } };
+        static const Event ends[] = { { .type = EVENT_CAP, .bytes = SIZE_INFINITY }, { .type = EVENT_LEFTOVERS, .bytes = 0 } };
+        char reason[256];
+
+        (void) state;
+        for (unsigned i = 0; i < ELEMENTSOF(lacks); i++) {
+                Config c = kit_config();
+
+                kit_reopen(&c);
+                kit_step(&kit, lacks[i]);
+                kit_submit(&kit, (QuerySpec) { .initial_bytes = 832 * MIB }); /* all that the pool had */
+                for (int j = 0; j < 5; j++)
+                        kit_plain(&kit);
+                assert_int_equal(kit_state(&kit, 1), QUERY_QUEUEING);
+                for (uint64_t id = 2; id <= 5; id++) /* one after the other would be to be held up, too */
+                        assert_int_equal(kit_state(&kit, id), QUERY_EXECUTING);
+                engine_wait_reason(kit.engine, kit_query(&kit, 1), reason, sizeof(reason));
+                assert_non_null(strstr(reason, "831M"));
+                kit_exit(&kit, 2, 0);
+                assert_int_equal(kit_state(&kit, 6), QUERY_EXECUTING);
+                kit_need(&kit, 6, 60 * MIB);
+                assert_int_equal(kit_lease(6), 128 * MIB);
+                /* As soon as an end could pay for it it is the head again, and nobody overtakes it. */
+                kit_step(&kit, ends[i]);
+                kit_plain(&kit);
+                for (uint64_t id = 3; id <= 6; id++) {
+                        assert_int_equal(kit_state(&kit, 7), QUERY_QUEUEING);
+                        kit_exit(&kit, id, 0);
+                }
+                assert_int_equal(kit_state(&kit, 1), QUERY_EXECUTING);
+                assert_int_equal(kit_lease(1), 832 * MIB);
+        }
+}
+
 static void a_smaller_budget_kills_nobody_and_shrinks_as_it_comes_back(void **state) {
         Config c = kit_config();
         const Budget *b;
@@ -133,6 +168,7 @@ int main(void) {
                 KIT_TEST(a_reload_gives_the_waiting_their_new_figures),
                 KIT_TEST(a_reload_never_raises_a_maximum_past_its_unit),
                 KIT_TEST(a_reload_that_makes_a_start_impossible_ends_the_waiting),
+                KIT_TEST(what_no_end_can_pay_for_waits_and_holds_up_nobody),
                 KIT_TEST(a_smaller_budget_kills_nobody_and_shrinks_as_it_comes_back),
                 KIT_TEST(a_larger_budget_serves_who_waits),
                 KIT_TEST(a_reload_to_fail_forgets_nobody_who_is_frozen),
