@@ -82,7 +82,7 @@ uint64_t budget_most_bytes(const Budget *b, uint64_t leftover_bytes) {
 bool lease_end_helps(const Lease *l) {
         const Budget *b = l->owner;
 
-        return l->bytes > b->slot_bytes || b->n_leases > b->slots ||
+        return l->bytes > b->slot_bytes || b->slots == UINT64_MAX || b->n_leases > b->slots ||
                add_saturating(b->leased_bytes, b->leftover_bytes) > b->total_bytes;
 }
 

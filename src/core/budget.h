@@ -64,5 +64,5 @@ uint64_t budget_growth_bytes(const Budget *b, const Lease *l);
 uint64_t budget_most_bytes(const Budget *b, uint64_t leftover_bytes);
 
 /* True if the end of an open @l would leave more for others: not when it holds no more than the slot that stays
- * reserved. */
+ * reserved, as limited ones do. */
 bool lease_end_helps(const Lease *l);

@@ -347,3 +347,9 @@ uint64_t engine_units_max(const Engine *e) {
         n = MIN(add_saturating(n, e->config.compile_concurrency), known);
         return n > UINT64_MAX / 2 ? UINT64_MAX : 2 * n;
 }
+
+uint64_t engine_units_for_slack(const Engine *e) {
+        uint64_t most = engine_units_max(e);
+
+        return most == UINT64_MAX ? e->n_units : most;
+}

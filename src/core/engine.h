@@ -183,3 +183,5 @@ bool engine_is_shut_down(const Engine *e);
 /* Units that may exist at once, for the slice's slack; no more are started until some are gone. So each
  * ACTION_START_UNIT must at last be followed by EVENT_UNIT_FAILED or EVENT_UNIT_GONE. */
 uint64_t engine_units_max(const Engine *e);
+/* … and for how many that slack is to be: where there is no bound, for those that exist. */
+uint64_t engine_units_for_slack(const Engine *e);

@@ -82,19 +82,36 @@ static int set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r,
         return r;
 }
 
+static void say_slice_cap(const Manager *m, uint64_t budget_bytes) {
+        const Config *c = m->config;
+        char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], d[SIZE_TEXT_MAX];
+
+        if (m->slice_cap_bytes == SIZE_INFINITY)
+                journal_write(LOG_NOTICE, JOURNAL_CONFIG, 0,
+                              "penstock.slice has no lower MemoryMax= of an administrator's any more");
+        else if (budget_bytes < c->initial_bytes)
+                journal_write(LOG_WARNING, JOURNAL_CONFIG, 0,
+                              "penstock.slice has MemoryMax=%s of an administrator's, which leaves a budget of %s beside what units "
+                              "and compile checks may need: less than the %s that a query starts with "
+                              "(InitialMemoryBytesQuotaPerQuery), so none starts with that until it is lifted",
+                              size_format(m->slice_cap_bytes, a), size_format(budget_bytes, b), size_format(c->initial_bytes, d));
+        else
+                journal_write(LOG_NOTICE, JOURNAL_CONFIG, 0,
+                              "penstock.slice has MemoryMax=%s of an administrator's, lower than penstockd has set: the budget is %s "
+                              "until it is lifted",
+                              size_format(m->slice_cap_bytes, a), size_format(budget_bytes, b));
+}
+
 static void look_at_slice(Manager *m, uint64_t now_bytes) {
-        uint64_t ours = in_force(m->slice_bytes);
-        bool was_capped = m->slice_cap_bytes != SIZE_INFINITY;
+        uint64_t ours = in_force(m->slice_bytes), before = m->slice_cap_bytes, budget;
 
         if (m->n_slice_writes > 0 || m->slice_bytes == 0 || m->slice_due_usec != USEC_INFINITY)
                 return; /* ours is on its way */
         m->slice_cap_bytes = now_bytes < ours ? now_bytes : SIZE_INFINITY;
-        if (was_capped != (now_bytes < ours))
-                journal_write(LOG_NOTICE, JOURNAL_CONFIG, 0,
-                              was_capped ? "penstock.slice has no lower MemoryMax= of an administrator's any more"
-                                         : "penstock.slice has a lower MemoryMax= than penstockd has set: the budget is "
-                                           "smaller by as much, until it is lifted");
-        tell_cap(m, 0, &m->cap_bytes, without(m->slice_cap_bytes, manager_slice_slack(m)));
+        budget = without(m->slice_cap_bytes, manager_slice_slack(m));
+        if (m->slice_cap_bytes != before)
+                say_slice_cap(m, MIN(budget, m->config->max_memory_bytes));
+        tell_cap(m, 0, &m->cap_bytes, budget);
         if (now_bytes > ours) /* the slice is the fence around all: ours is the highest it may have */
                 (void) set_slice(m, 0, on_slice_set);
 }

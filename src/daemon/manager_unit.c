@@ -14,7 +14,7 @@
 uint64_t manager_slice_slack(const Manager *m) {
         const Config *c = m->config;
         /* spares, and as many that were taken and that the engine has not asked for */
-        uint64_t units = add_saturating(engine_units_max(m->engine), 2 * c->warm_units);
+        uint64_t units = add_saturating(engine_units_for_slack(m->engine), 2 * c->warm_units);
 
         return add_saturating(add_saturating(multiply_saturating(c->compile_concurrency, c->compile_memory_bytes),
                                              multiply_saturating(units, UNIT_ALLOWANCE_BYTES)),

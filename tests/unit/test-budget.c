@@ -267,6 +267,22 @@ static void the_most_that_one_can_have_is_what_opens_when_it_is_alone(void **sta
         }
 }
 
+/* Of unlimited ones none is kept for the next. */
+static void the_end_of_one_in_an_unlimited_slot_always_helps(void **state) {
+        Lease l = {};
+        Budget b;
+
+        (void) state;
+        budget_init(&b, 200, UINT64_MAX, 64);
+        assert_int_equal(lease_open(&b, &l, 64), 0);
+        assert_true(lease_end_helps(&l));
+        lease_done(&l);
+        budget_init(&b, 200, 3, 64);
+        assert_int_equal(lease_open(&b, &l, 64), 0);
+        assert_false(lease_end_helps(&l));
+        lease_done(&l);
+}
+
 static void an_unlimited_budget_never_refuses(void **state) {
         Budget b;
         Lease a = {}, c = {}, d = {};
@@ -355,6 +371,7 @@ int main(void) {
                 cmocka_unit_test(fewer_slots_than_run_open_none_until_enough_ended),
                 cmocka_unit_test(growth_is_the_rest_of_the_slot_and_then_the_pool),
                 cmocka_unit_test(the_most_that_one_can_have_is_what_opens_when_it_is_alone),
+                cmocka_unit_test(the_end_of_one_in_an_unlimited_slot_always_helps),
                 cmocka_unit_test(an_unlimited_budget_never_refuses),
                 cmocka_unit_test(limited_slots_in_an_unlimited_budget_do_not_overflow),
                 cmocka_unit_test(bookings_are_the_sum_of_the_leases_after_any_walk),

@@ -371,6 +371,41 @@ static void a_cap_of_the_slice_is_a_smaller_budget(void **state) {
         assert_int_equal(kit_unused(), 768 * MIB);
 }
 
+/* Any number of slots, and an administrator's word: then an end frees the slot as well. */
+static void a_cap_of_an_unlimited_budget_is_waited_under_for_any_end(void **state) {
+        Config c = kit_config();
+
+        (void) state;
+        c.concurrency_quota = UINT64_MAX;
+        c.queue_size = 0;
+        c.max_memory_bytes = SIZE_INFINITY;
+        kit_reopen(&c);
+        kit_plain(&kit);
+        kit_plain(&kit);
+        kit_step(&kit, (Event) { .type = EVENT_CAP, .bytes = 200 * MIB });
+        kit_need(&kit, 1, 63 * MIB);
+        assert_int_equal(kit_lease(1), 128 * MIB);
+        kit_need(&kit, 1, 127 * MIB);
+        assert_true(kit_frozen(1));
+        assert_int_equal(kit_lease(1), 128 * MIB); /* not the last 8M: nobody is stuck */
+        kit_exit(&kit, 2, 0);
+        assert_false(kit_frozen(1));
+        assert_int_equal(kit_lease(1), 200 * MIB);
+}
+
+static void a_budget_without_room_for_a_start_says_whose_word_that_is(void **state) {
+        char reason[256];
+
+        (void) state;
+        kit_step(&kit, (Event) { .type = EVENT_CAP, .bytes = 0 });
+        kit_plain(&kit);
+        assert_int_equal(kit_state(&kit, 1), QUERY_QUEUEING);
+        engine_wait_reason(kit.engine, kit_query(&kit, 1), reason, sizeof(reason));
+        assert_non_null(strstr(reason, "administrator's MemoryMax of penstock.slice"));
+        kit_step(&kit, (Event) { .type = EVENT_CAP, .bytes = SIZE_INFINITY });
+        assert_int_equal(kit_state(&kit, 1), QUERY_EXECUTING);
+}
+
 static void leftovers_of_the_slice_are_no_part_of_the_pool(void **state) {
         (void) state;
         kit_one_has_the_pool(EXHAUSTION_FREEZE);
@@ -467,6 +502,8 @@ int main(void) {
                 KIT_TEST(a_limit_that_somebody_else_wrote_is_written_again),
                 KIT_TEST(the_hosts_shortage_ends_nobody),
                 KIT_TEST(a_cap_of_the_slice_is_a_smaller_budget),
+                KIT_TEST(a_cap_of_an_unlimited_budget_is_waited_under_for_any_end),
+                KIT_TEST(a_budget_without_room_for_a_start_says_whose_word_that_is),
                 KIT_TEST(leftovers_of_the_slice_are_no_part_of_the_pool),
                 KIT_TEST(thrashing_at_the_maximum_is_ended),
                 KIT_TEST(thrashing_below_it_is_raised_or_waits_or_is_the_budgets_end),

@@ -246,6 +246,26 @@ static void no_more_units_exist_than_promised(void **state) {
         assert_int_equal(kit_query(&kit, engine_next_id(kit.engine) - 1)->unit, UNIT_STARTING);
 }
 
+/* penstock.slice has room for so many beside the budget. */
+static void unbounded_units_are_reckoned_with_when_they_are_there(void **state) {
+        Config c = kit_config();
+
+        (void) state;
+        kit_plain(&kit);
+        assert_int_equal(engine_units_for_slack(kit.engine), engine_units_max(kit.engine));
+        c.concurrency_quota = UINT64_MAX;
+        c.queue_size = 0;
+        c.max_memory_bytes = SIZE_INFINITY;
+        kit_reopen(&c);
+        assert_int_equal(engine_units_max(kit.engine), UINT64_MAX);
+        for (uint64_t n = 0; n < 3; n++) {
+                assert_int_equal(engine_units_for_slack(kit.engine), n);
+                kit_plain(&kit);
+        }
+        kit_exit(&kit, 1, 0);
+        assert_int_equal(engine_units_for_slack(kit.engine), 2);
+}
+
 static void fewer_units_after_a_reload_never_stop_the_head_of_the_queue(void **state) {
         Config c = kit_config();
 
@@ -313,6 +333,7 @@ int main(void) {
                 KIT_TEST(the_end_of_a_unit_that_a_query_does_not_have_is_not_its_end),
                 KIT_TEST(a_canceled_start_ignores_the_late_unit),
                 KIT_TEST(no_more_units_exist_than_promised),
+                KIT_TEST(unbounded_units_are_reckoned_with_when_they_are_there),
                 KIT_TEST(fewer_units_after_a_reload_never_stop_the_head_of_the_queue),
                 KIT_TEST(waiting_units_are_bounded_however_long_the_queue),
         };
