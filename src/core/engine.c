@@ -112,7 +112,11 @@ void engine_set_figures(Engine *e) {
 }
 
 static void on_config(Engine *e, const Config *c) {
+        bool other_patience = c->freeze_timeout_usec != e->config.freeze_timeout_usec;
+
         config_copy_numbers(&e->config, c);
+        if (other_patience)
+                wait_rearm(e);
         engine_set_figures(e);
 }
 

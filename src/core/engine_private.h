@@ -147,6 +147,7 @@ bool wait_may_open(const Engine *e, const Query *q); /* what its start takes fro
 void wait_begin(Engine *e, Query *q, uint64_t wanted_bytes, RaiseCause cause);
 bool wait_is_for_others(const Engine *e, const Query *q); /* the pool could pay, but then others might never end */
 void wait_book_end(Engine *e, Query *q);
+void wait_rearm(Engine *e); /* something was done for those who wait: what comes of it must come before the next deadline does */
 void wait_settle(Engine *e); /* serve who waits for the pool; ask donors; choose a victim when nobody can go on */
 
 /* engine_end.c */

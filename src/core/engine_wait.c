@@ -265,8 +265,7 @@ static bool somebody_ends_usefully(const Engine *e) {
         return false;
 }
 
-/* Something was done for those who wait: what comes of it must come before the next deadline does. */
-static void rearm(Engine *e) {
+void wait_rearm(Engine *e) {
         for (size_t i = 0; i < e->n_busy; i++)
                 if (e->busy[i]->frozen)
                         e->busy[i]->frozen_deadline_usec = add_saturating(e->now_usec, e->config.freeze_timeout_usec);
@@ -278,7 +277,7 @@ static bool settle_lack(Engine *e) {
         if (!somebody_can_give(e)) {
                 if (!serve_unsafely(e))
                         choose_victim(e, true, "nobody who executes can go on, or give memory back");
-                rearm(e);
+                wait_rearm(e);
                 return true;
         }
         for (const Query *q = NULL; (q = next_waiter(e, q));) {
@@ -287,7 +286,7 @@ static bool settle_lack(Engine *e) {
                 /* Idle quota first; and while the last victim is not gone there is no other one. */
                 if (!serve_unsafely(e) && !somebody_ends_usefully(e) && !ask_donors(e, true))
                         choose_victim(e, false, "nobody gave memory back within FreezeTimeoutSec");
-                rearm(e);
+                wait_rearm(e);
                 return true;
         }
         return false;

@@ -149,6 +149,37 @@ static void a_larger_budget_serves_who_waits(void **state) {
         assert_int_equal(kit_lease(2), 128 * MIB);
 }
 
+static void another_patience_holds_for_those_who_wait_already(void **state) {
+        static const struct {
+                uint64_t before, after, victim_after;
+        } rows[] = { { USEC_INFINITY, 10, 10 }, { 60, 10, 10 }, { 60, 100, 100 }, { 60, 60, 10 } };
+
+        (void) state;
+        for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
+                Config c = kit_pool_config(2, 512 * MIB);
+
+                c.freeze_timeout_usec = multiply_saturating(rows[i].before, USEC_PER_SEC);
+                kit_reopen(&c);
+                kit_content(&kit, 448 * MIB);
+                kit_plain(&kit);
+                kit_need(&kit, 2, 60 * MIB);
+                kit_pass(&kit, 50 * USEC_PER_SEC);
+                assert_true(kit_frozen(2));
+                c.freeze_timeout_usec = rows[i].after * USEC_PER_SEC;
+                kit_reload(&kit, &c);
+                kit_pass(&kit, rows[i].victim_after * USEC_PER_SEC - 1);
+                assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 0), 0);
+                kit_pass(&kit, 1);
+                assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 2), 1);
+        }
+        kit_one_has_the_pool(EXHAUSTION_FREEZE);
+        kit_need(&kit, 2, 60 * MIB);
+        kit.config.freeze_timeout_usec = USEC_INFINITY;
+        kit_reload(&kit, &kit.config);
+        kit_pass(&kit, 1000 * USEC_PER_SEC);
+        assert_true(kit_frozen(2));
+}
+
 static void a_reload_to_fail_forgets_nobody_who_is_frozen(void **state) {
         Config c;
 
@@ -171,6 +202,7 @@ int main(void) {
                 KIT_TEST(what_no_end_can_pay_for_waits_and_holds_up_nobody),
                 KIT_TEST(a_smaller_budget_kills_nobody_and_shrinks_as_it_comes_back),
                 KIT_TEST(a_larger_budget_serves_who_waits),
+                KIT_TEST(another_patience_holds_for_those_who_wait_already),
                 KIT_TEST(a_reload_to_fail_forgets_nobody_who_is_frozen),
         };
 
