@@ -248,7 +248,8 @@ void run_lowered(Engine *e, Query *q, int r, uint64_t max_bytes) {
                 engine_profile(e, q, PROFILE_LOWERED, 0);
                 engine_note(e, q, NOTE_LOWERED, "lowered %s → %s: it needs %s, and others wait", size_format(old, a),
                             size_format(max_bytes, b), size_format(q->need_bytes, c));
-        }
+        } else
+                q->gave_nothing = q->lowering_urgent;
         if (query_is_live(q) && !q->ending)
                 engine_emit(e, ACTION_SAMPLE, q); /* it may have met its limit meanwhile */
 }

@@ -29,6 +29,11 @@ static Query *next_waiter(const Engine *e, const Query *after) {
         return next;
 }
 
+static void forgive_donors(Engine *e) {
+        for (size_t i = 0; i < e->n_busy; i++)
+                e->busy[i]->gave_nothing = false;
+}
+
 /* The first in the line has waited so long that nobody may pass it any more. */
 static bool is_impatient(const Engine *e, const Query *q) {
         return e->now_usec - q->frozen_since_usec >= e->config.freeze_timeout_usec / PATIENCE_DIVISOR;
@@ -70,7 +75,8 @@ void wait_begin(Engine *e, Query *q, uint64_t wanted_bytes, RaiseCause cause) {
         q->wanted_bytes = wanted_bytes;
         q->wanted_cause = cause;
         q->sample_due_usec = 0;
-        e->n_waiters++;
+        if (e->n_waiters++ == 0)
+                forgive_donors(e);
         e->look_pause_usec = 0;
         e->line_changed = true;
         engine_emit(e, ACTION_FREEZE, q);
@@ -169,7 +175,7 @@ static uint64_t donor_target(const Engine *e, const Query *q, bool urgent) {
                 return q->lease.bytes;
         if (q->lease.bytes > run_maximum(q)) /* an administrator's word: as near to it as its need lets it */
                 return MAX(run_maximum(q), page_floor(q->need_bytes + q->need_bytes / KEEP_DIVISOR + LEND_MIN_BYTES));
-        if (!lease_end_helps(&q->lease) ||
+        if (!lease_end_helps(&q->lease) || (urgent && q->gave_nothing) ||
             (!urgent && (!lend_rests(e, q) || e->now_usec - q->raised_usec < lend_rest_usec(e))))
                 return q->lease.bytes;
         keep = MAX(page_floor(governor_keep(&q->governor, q->need_bytes, q->pids)), q->initial_bytes);
@@ -196,8 +202,8 @@ static bool ask_donors(Engine *e, bool urgent) {
         for (size_t i = 0; i < e->n_busy; i++) {
                 Query *q = e->busy[i];
 
-                if (q->lowering && !q->ending)
-                        return true;
+                if (q->lowering && !q->ending) /* who should have answered before the last deadline is no hope */
+                        return e->now_usec - q->lowering_since_usec < e->config.freeze_timeout_usec;
                 if (!donor && is_running(q) && (e->n_waiters > 0 || is_over_its_cap(q)) &&
                     e->now_usec - q->sampled_usec <= (urgent ? LEND_FRESH_USEC : DONOR_FRESH_USEC) &&
                     donor_target(e, q, urgent) < q->lease.bytes)
@@ -241,6 +247,7 @@ static void choose_victim(Engine *e, bool deadlock, const char *why) {
                 victim = lowest_then_youngest(e, USEC_INFINITY);
         if (!victim)
                 return;
+        forgive_donors(e);
         engine_note(e, victim, NOTE_VICTIM, "chosen as victim: %s; it holds %s", why,
                     size_format(victim->lease.bytes, a));
         /* Whose limit was it? An administrator's lower one of the slice, if there is one. */

@@ -122,6 +122,7 @@ struct Query {
         uint64_t sampled_usec, raised_usec, lowered_usec; /* when it last was; 0: never */
         uint64_t lowering_since_usec, lower_pause_usec;
         bool lowering_urgent; /* somebody would have had to end */
+        bool gave_nothing;    /* when it was asked for that: not once more before somebody has ended for want of it */
         unsigned n_stale; /* samples in a row that were read under a lower limit than its lease */
         bool lowering; /* ACTION_LOWER is under way: until its answer it is neither frozen, thawed nor given a limit */
         GovernorState governor;

@@ -107,6 +107,44 @@ static void idle_quota_goes_before_a_victim_also_of_one_that_does_not_rest(void 
         assert_int_equal(kit_lease(2), 128 * MIB);
 }
 
+/* 1 creeps on, so it does not rest, and has much more than it needs; but the kernel can't take it back. */
+static void a_donor_that_cannot_give_puts_a_victim_off_once(void **state) {
+        unsigned asked = 0, seconds = 0, victims = 0;
+        uint64_t need = 20 * MIB;
+
+        (void) state;
+        one_holds_and_one_waits_for(90 * USEC_PER_SEC);
+        kit.slow_lowering = true;
+        for (; victims == 0 && seconds < 400; seconds++) {
+                kit_pass(&kit, USEC_PER_SEC);
+                victims = kit_notes(&kit, NOTE_VICTIM, 0);
+                if (kit_query(&kit, 1)->lowering) {
+                        asked += kit_query(&kit, 1)->lowering_urgent;
+                        kit_lowered(&kit, 1, -EBUSY, 448 * MIB);
+                }
+                kit_need(&kit, 1, need += need / 100);
+        }
+        assert_int_equal(victims, 1);
+        assert_int_equal(asked, 1);
+        assert_int_equal(seconds, 180);
+        /* Whoever waits next has the same hope as that one had. */
+        assert_int_equal(kit_query(&kit, 2)->verdict, VERDICT_BUDGET);
+        kit_plain(&kit);
+        kit_need(&kit, 3, 60 * MIB);
+        for (seconds = 0; seconds < 90; seconds++) {
+                assert_true(kit_frozen(3));
+                kit_need(&kit, 1, need += need / 100);
+                kit_pass(&kit, USEC_PER_SEC);
+        }
+        assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 0), 0);
+        assert_true(kit_query(&kit, 1)->lowering_urgent);
+        /* This time it does not even say so. */
+        kit_pass(&kit, 90 * USEC_PER_SEC - 1);
+        assert_true(kit_frozen(3));
+        kit_pass(&kit, 1);
+        assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 3), 1);
+}
+
 static void a_donor_keeps_the_cache_that_it_was_raised_for(void **state) {
         Sample s = kit_anonymous(20 * MIB);
         Config c = kit_pool_config(2, 320 * MIB);
@@ -489,6 +527,7 @@ int main(void) {
                 KIT_TEST(nobody_is_lowered_to_what_it_needs_or_when_nobody_waits),
                 KIT_TEST(a_growing_one_is_no_donor),
                 KIT_TEST(idle_quota_goes_before_a_victim_also_of_one_that_does_not_rest),
+                KIT_TEST(a_donor_that_cannot_give_puts_a_victim_off_once),
                 KIT_TEST(a_donor_keeps_the_cache_that_it_was_raised_for),
                 KIT_TEST(a_kill_while_it_is_lowered_is_the_end_of_it),
                 KIT_TEST(a_raise_waits_while_it_is_lowered),
