@@ -156,6 +156,8 @@ struct Manager {
         bool ready, failed, listed, slice_set, adopted, said_no_psi;
         bool reload_waits;    /* a larger budget waits for the slice */
         uint64_t slice_bytes; /* as last asked for */
+        uint64_t slice_sure_bytes; /* … of which so much is in force, whatever becomes of what is asked for and not answered */
+        bool slice_failed;         /* one of those was answered with an error */
         uint64_t slice_due_usec;  /* when it is asked for once more, since PID 1 did not hear it; USEC_INFINITY: it did */
         unsigned n_slice_lost;    /* … how often in a row */
         unsigned n_slice_writes;  /* asked for and not answered: what the kernel says is not an administrator's word */
@@ -281,6 +283,8 @@ void manager_look_above(Manager *m, Entry *e);
 int manager_set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r, void *userdata));
 void manager_slice_settled(Manager *m, int r);
 void manager_look_at_slice_due(Manager *m, uint64_t now_usec);
+/* The largest budget that the limit in force is a fence around. */
+uint64_t manager_slice_covers(const Manager *m);
 int manager_raise_slice(Manager *m); /* manager.c: for a larger budget, which waits for it; 0 or -errno */
 /* What the dead left behind, at once or soon. */
 void manager_look_for_leftovers(Manager *m);

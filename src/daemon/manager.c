@@ -249,10 +249,10 @@ int manager_raise_slice(Manager *m) {
 
 /* Hand the new figures to the engine: the parent is raised first, so that nothing is granted that the slice would kill,
  * and lowered last. */
-static int apply_config(Manager *m, uint64_t old_budget) {
+static int apply_config(Manager *m) {
         int r;
 
-        if (m->config->max_memory_bytes <= old_budget) {
+        if (m->config->max_memory_bytes <= manager_slice_covers(m)) {
                 m->reload_waits = false; /* whatever an earlier one waits for */
                 manager_feed(m, &(Event) { .type = EVENT_CONFIG, .config = m->config });
                 return manager_set_slice(m, 0, NULL);
@@ -265,7 +265,6 @@ static int apply_config(Manager *m, uint64_t old_budget) {
 }
 
 int manager_reload(Manager *m, Error *ret_error) {
-        uint64_t old_budget = m->config->max_memory_bytes;
         LanguageSet languages = {};
         Config config;
         int r;
@@ -285,7 +284,7 @@ int manager_reload(Manager *m, Error *ret_error) {
         spares_forget(m);
         manager_history_reload(m);
         journal_write(LOG_INFO, JOURNAL_CONFIG, 0, "Configuration read again");
-        r = apply_config(m, old_budget);
+        r = apply_config(m);
         if (r < 0)
                 return error_set(ret_error, ERROR_INTERNAL, "the limit of penstock.slice can't be set: %s", strerror(-r));
         return 0;

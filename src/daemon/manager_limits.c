@@ -79,7 +79,13 @@ static int set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r,
         m->slice_due_usec = USEC_INFINITY;
         m->n_slice_writes++;
         m->slice_bytes = bytes;
+        m->slice_sure_bytes = MIN(m->slice_sure_bytes, bytes);
         return r;
+}
+
+/* An administrator's lower limit is none of this: the engine knows it as a cap. */
+uint64_t manager_slice_covers(const Manager *m) {
+        return without(m->slice_sure_bytes, manager_slice_slack(m));
 }
 
 static void say_slice_cap(const Manager *m, uint64_t budget_bytes) {
@@ -158,6 +164,12 @@ void manager_slice_settled(Manager *m, int r) {
         sd_event_source *watch = NULL;
 
         m->n_slice_writes--;
+        m->slice_failed = m->slice_failed || r < 0;
+        if (m->n_slice_writes == 0) {
+                if (!m->slice_failed)
+                        m->slice_sure_bytes = m->slice_bytes;
+                m->slice_failed = false;
+        }
         /* What PID 1 has heard and did not take effect is not written again and again. */
         m->n_slice_lost = r == -EHOSTUNREACH || r == -ENOMEM ? m->n_slice_lost + 1 : 0;
         if (m->n_slice_lost > 0)
