@@ -119,7 +119,7 @@ int metrics_text(Metrics *m, uint64_t now_usec, void (*refresh)(void *userdata),
 
 /* core/metrics_query.c: what is counted of a query; @labels are its request's. */
 
-/* success, or the error of the state it left. @q has ended. */
+/* success, or the error of the state it left. @q has ended, in this engine's time. */
 const char *metrics_result(const Query *q);
 void metrics_admitted(Metrics *m, const Query *q, const PairList *labels);
 /* A request that got no ID. Only a full queue also counts as a request, with queue_error. Any other refusal can be had

@@ -4,19 +4,10 @@
 
 static const char *const results[] = { "success", "compile_error", "runtime_error", "queue_error" };
 
-/* The last live state it was in: they only go forward. */
-static QueryState state_left(const Query *q) {
-        QueryState s = QUERY_EXECUTING;
-
-        while (s > QUERY_CREATED && !q->visited[s])
-                s--;
-        return s;
-}
-
 const char *metrics_result(const Query *q) {
         if (q->state == QUERY_FINISHED)
                 return "success";
-        switch (state_left(q)) {
+        switch (q->left) {
         case QUERY_COMPILING: return "compile_error";
         case QUERY_EXECUTING: return "runtime_error";
         default: return "queue_error"; /* created: it waited for a compile slot, or for its dependencies */

@@ -53,6 +53,7 @@ void query_move(Query *q, QueryState to, uint64_t now_usec) {
         assert(query_state_may_move(q->state, to));
         q->booked_usec[q->state] += now_usec - q->state_since_usec;
         q->visited[q->state] = true;
+        q->left = q->state;
         q->state = to;
         q->state_since_usec = now_usec;
         if (query_state_is_end(to))

@@ -105,6 +105,7 @@ struct Query {
         uint64_t created_usec, state_since_usec, ended_usec;
         uint64_t booked_usec[_QUERY_STATE_MAX];
         bool visited[_QUERY_STATE_MAX]; /* states it has left, also those that took no time */
+        QueryState left;                /* the last of them, since this engine has known it */
 
         uint64_t initial_bytes, max_bytes; /* effective */
         uint64_t cap_bytes;                /* an administrator's lower limit of its unit; SIZE_INFINITY: none */

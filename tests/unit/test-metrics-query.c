@@ -295,6 +295,11 @@ static void those_that_are_run_once_more_are_counted_and_die_once(void **state) 
         assert_metric(metrics, "penstock_retries_total{team=\"a\"}", "1");
         assert_metric(metrics, "penstock_queueing_active{team=\"a\"}", "1");
         assert_metric(metrics, "penstock_deaths_total{team=\"a\",verdict=\"budget\"}", "");
+        /* It has executed before, and waits now. */
+        kit_event(&kit, EVENT_CANCEL, id);
+        count();
+        assert_result("queue_error", "1");
+        assert_result("runtime_error", "0");
 }
 
 static void counters_survive_a_reload(void **state) {
