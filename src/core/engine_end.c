@@ -43,7 +43,7 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
         bool executed = q->has_slot;
 
         wait_book_end(e, q);
-        q->lowering = false;
+        run_book_lowering(e, q);
         q->forget_usec = e->config.results_keep_usec ? add_saturating(e->now_usec, e->config.results_keep_usec) : 0;
         engine_move(e, q, state);
         q->verdict = verdict;

@@ -119,6 +119,7 @@ uint64_t admit_queue_timeout(const Query *q);
 void run_hand_over(Engine *e, Query *q);
 void run_sample(Engine *e, Query *q, const Sample *s);
 void run_limits(Engine *e, Query *q, int r, uint64_t max_bytes, uint64_t latency_usec);
+void run_book_lowering(Engine *e, Query *q); /* it is over, by its answer or by the end: it was frozen for it */
 void run_lowered(Engine *e, Query *q, int r, uint64_t max_bytes);
 void run_cap(Engine *e, Query *q, uint64_t bytes);
 void run_progress(Engine *e); /* something was granted or ended: who waits frozen has hope again */

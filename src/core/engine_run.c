@@ -225,14 +225,20 @@ void run_sample(Engine *e, Query *q, const Sample *s) {
         engine_profile(e, q, PROFILE_SAMPLE, 0);
 }
 
+void run_book_lowering(Engine *e, Query *q) {
+        if (!q->lowering)
+                return;
+        q->lowering = false;
+        q->frozen_usec += e->now_usec - q->lowering_since_usec;
+}
+
 void run_lowered(Engine *e, Query *q, int r, uint64_t max_bytes) {
         char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
         uint64_t old = q->lease.bytes;
 
         if (!q->lowering || q->run != RUN_HANDED)
                 return;
-        q->lowering = false;
-        q->frozen_usec += e->now_usec - q->lowering_since_usec; /* it was, for that */
+        run_book_lowering(e, q);
         q->lowered_usec = e->now_usec;
         q->lower_pause_usec = r == 0 ? 0 : MIN(MAX(2 * q->lower_pause_usec, LOWER_PAUSE_MIN_USEC), LOWER_PAUSE_MAX_USEC);
         if (r == 0 && max_bytes < old) {

@@ -201,6 +201,38 @@ static void a_raise_waits_while_it_is_lowered(void **state) {
         assert_int_equal(kit_saw(&kit, ACTION_SAMPLE, 1), 1);
 }
 
+static void the_time_of_giving_is_frozen_time_whatever_comes_of_it(void **state) {
+        Config c = kit_pool_config(3, 576 * MIB);
+        EndedReport killed = { .exit_status = -1, .exit_signal = SIGKILL, .results_empty = true };
+        uint64_t since;
+
+        (void) state;
+        c.retry_on_exhaustion = true;
+        for (unsigned retried = 0; retried < 2; retried++) {
+                kit_reopen(&c);
+                kit_submit(&kit, (QuerySpec) { .max_bytes = 448 * MIB, .timeout_usec = 30 * USEC_PER_SEC, .priority = -1,
+                                               .may_retry = true });
+                kit_plain(&kit);
+                kit_content(&kit, 256 * MIB);
+                for (uint64_t lease = 64; lease < 256; lease = kit_lease(1) / MIB)
+                        kit_need(&kit, 1, kit_lease(1) - MIB);
+                kit_need(&kit, 2, 63 * MIB);
+                kit.slow_lowering = true;
+                assert_true(looked_at_until_asked(100 * MIB));
+                since = kit_query(&kit, 1)->lowering_since_usec;
+                kit_pass(&kit, 50 * USEC_PER_SEC); /* its timeout does not run meanwhile */
+                assert_int_equal(kit_state(&kit, 1), QUERY_EXECUTING);
+                assert_int_equal(kit_saw(&kit, ACTION_TERMINATE, 1), 0);
+                kit.slow_kills = true;
+                if (retried)
+                        kit_pass(&kit, 120 * USEC_PER_SEC); /* it never answers, and is a victim */
+                kit_report(&kit, 1, retried ? killed : (EndedReport) { .exit_status = 0 }, NULL);
+                assert_int_equal(kit_query(&kit, 1)->n_retries, retried);
+                assert_int_equal(kit_query(&kit, 1)->frozen_usec, kit.now_usec - since);
+                assert_int_equal(query_frozen_usec(kit_query(&kit, 1), kit.now_usec + USEC_PER_SEC), kit.now_usec - since);
+        }
+}
+
 static void a_cap_is_a_maximum(void **state) {
         (void) state;
         kit_plain(&kit);
@@ -531,6 +563,7 @@ int main(void) {
                 KIT_TEST(a_donor_keeps_the_cache_that_it_was_raised_for),
                 KIT_TEST(a_kill_while_it_is_lowered_is_the_end_of_it),
                 KIT_TEST(a_raise_waits_while_it_is_lowered),
+                KIT_TEST(the_time_of_giving_is_frozen_time_whatever_comes_of_it),
                 KIT_TEST(a_cap_is_a_maximum),
                 KIT_TEST(a_cap_below_the_quota_lowers_it_and_is_lifted_again),
                 KIT_TEST(a_cap_that_its_need_does_not_fit_takes_nothing),
