@@ -25,6 +25,7 @@ static void restore(Query *q, const QuerySnapshot *s, const Error *error) {
         q->n_raises = s->n_raises;
         q->n_denied = s->n_denied;
         q->peak_bytes = s->peak_bytes;
+        q->top_quota_bytes = s->top_quota_bytes;
         q->last_quota_bytes = s->last_quota_bytes;
         q->learned_bytes = s->learned_bytes;
         q->learned_raises = s->learned_raises;

@@ -19,6 +19,7 @@ void query_snapshot(const Query *q, QuerySnapshot *ret, Error *ret_error) {
                 .n_raises = q->n_raises,
                 .n_denied = q->n_denied,
                 .peak_bytes = q->peak_bytes,
+                .top_quota_bytes = q->top_quota_bytes,
                 .last_quota_bytes = q->last_quota_bytes,
                 .learned_bytes = q->learned_bytes,
                 .learned_raises = q->learned_raises,

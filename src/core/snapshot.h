@@ -13,7 +13,7 @@ typedef struct QuerySnapshot {
         uint64_t initial_bytes, max_bytes, timeout_usec, queue_timeout_usec;
         uint64_t forgotten; /* among those with a tombstone it was the how manieth to get one; 0: it has none */
         uint64_t lease_bytes; /* more than that in force: it was raised once more, and that was not written down */
-        uint64_t n_raises, n_denied, peak_bytes, last_quota_bytes;
+        uint64_t n_raises, n_denied, peak_bytes, top_quota_bytes, last_quota_bytes;
         uint64_t learned_bytes, learned_raises, needed_bytes, needed_raises, n_raises_saved;
         uint64_t n_retries, first_start_usec, retry_bytes;
         uint64_t frozen_usec, frozen_since_usec, wanted_bytes; /* frozen_since_usec 0: it was not frozen */

@@ -125,6 +125,7 @@ static const Field snapshot_fields[] = {
         F(U64, QuerySnapshot, n_raises),
         F(U64, QuerySnapshot, n_denied),
         F(U64, QuerySnapshot, peak_bytes),
+        F(U64, QuerySnapshot, top_quota_bytes),
         F(U64, QuerySnapshot, last_quota_bytes),
         F(U64, QuerySnapshot, learned_bytes),
         F(U64, QuerySnapshot, learned_raises),
@@ -164,7 +165,7 @@ static const Field snapshot_fields[] = {
 /* Whoever adds a member names it above, or a replay would not be the same. */
 _Static_assert(sizeof(QuerySpec) == 64 + 2 * 4 + 6 * 8 + 8, "QuerySpec has changed");
 _Static_assert(sizeof(Sample) == 30 * 8 + 8, "Sample has changed");
-_Static_assert(sizeof(QuerySnapshot) == sizeof(QuerySpec) + 29 * 8 + sizeof(FinalNumbers) + 9 * 4 + 12 + 3 * 8 + 8,
+_Static_assert(sizeof(QuerySnapshot) == sizeof(QuerySpec) + 30 * 8 + sizeof(FinalNumbers) + 9 * 4 + 12 + 3 * 8 + 8,
                "QuerySnapshot has changed");
 _Static_assert(sizeof(EndedReport) == 2 * 4 + 8 + 19 * 8, "EndedReport has changed");
 

@@ -555,6 +555,28 @@ static void who_was_denied_for_good_has_no_brake_afterwards_either(void **state)
         assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 2)->limits.high_bytes, SIZE_INFINITY);
 }
 
+/* It needed 450M once, and has 100M now. */
+static void what_is_learned_of_a_query_knows_what_it_had_before_it_was_lowered(void **state) {
+        Config c = kit_config();
+
+        (void) state;
+        for (unsigned taken_over = 0; taken_over < 2; taken_over++) {
+                kit_reopen(&c);
+                kit_submit(&kit, (QuerySpec) { .fingerprint = { 11, 13 } });
+                for (uint64_t lease = 64; lease < 512; lease = kit_lease(1) / MIB)
+                        kit_need(&kit, 1, kit_lease(1) - MIB);
+                kit_pass(&kit, USEC_PER_SEC);
+                kit_step(&kit, (Event) { .type = EVENT_CAP, .query_id = 1, .bytes = 100 * MIB });
+                kit_need(&kit, 1, 60 * MIB);
+                assert_int_equal(kit_lease(1), 100 * MIB);
+                if (taken_over)
+                        take_over(1);
+                kit_step(&kit, (Event) { .type = EVENT_CAP, .query_id = 1, .bytes = SIZE_INFINITY });
+                kit_report(&kit, 1, (EndedReport) { .numbers.memory_peak_bytes = 450 * MIB }, NULL);
+                assert_int_equal(kit_query(&kit, 1)->needed_bytes, 512 * MIB);
+        }
+}
+
 /* Somebody wrote "max" into its memory.max. */
 static void a_limit_above_its_maximum_is_no_lease_and_is_written_again(void **state) {
         uint64_t id = kit_submit(&kit, (QuerySpec) { .max_bytes = 200 * MIB });
@@ -619,6 +641,7 @@ int main(void) {
                 KIT_TEST(more_than_a_smaller_budget_has_is_kept_and_not_given_again),
                 KIT_TEST(who_was_let_in_under_a_larger_budget_starts_with_what_it_was_let_in_with),
                 KIT_TEST(who_was_denied_for_good_has_no_brake_afterwards_either),
+                KIT_TEST(what_is_learned_of_a_query_knows_what_it_had_before_it_was_lowered),
                 KIT_TEST(a_limit_above_its_maximum_is_no_lease_and_is_written_again),
                 KIT_TEST(a_snapshot_that_cannot_be_is_not_valid),
         };
