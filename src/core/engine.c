@@ -52,6 +52,14 @@ void engine_note(Engine *e, const Query *q, NoteType note, const char *format, .
         va_end(ap);
 }
 
+void engine_look(Engine *e, Query *q) {
+        if (q->looked_step == e->n_steps)
+                return;
+        q->looked_step = e->n_steps;
+        q->sample_due_usec = 0;
+        engine_emit(e, ACTION_SAMPLE, q);
+}
+
 void engine_profile(Engine *e, Query *q, ProfileEvent event, unsigned cause) {
         profile_add(&q->profile, event, cause, query_time_in(q, QUERY_EXECUTING, e->now_usec));
 }
@@ -226,6 +234,7 @@ int engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actio
         int r;
 
         e->now_usec = MAX(e->now_usec, now_usec);
+        e->n_steps++;
         r = actions_reserve(actions, ACTIONS_BASE + ACTIONS_PER_QUERY_MAX * reach(e, ev));
         if (r < 0)
                 return r;

@@ -125,7 +125,7 @@ static void take_over_running(Engine *e, Query *q, const QuerySnapshot *s) {
                 engine_emit(e, ACTION_KILL, q);
         } else if (!q->frozen) {
                 run_set_limits(e, q); /* the last raise may have been half done */
-                engine_emit(e, ACTION_SAMPLE, q);
+                engine_look(e, q);
         }
 }
 

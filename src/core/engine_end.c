@@ -352,11 +352,8 @@ void end_deadlines(Engine *e, Query *q) {
                 end_query(e, q, QUERY_ERRORED, VERDICT_TIMEOUT, true, ERROR_TIMEOUT,
                           "it ran longer than its timeout of %llu ms; QueryTimeoutSec or timeout_usec sets that",
                           ULL(q->timeout_usec / USEC_PER_MSEC));
-        else if (q->sample_due_usec && now >= q->sample_due_usec) {
-                q->sample_due_usec = 0;
-                q->hungry = false; /* once a step: the second would be judged by a quota that it was not read under */
-                engine_emit(e, ACTION_SAMPLE, q);
-        }
+        else if (q->sample_due_usec && now >= q->sample_due_usec)
+                engine_look(e, q);
 }
 
 static void cancel_for_shutdown(Engine *e, bool executing) {

@@ -20,7 +20,7 @@
 struct Engine {
         Config config; /* numbers only: its lists stay with the caller */
         Budget budget;
-        uint64_t next_id, n_added, now_usec;
+        uint64_t next_id, n_added, n_steps, now_usec;
         Query **busy;  /* those that compile or execute, the oldest first; it has room for all that are known */
         Query **some;  /* … and so has this: scratch of sets_each_due() and sets_all() */
         size_t n_known, n_busy, allocated;
@@ -50,6 +50,8 @@ struct Engine {
 /* engine.c */
 Action *engine_emit(Engine *e, ActionType type, const Query *q);
 void engine_note(Engine *e, const Query *q, NoteType note, const char *format, ...) PRINTF_LIKE(4, 5);
+/* Have it sampled: once a step, since a second sample would be judged by a quota that it was not read under. */
+void engine_look(Engine *e, Query *q);
 /* A row of its profile, now. */
 void engine_profile(Engine *e, Query *q, ProfileEvent event, unsigned cause);
 Query *engine_lookup(const Engine *e, uint64_t id);

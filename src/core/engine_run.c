@@ -257,7 +257,7 @@ void run_lowered(Engine *e, Query *q, int r, uint64_t max_bytes) {
         } else
                 q->gave_nothing = q->lowering_urgent;
         if (query_is_live(q) && !q->ending)
-                engine_emit(e, ACTION_SAMPLE, q); /* it may have met its limit meanwhile */
+                engine_look(e, q); /* it may have met its limit meanwhile */
 }
 
 void run_cap(Engine *e, Query *q, uint64_t bytes) {
@@ -270,7 +270,7 @@ void run_cap(Engine *e, Query *q, uint64_t bytes) {
         q->lower_pause_usec = 0;
         e->look_pause_usec = 0;
         if (q->run == RUN_HANDED && !q->ending && !q->frozen)
-                engine_emit(e, ACTION_SAMPLE, q);
+                engine_look(e, q);
 }
 
 /* Others who come and go must not keep somebody frozen for ever: there is a last deadline. */

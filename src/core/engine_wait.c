@@ -310,7 +310,7 @@ static void look_around(Engine *e) {
                 any = any || is_over_its_cap(q);
                 if (due && is_running(q) && ((e->n_waiters > 0 && lease_end_helps(&q->lease)) || is_over_its_cap(q)) &&
                     e->now_usec - q->sampled_usec > DONOR_FRESH_USEC)
-                        engine_emit(e, ACTION_SAMPLE, q);
+                        engine_look(e, q);
         }
         if (!any)
                 e->look_due_usec = e->look_pause_usec = 0;
@@ -324,10 +324,8 @@ static void look_at_the_hungry(Engine *e) {
         for (size_t i = 0; i < e->n_busy; i++) {
                 Query *q = e->busy[i];
 
-                if (!q->hungry || !is_running(q))
-                        continue;
-                q->sample_due_usec = 0;
-                engine_emit(e, ACTION_SAMPLE, q);
+                if (q->hungry && is_running(q))
+                        engine_look(e, q);
         }
 }
 

@@ -141,6 +141,31 @@ static void who_has_waited_for_a_moment_is_no_victim_for_another(void **state) {
         assert_true(kit_frozen(3));
 }
 
+/* … nor in the step in which it is looked at again. */
+static void who_asks_does_not_rest_while_it_is_looked_at(void **state) {
+        Config c = kit_pool_config(3, 384 * MIB); /* the pool: 192M */
+
+        (void) state;
+        kit_reopen(&c);
+        for (int i = 0; i < 3; i++)
+                kit_plain(&kit);
+        kit_need(&kit, 2, 63 * MIB);
+        kit_need(&kit, 1, 63 * MIB); /* 128M are left, and 2 may still want all of them */
+        assert_true(kit_frozen(1));
+        for (uint64_t need = 64; need < 96; need += 2) {
+                kit_pass(&kit, 500 * USEC_PER_MSEC);
+                kit_need(&kit, 2, need * MIB);
+        }
+        /* It is near its limit, has to wait for 1, and creeps on. */
+        for (unsigned i = 0; i < 300; i++) {
+                kit_need(&kit, 2, 97 * MIB + i * 4 * KIB);
+                assert_true(kit_query(&kit, 2)->hungry);
+                assert_true(kit_frozen(1));
+                kit_pass(&kit, GOVERNOR_SAMPLE_MIN_USEC);
+                assert_int_equal(kit_saw(&kit, ACTION_SAMPLE, 2), 1);
+        }
+}
+
 /* Seen by the simulator (seed 1795918618941397): whatever step an end is decided in, who waits may count on it. */
 static void an_end_by_timeout_serves_who_waits_though_it_comes_with_a_sample(void **state) {
         Config c = kit_pool_config(3, 384 * MIB);
@@ -580,6 +605,7 @@ int main(void) {
                 KIT_TEST(nobody_is_given_what_another_needs_to_end),
                 KIT_TEST(who_rests_is_not_reckoned_with),
                 KIT_TEST(who_asks_does_not_rest),
+                KIT_TEST(who_asks_does_not_rest_while_it_is_looked_at),
                 KIT_TEST(a_deadline_gives_what_the_pool_has_before_it_ends_anyone),
                 KIT_TEST(when_nobody_can_go_on_the_youngest_of_the_lowest_priority_is_the_victim),
                 KIT_TEST(a_victim_is_one_whose_end_helps),
