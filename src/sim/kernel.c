@@ -59,6 +59,10 @@ KernelCharge kernel_group_charge(KernelGroup *g, KernelPages kind, uint64_t byte
         return c;
 }
 
+void kernel_group_free(KernelGroup *g, uint64_t bytes) {
+        g->anon_bytes -= MIN(g->anon_bytes, bytes);
+}
+
 bool kernel_group_set_max(KernelGroup *g, uint64_t max_bytes) {
         g->max_bytes = max_bytes == SIZE_INFINITY ? max_bytes : max_bytes - max_bytes % KERNEL_PAGE_BYTES;
         reclaim_down_to(g, g->max_bytes);

@@ -43,6 +43,9 @@ uint64_t kernel_throttle_usec(uint64_t usage_bytes, uint64_t high_bytes, uint64_
 /* A task of the group touches @bytes of new memory. */
 KernelCharge kernel_group_charge(KernelGroup *g, KernelPages kind, uint64_t bytes);
 
+/* It frees so much of what is its own, or all. */
+void kernel_group_free(KernelGroup *g, uint64_t bytes);
+
 /* Write memory.max. Raising is immediate; lowering reclaims, and kills when that is not enough (then true). */
 bool kernel_group_set_max(KernelGroup *g, uint64_t max_bytes);
 

@@ -182,6 +182,21 @@ static void draw_retries(Load *l, uint64_t seed) {
         }
 }
 
+/* The same of those that need less for a while, and more again. */
+static void draw_givers(Load *l, uint64_t seed) {
+        Random r = { .state = seed ^ UINT64_C(0x6769766572732121) };
+
+        for (size_t i = 0; i < l->n_queries; i++) {
+                LoadQuery *q = &l->queries[i];
+
+                if (l->steady || !random_percent(&r, 25))
+                        continue;
+                q->give_at_bytes = random_between(&r, 1, q->anon_bytes + q->shmem_bytes);
+                q->give_bytes = pages_between(&r, PAGE, q->anon_bytes);
+                q->give_usec = skewed(&r, 1, 10 * SEC);
+        }
+}
+
 /* The same of an administrator's limit of the slice, for a while. */
 static void draw_caps(Load *l, uint64_t seed, uint64_t span_usec) {
         Random r = { .state = seed ^ UINT64_C(0x6361707065642121) };
@@ -213,6 +228,7 @@ int load_draw(Load *l, uint64_t seed, size_t n_queries) {
         draw_learning(l, seed);
         draw_retries(l, seed);
         draw_caps(l, seed, span_usec);
+        draw_givers(l, seed);
         return 0;
 }
 

@@ -29,6 +29,7 @@ typedef struct LoadQuery {
         uint64_t anon_bytes, shmem_bytes, cache_bytes; /* what it will have touched in the end, all threads together */
         uint64_t usec_per_chunk, chunk_bytes;          /* of each thread */
         uint64_t starve_at_bytes, starve_usec;         /* when it has touched so much it gets no processor for so long; 0: never */
+        uint64_t give_at_bytes, give_bytes, give_usec; /* then it frees so much of its own once, and its thread rests; 0: never */
         uint64_t rest_usec;                            /* afterwards */
         int exit_status;
         bool is_silent; /* it has delivered nothing before its end */

@@ -30,7 +30,7 @@ void process_forget(SimQuery *q) {
         kernel_group_init(&q->group);
         q->threads_running = q->threads_parked = 0;
         q->starved_until_usec = q->wait_seen_usec = q->cpu_usec = q->cpu_wait_usec = q->notify_last_usec = 0;
-        q->executed = q->rest_parked = q->obey_parked = q->dying = q->start_fails = q->notify_pending = q->lowering = q->retries = false;
+        q->gave = q->executed = q->rest_parked = q->obey_parked = q->dying = q->start_fails = q->notify_pending = q->lowering = q->retries = false;
         q->actions_pending = q->events_seen = 0;
         q->exit_status = q->exit_signal = 0;
 }
@@ -99,11 +99,22 @@ void process_count_wait(World *w, SimQuery *q) {
         q->wait_seen_usec = w->now_usec;
 }
 
+static uint64_t touched(const SimQuery *q) {
+        return q->load->anon_bytes + q->load->shmem_bytes - q->anon_left - q->shmem_left;
+}
+
+/* How long its thread rests after that. */
+static uint64_t give_back(SimQuery *q) {
+        if (q->gave || q->load->give_bytes == 0 || touched(q) < q->load->give_at_bytes)
+                return 0;
+        q->gave = true;
+        kernel_group_free(&q->group, q->load->give_bytes);
+        return q->load->give_usec;
+}
+
 /* Others have all processors: none of its threads goes on before that is over. */
 static bool starves(World *w, SimQuery *q, size_t i) {
-        uint64_t touched = q->load->anon_bytes + q->load->shmem_bytes - q->anon_left - q->shmem_left;
-
-        if (q->load->starve_usec > 0 && q->starved_until_usec == 0 && touched >= q->load->starve_at_bytes) {
+        if (q->load->starve_usec > 0 && q->starved_until_usec == 0 && touched(q) >= q->load->starve_at_bytes) {
                 q->starved_until_usec = w->now_usec + q->load->starve_usec;
                 q->wait_seen_usec = w->now_usec;
         }
@@ -143,7 +154,7 @@ void process_touch(World *w, size_t i) {
         }
         worked = MAX(q->load->usec_per_chunk * bytes / q->load->chunk_bytes, 1u);
         q->cpu_usec += worked;
-        world_push(w, worked + c.sleep_usec, ITEM_TOUCH, i);
+        world_push(w, worked + c.sleep_usec + give_back(q), ITEM_TOUCH, i);
 }
 
 void process_rest_end(World *w, size_t i) {

@@ -69,6 +69,9 @@ static void tell_query(size_t number, const LoadQuery *q, FILE *f) {
         if (q->starve_usec > 0)
                 fprintf(f, ", at %s without a processor for %.3f s", size_format(q->starve_at_bytes, a),
                         (double) q->starve_usec / USEC_PER_SEC);
+        if (q->give_bytes > 0)
+                fprintf(f, ", at %s frees %s and rests %.3f s", size_format(q->give_at_bytes, a), size_format(q->give_bytes, b),
+                        (double) q->give_usec / USEC_PER_SEC);
         tell_time("exits", q->rest_usec, f);
         tell_time("canceled", q->cancel_usec, f);
         tell_time("its hold dropped", q->hold_drop_usec, f);

@@ -68,6 +68,7 @@ typedef struct SimQuery {
         uint64_t cpu_usec, cpu_wait_usec;
         uint64_t n_retries;
         bool retries; /* its first run has ended, and its unit is not gone */
+        bool gave; /* back what it will */
         bool executed, rest_parked, obey_parked, dying, start_fails;
         int exit_status, exit_signal;
         uint64_t residual_bytes; /* dead, and still charged until the unit is gone */
