@@ -13,7 +13,10 @@ import struct
 from lib import cgroups, harness
 from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
 from lib.rawbus import Connection, Disconnected, Reader, Writer
-from lib.service import Gated, Running, as_user, configured, ctl, daemon_pid, home, language, run, submit, system
+from lib.service import (
+    DROP_IN, Gated, Running, as_user, configured, ctl, daemon_pid, home, language, list_queries, restart_daemon, run, submit, system,
+    write_drop_in,
+)
 
 MARK = "xyzzyMARKxyzzy"
 ERROR = "org.penstock1.Error."
@@ -30,6 +33,7 @@ TEXTS = [
 ]
 NAMES = ["", "a b", "A=B", "A\nB", f"../{MARK}", "-x", "1x", "%n", "\x1b[31m", "ä", "x" * 10000]
 PATHS = ["", "relative", "/a/../b", "//a", "/a/", f"/{MARK}\nEVIL=1", f"/{MARK}\x1b[31m", "/x" * 3000, "-x", "%h/x", "{tmpdir}"]
+ODD = "%n $HOME ;&|<>\\x2d:?mode=ro#x --"  # a name that a path may have, and what it would be elsewhere
 SLEEP = "exec sleep 1000 # "
 
 
@@ -38,16 +42,17 @@ def shell(key, signature, values):
 
 
 def rows():
-    """KEY: (requests, what may come of them). "refused": by penstockd, each; "taken": none may be; "either"."""
+    """KEY: (requests, what may come of them). "refused": by penstockd, each; "taken": none may be, and each runs; "either": some
+    may be, and some run, until they are canceled."""
     alice = home("alice")
     odd = f"{alice}/odd"  # made by odd_files()
     return {
         "language": ([[("language", "s", v), ("query", "s", SLEEP)] for v in [*TEXTS, *NAMES, "shell\n", "../languages.d/shell"]], "refused"),
         "query": ([[("language", "s", "shell"), ("query", "s", f"exec sleep 1000 <<'END'\n{t}\nEND\n")] for t in TEXTS], "taken"),
         "argv": ([[("language", "s", "exec"), ("argv", "as", ["sh", "-c", "exec sleep 1000", t, t])] for t in TEXTS], "taken"),
-        "database": ([[("language", "s", "sqlite"), ("query", "s", "select 1;"), ("database", "s", v)]
-                      for v in [*PATHS[:1], *PATHS[5:8], f"{odd}/a\nBindPaths=/root/db", "/home/bob/x.db", "/dev/vda"]], "either"),
-        "file": ([[("language", "s", "shell"), ("file", "s", v)] for v in [*PATHS, "/root/.bashrc", "/etc/shadow", f"{odd}/a\nUser=root/q"]], "either"),
+        "database": ([[("language", "s", "sqlite"), ("query", "s", ".shell sleep 1000"), ("database", "s", v)]
+                      for v in [*PATHS[:1], *PATHS[5:8], f"{odd}/a\nBindPaths=/root/db", "/home/bob/x.db", "/dev/vda", f"{odd}/{ODD}/db"]], "either"),
+        "file": ([[("language", "s", "shell"), ("file", "s", v)] for v in [*PATHS, "/root/.bashrc", "/etc/shadow", f"{odd}/a\nUser=root/q", f"{odd}/{ODD}/q"]], "either"),
         "parameters": (shell("parameters", "a{ss}", [[(n, "x")] for n in NAMES]) + shell("parameters", "a{ss}", [[("x", "1"), ("x", "2")]]), "refused"),
         "memory_initial_bytes": (shell("memory_initial_bytes", "t", [0, 1, (1 << 64) - 1, 1 << 63]), "refused"),
         "memory_max_bytes": (shell("memory_max_bytes", "t", [0, 1, (1 << 64) - 1, 1 << 63]), "refused"),
@@ -56,7 +61,7 @@ def rows():
         "queue_timeout_usec": (shell("queue_timeout_usec", "t", [0, (1 << 64) - 1, (1 << 64) - 2]), "taken"),
         "labels": (shell("labels", "a{ss}", [[(n, "x")] for n in [*NAMES, "__name__"]]), "refused"),
         "environment": (shell("environment", "a{ss}", [[(n, "x")] for n in NAMES]), "refused"),
-        "working_directory": (shell("working_directory", "s", [*PATHS, f"{odd}/a\nUser=root", "/root", "/home/bob", f"{odd}/missing"]), "either"),
+        "working_directory": (shell("working_directory", "s", [*PATHS, f"{odd}/a\nUser=root", "/root", "/home/bob", f"{odd}/missing", f"{odd}/{ODD}"]), "either"),
         "umask": (shell("umask", "u", [0o1000, (1 << 32) - 1]), "refused"),
         "limits": (shell("limits", "a{s(tt)}", [[(n, 1, 1)] for n in (*NAMES, "../AS", "nofile", "RLIMIT_AS")] + [[("NOFILE", 2, 1)]]), "refused"),
         # What could be one's name is repeated: it is an administrator's word, or a mistake.
@@ -87,10 +92,11 @@ def odd_files():
     odd = f"{home('alice')}/odd"
 
     def make():
-        for d in ("a\nUser=root", "a\nBindPaths=/root"):
+        for d in ("a\nUser=root", "a\nBindPaths=/root", ODD):
             os.makedirs(f"{odd}/{d}")
-            for name in ("q", "db"):
-                open(f"{odd}/{d}/{name}", "w", encoding="ascii").close()
+            for name, text in (("q", SLEEP), ("db", "")):
+                with open(f"{odd}/{d}/{name}", "w", encoding="ascii") as f:
+                    f.write(text)
 
     as_user("alice", make)
     try:
@@ -134,6 +140,7 @@ def expect_metrics_whole():
         good = line.startswith(("# HELP penstock_", "# TYPE penstock_")) or SAMPLE.fullmatch(line)
         expect(good and "penstock_evil{" not in line.split('"')[0], f"a line of the metrics: {line!r}")
     expect_plain(text.encode(), "the metrics' text")
+    return text
 
 
 def views_of_others(ids):
@@ -143,32 +150,62 @@ def views_of_others(ids):
         c = Connection()
         seen = [bytes(c.call("ListQueries").body), bytes(c.call("Queries").body)]
         for i in ids:
-            seen.append(bytes(c.call("Describe", "t", struct.pack("=Q", i)).body))
-            seen.append(bytes(c.call("GetAll", "s", Writer().string("org.penstock1.Query").data, path=f"/org/penstock1/query/_{i}",
-                                     interface="org.freedesktop.DBus.Properties").body))
+            for reply in (c.call("Describe", "t", struct.pack("=Q", i)),
+                          c.call("GetAll", "s", Writer().string("org.penstock1.Query").data, path=f"/org/penstock1/query/_{i}",
+                                 interface="org.freedesktop.DBus.Properties")):
+                if reply.error:
+                    raise RuntimeError(f"query {i}: {reply.error} {reply.message()}")
+                seen.append(bytes(reply.body))
         return b"\n".join(seen)
 
     return as_user("bob", ask)
 
 
-def expect_confined(ids, public=False):
-    """Of hostile queries that were taken, nothing is where it is not meant to be. PUBLIC: MARK may be seen by others."""
+def wait_until_running(ids):
+    """Until each of IDS has ended, or its engine runs: before that there is nothing to look at. Returns those that run."""
+    def runs(i):
+        return cgroups.is_populated(cgroups.engine_group(i))
+
+    def settled():
+        ended = [q["id"] for q in list_queries() if q["state"] in ("finished", "errored", "canceled")]
+        return all(i in ended or runs(i) for i in ids)
+
+    wait_for(settled, f"each of the queries {ids} runs, or has ended", 300)
+    return [i for i in ids if runs(i)]
+
+
+def expect_loaded(shown, ids):
+    """What systemctl shows of a unit that is not there are defaults, which prove nothing."""
+    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.decode(errors="replace").split("\n\n")]
+    loaded = {b["Id"] for b in blocks if b.get("LoadState") == "loaded"}
+    for i in ids:
+        expect(f"penstock-q{i}.service" in loaded, f"the unit of query {i} is one of those that were looked at: {loaded}")
+
+
+def expect_confined(ids, outcome="taken", public=False):
+    """Of hostile queries that were taken, nothing is where it is not meant to be. PUBLIC: others see MARK, which is then in the metrics,
+    too."""
+    running = wait_until_running(ids)
+    if outcome == "taken":
+        expect_equal(running, ids, "the queries that run")
+    expect(running, "one of them runs")
     units = [f"penstock-q{i}.service" for i in ids]
     groups = [os.path.basename(os.path.dirname(g)) for g in glob.glob(f"{cgroups.SLICE}/*/cgroup.procs")]
     expect(all(re.fullmatch(r"penstock-q[0-9]+\.service", g) for g in groups), f"groups in penstock.slice: {groups}")
-    shown = system("systemctl", "show", "--no-pager", *units).out + system("systemctl", "status", "--no-pager", "--lines=0", "penstock.slice", check=False).out.split(b"CGroup:")[0]
+    shown = system("systemctl", "show", "--no-pager", *units).out
+    expect_loaded(shown, running)
+    shown += system("systemctl", "status", "--no-pager", "--lines=0", "penstock.slice", check=False).out.split(b"CGroup:")[0]
     for path in glob.glob("/run/systemd/transient/penstock-q*") + glob.glob("/run/systemd/transient/penstock-q*/*"):
         if os.path.isfile(path):
             with open(path, "rb") as f:
                 shown += f.read()
     expect(MARK.encode() not in shown, "nothing of it is in the properties and files of units")
-    if not public:
-        seen = views_of_others(ids)
-        expect(MARK.encode() not in seen, f"nothing of it is seen by bob: {seen[:300]!r}")
-    expect_metrics_whole()
-    for words in (["list"], *[[verb, str(i)] for i in ids[::10] for verb in ("show", "why")]):
+    seen = views_of_others(ids)
+    expect_equal(MARK.encode() in seen, public, f"whether it is seen by bob: {seen[:300]!r}")
+    expect_equal(MARK in expect_metrics_whole(), public, "whether it is in the metrics")
+    for words in (["list"], *[[verb, str(i)] for i in ids for verb in ("show", "why")]):
         for user, charset in (("bob", "C.UTF-8"), ("root", "C")):
-            done = ctl(*words, user=user, env={"PATH": os.environ["PATH"], "LC_ALL": charset})
+            done = ctl(*words, user=user, env={"PATH": os.environ["PATH"], "LC_ALL": charset}).expect(0)
             expect_plain(done.out + done.err, f"what penstockctl {words[0]} prints for {user}")
         done = ctl(words[0], "--json", *words[1:], user="bob")
         expect_plain(done.out + done.err, f"what penstockctl {words[0]} --json prints")
@@ -195,34 +232,44 @@ def release(ids):
         ctl("done", *map(str, ids)).expect(0)
 
 
-def keeps_off(rows_of_keys, public=False):
-    """ROWS_OF_KEYS: of (requests, what may come of them)."""
-    before, since = daemon_pid(), cursor()
+def taken(requests, outcome):
+    """Send them; returns the IDs of those that were taken. The others were refused, by an error that repeats nothing of them."""
     ids = []
-    requests = [(pairs, outcome) for several, outcome in rows_of_keys for pairs in several]
-    with odd_files():
-        for (pairs, outcome), (query_id, error, message) in zip(requests, send([pairs for pairs, _ in requests])):
-            what = f"{[(p[0], str(p[2])[:60]) for p in pairs]}: {error} {message}"
-            if query_id is None:
-                expect(error == "disconnected" or error.startswith(ERROR), f"a named error: {what}")
-                expect(MARK not in message, f"an error that does not repeat what came: {what}")
-                expect_plain(message.encode(), f"the error's text of {what}")
-                expect(outcome != "taken", f"it is taken: {what}")
-            else:
-                ids.append(query_id)
-                expect(outcome != "refused", f"it is refused: {what}")
-        try:
-            expect_confined(ids, public)
-        finally:
-            release(ids)
+    for pairs, (query_id, error, message) in zip(requests, send(requests)):
+        what = f"{[(p[0], str(p[2])[:60]) for p in pairs]}: {error} {message}"
+        if query_id is None:
+            expect(error == "disconnected" or error.startswith(ERROR), f"a named error: {what}")
+            expect(MARK not in message, f"an error that does not repeat what came: {what}")
+            expect_plain(message.encode(), f"the error's text of {what}")
+            expect(outcome != "taken", f"it is taken: {what}")
+        else:
+            ids.append(query_id)
+            expect(outcome != "refused", f"it is refused: {what}")
+    return ids
+
+
+def keeps_off(rows_of_keys, public=False):
+    """ROWS_OF_KEYS: KEY: (requests, what may come of them). All of a key's run at once."""
+    before, since = daemon_pid(), cursor()
+    most = max(len(requests) for requests, _ in rows_of_keys.values())
+    with odd_files(), configured(MetricLabelKeys="team", ConcurrencyQuota=most, InitialMemoryBytesQuotaPerQuery="8M", QueueSize=100,
+                                 MaxQueriesPerUser=100):
+        for key, (requests, outcome) in rows_of_keys.items():
+            ids = taken(requests, outcome)
+            note(f"{key}: {len(ids)} of {len(requests)} were taken")
+            try:
+                if outcome != "refused":
+                    expect_confined(ids, outcome, public)
+            finally:
+                release(ids)
+        expect_metrics_whole()
     expect_journal_whole(since, public)
     expect(not os.path.exists("/root/evil"), "/root/evil was not made")
     expect_equal(daemon_pid(), before, "the PID of penstockd")
 
 
 def for_keys(*keys):
-    with configured(MetricLabelKeys="team", QueueSize=100, MaxQueriesPerUser=100):
-        keeps_off([rows()[key] for key in keys])
+    keeps_off({key: rows()[key] for key in keys})
 
 
 @test("hostile texts, names and paths in a request reach no unit, path, option, journal field, metric, terminal or other user", slow=True)
@@ -238,17 +285,20 @@ def hostile_names():
 
 @test("a label's value stays a value: of metrics, in lists, and where MetricLabelKeys= does not name it nobody sees it", slow=True)
 def hostile_labels():
-    with configured(MetricLabelKeys="team", QueueSize=100):
-        keeps_off([(shell("labels", "a{ss}", VALUES["labels"]), "taken")], public=True)
-        hidden = send(shell("labels", "a{ss}", [[("hidden", MARK)]]))[0][0]
-        expect_confined([hidden])
-        release([hidden])
+    write_drop_in({"MetricLabelKeys": "team"})  # which counts from a start on
+    restart_daemon()
+    try:
+        keeps_off({"labels": (shell("labels", "a{ss}", [[("hidden", MARK)]]), "taken")})  # first: the metrics keep what they have
+        keeps_off({"labels": (shell("labels", "a{ss}", VALUES["labels"]), "taken")}, public=True)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(DROP_IN)
+        restart_daemon()
 
 
 @test("a variable's value is seen by its engine alone", slow=True)
 def hostile_variables():
-    with configured(QueueSize=100):
-        keeps_off([(shell("environment", "a{ss}", VALUES["environment"]), "taken")])
+    keeps_off({"environment": (shell("environment", "a{ss}", VALUES["environment"]), "taken")})
     for value in TEXTS[:5]:
         done = run("--env", f"HOSTILE={value}", "--", "printenv", "HOSTILE").expect(0)
         expect_equal(done.out, value.encode() + b"\n", "the variable")
