@@ -180,9 +180,9 @@ def only_part(k, n, one_in, seed):
     _tests[:] = [t for t in _tests if not t.slow or t in mine]
 
 
-def run_all(clean_up, long=False, match=None, with_seed=None, left_out=None):
+def run_all(clean_up, long=False, match=None, with_seed=None, left_out=None, may_be_none=False):
     """Run what was registered, in its order, each followed by the steps of CLEAN_UP. LEFT_OUT has a reason for each suite that is
-    not to run here. Returns the exit status."""
+    not to run here. That no test is found is a failure, unless it MAY_BE_NONE. Returns the exit status."""
     global is_long, seed
     is_long = long
     seed = random.SystemRandom().randrange(1 << 32) if with_seed is None else with_seed
@@ -198,6 +198,10 @@ def run_all(clean_up, long=False, match=None, with_seed=None, left_out=None):
             count["skip"] += 1
             continue
         count[_run_one(one, clean_up)] += 1
+    if not sum(count.values()) and not may_be_none:
+        print("not ok - a test is found", flush=True)
+        note(f"none is by {match.pattern!r}" if match else "those of these suites are for --long alone")
+        count["not ok"] += 1
     # Its absence tells a reader that the guest died.
     print(f"# all suites ended: {count['ok']} passed, {count['not ok']} failed, {count['skip']} skipped", flush=True)
     return 1 if count["not ok"] else 0

@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Where tools/lib and the pages run guest tests by a part of their names (--match), each of these words is found in the name of
+one: a promise that is written anew would else leave a run without tests.
+
+Usage: check_match.py SOURCE_ROOT
+"""
+import glob
+import os
+import re
+import shlex
+import sys
+
+from check_contract import tests
+
+FILES = ("tools/lib/*.sh", "docs/*.md", "CONTRIBUTING.md")
+COMMAND = re.compile(r"guest/run(?P<run>[^`\n]*)|guest_words=\((?P<words>[^)\n]+)\)")
+
+
+def commands(root):
+    """FILE, and the words of each command in it."""
+    for pattern in FILES:
+        for path in sorted(glob.glob(os.path.join(root, pattern))):
+            with open(path, encoding="utf-8") as f:
+                text = f.read().replace("\\\n", " ").replace(r"\|", "|")
+            for found in COMMAND.finditer(text):
+                words = found["run"] or found["words"] or ""
+                if "--match" in words:
+                    yield os.path.relpath(path, root), shlex.split(words, comments=True)
+
+
+def check(root, known_tests=None):
+    known = tests(root) if known_tests is None else known_tests
+    n = 0
+    for path, words in commands(root):
+        n += 1
+        suites = tuple(f"{w}: " for w in words if any(name.startswith(f"{w}: ") for name in known))
+        expression = words[words.index("--match") + 1]
+        for part in [expression] if "(" in expression else expression.split("|"):
+            if not any(re.search(part, name) for name in known if name.startswith(suites or "")):
+                yield f"{path}: --match {part!r}: there is no such test of {', '.join(s[:-2] for s in suites) or 'any suite'}"
+    if n < 3:
+        yield f"{n} commands with --match were found; is this check out of date?"
+
+
+if __name__ == "__main__":
+    faults = list(check(sys.argv[1]))
+    print("\n".join(faults))
+    sys.exit(1 if faults else 0)
