@@ -29,12 +29,23 @@ tidy_checks=(
         -clang-analyzer-core.NonNullParamChecker
 )
 
-analysis_tidy() { # as clang's build was compiled
-        local IFS=,
+# As clang's build was compiled. It has passed when clang-tidy did, had no word on anything, and has read each file: one that did
+# not come to run has nothing to say either.
+analysis_tidy() {
+        local checks log=$work/logs/tidy plain=$work/logs/tidy-plain r=0 n_read n_files
 
-        run-clang-tidy -p "$work/build-clang" -quiet -j "$(nproc)" -checks="${tidy_checks[*]}" "$PWD/src/.*" >"$work/logs/tidy" 2>&1 ||
-                :
-        sed 's/\x1b\[[0-9;]*m//g' "$work/logs/tidy" | { ! grep -E '(warning|error):'; }
+        checks=$(IFS=, && printf '%s' "${tidy_checks[*]}")
+        run-clang-tidy -p "$work/build-clang" -quiet -j "$(nproc)" -checks="$checks" "$PWD/src/.*" >"$log" 2>&1 || r=$?
+        sed 's/\x1b\[[0-9;]*m//g' "$log" >"$plain"
+        n_read=$(grep -oE "clang-tidy.* $PWD/src/[^ ]+\.c\$" "$plain" | sort -u | wc -l)
+        n_files=$(find src -name '*.c' | wc -l)
+        if [ "$r" != 0 ] || [ "$n_read" != "$n_files" ]; then
+                tail -n 40 "$plain"
+                say "clang-tidy: status $r; it has read $n_read of $n_files files"
+                r=1
+        fi
+        if grep -E '(warning|error):' "$plain"; then r=1; fi
+        return "$r"
 }
 
 analysis_cppcheck() {
