@@ -21,6 +21,7 @@ from lib.service import (
     configured,
     ctl,
     daemon_pid,
+    language,
     list_queries,
     restart_daemon,
     run,
@@ -41,6 +42,8 @@ SAME_STATISTICS = (
     "compile_usec", "queue_usec", "execute_usec", "frozen_usec", "stall_usec", "cpu_usec", "io_read_bytes", "io_write_bytes", "verdict",
     "initial_bytes", "learned", "raises_saved", "retries",
 )
+
+PARAMETER = "[Language]\nQueryFrom=argument\nExecute=printf %s {param:x} {query}\n"
 
 
 def metric(name):
@@ -158,17 +161,38 @@ def privacy():
 
 @test("no word of a query's text, arguments, parameters, environment, paths, results or stderr is in the database, which is root's alone", slow=True)
 def nothing_private():
-    words = [f"needle{i}in{os.getpid()}haystack" for i in range(6)]
-    with open("/home/alice/" + words[4] + ".sql", "w", encoding="ascii") as f:
+    words = []
+
+    def needle():
+        words.append(f"needle{len(words)}in{os.getpid()}haystack")
+        return words[-1]
+
+    script = f"/home/alice/{needle()}.sql"
+    with open(script, "w", encoding="ascii") as f:
         f.write("select 1;")
-    os.chown(f.name, pwd.getpwnam("alice").pw_uid, -1)
+    os.chown(script, pwd.getpwnam("alice").pw_uid, -1)
     try:
-        ended("--env", f"A={words[1]}", "--", "sh", "-c", f"echo {words[0]}; echo {words[2]} >&2; exit 3", words[3])
-        ended("--language", "sqlite", "--file", f.name)
-        ended("--language", "sqlite", f"select '{words[5]}'")
+        ended("--env", f"A={needle()}", "--", "sh", "-c", f"echo {needle()}; echo {needle()} >&2; exit 3", needle())
+        ended("--language", "sqlite", "--file", script)
+        ended("--language", "sqlite", f"select '{needle()}'")
+        with language("parameter", PARAMETER):
+            row, _shown, _used = ended("--language", "parameter", "--param", f"x={needle()}", needle())
+            expect_equal(row["state"], "finished", "the end of one with a parameter")
     finally:
-        os.unlink(f.name)
+        os.unlink(script)
+    # Of these penstockd tells the end in its own words, which everybody sees.
+    for query in (
+        ("--language", "sqlite", "--database", f"/home/alice/{needle()}.db", f"select '{needle()}'"),
+        ("--language", "shell", "--file", f"/home/alice/{needle()}.sh"),
+        ("--working-directory", f"/home/alice/{needle()}", "--", "true"),
+        ("--", needle(), needle()),
+        ("--language", "sqlite", f"select {needle()}"),
+        ("--language", "python", f"{needle()} {needle()}"),
+    ):
+        row, _shown, _used = ended("--env", f"A={needle()}", *query)
+        expect(row["state"] == "errored" and row["error"]["message"], f"the end of {query} is told: {row}")
     system("systemctl", "stop", DAEMON)  # all is in the file
+    found = b""
     try:
         for name in os.listdir(DIRECTORY):
             if not name.startswith("history.db"):
@@ -178,8 +202,10 @@ def nothing_private():
                 content = f.read()
             for word in words:
                 expect(word.encode() not in content, f"{word} is not in {name}")
+            found += content
     finally:
         system("systemctl", "start", DAEMON)
+    expect(b"parameter" in found, "what is kept, as a language's name, would be found")
     expect_equal(os.stat(DIRECTORY).st_mode & 0o777, 0o700, "the mode of the directory")
     run("--", "cat", DATABASE).expect(1)
 
