@@ -15,6 +15,7 @@ from lib.cgroups import MIB
 from lib.disks import filled, small
 from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
 from lib.leftovers import counts_at_rest, descriptors, expect_counts, worker_of
+from lib.processes import cpu_nsec
 from lib.service import (
     DAEMON,
     Gated,
@@ -89,54 +90,78 @@ def submit_or_not():
         ctl("done", q).expect(0)
 
 
+@contextlib.contextmanager
+def no_descriptor_left(pid):
+    """The least number that is free is the first that may not be used, so that those between what is open can't be either."""
+    used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    first_free = next(n for n in range(len(used) + 1) if n not in used)
+    old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free, old[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def expect_at_rest(pid):
+    """A rate is of some time: this is none that anything is waited for."""
+    before, begin = cpu_nsec(pid), time.monotonic()
+    time.sleep(3)
+    share = (cpu_nsec(pid) - before) / (time.monotonic() - begin) / 1e9
+    note(f"penstockd uses {share:.0%} of a CPU meanwhile")
+    expect(share < 0.5, "penstockd uses less than half a CPU with nothing to do")
+
+
 @test("with no descriptor left penstockd refuses what is new, finishes what runs, and does not spin; later all is as before", slow=True)
 def no_descriptors():
     before, pid = counts_at_rest(), daemon_pid()
     running = [Gated("print('unharmed')") for _ in range(2)]
-    used = max(int(fd) for fd in os.listdir(f"/proc/{pid}/fd")) + 1
-    old = resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, used))
-    try:
+    with no_descriptor_left(pid):
         for _ in range(3):
             done = run("--", "true", limit=200)
             expect(done.status != 0 and done.errors.strip(), f"a query without a descriptor for it is refused ({done})")
         for q in running:
             q.go()
             expect_equal(q.wait().expect(0).text, "unharmed\n", "a running query's output")
-        ticks = cpu_ticks(pid)
-        time.sleep(2)
-        expect(cpu_ticks(pid) - ticks < os.sysconf("SC_CLK_TCK"), "penstockd uses less than half a CPU with nothing to do")
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
+        expect_at_rest(pid)
     expect_equal(run("--", "echo", "well", limit=200).expect(0).text, "well\n", "the output")
     expect_equal(daemon_pid(), pid, "penstockd")
     expect_counts(before, "the counts", 240)
 
 
+def n_not_accepted():
+    """How many connections to the workers' socket wait: those in state SS_CONNECTING, unix_seq_show() in net/unix/af_unix.c."""
+    lines = [line.split() for line in cgroups.read("/proc/net/unix").splitlines()]
+    return sum(len(words) == 8 and words[5] == "02" and words[7] == "/run/penstock-worker/socket" for words in lines)
+
+
 @test("workers that find penstockd without descriptors wait, do not keep it busy, and are served when there are some", slow=True)
 def worker_without_descriptors():
     before, pid = counts_at_rest(), daemon_pid()
-    old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     client = Running(["penstockctl", "run", "--", "echo", "served"])
-    try:
-        # It is recorded; its unit is on its way.
-        wait_for(lambda: list_queries() or not client.is_running(), "it is known")
-        used = max(int(fd) for fd in os.listdir(f"/proc/{pid}/fd")) + 1
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, used))
-        ticks = cpu_ticks(pid)
-        time.sleep(4)
-        note(f"CPU ticks meanwhile: {cpu_ticks(pid) - ticks}")
-        expect(cpu_ticks(pid) - ticks < 2 * os.sysconf("SC_CLK_TCK"), "penstockd uses less than half a CPU meanwhile")
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
-    done = client.wait(240)
-    expect((done.status == 0 and done.text == "served\n") or done.errors.strip(), f"an answer ({done})")
+    end = time.monotonic() + harness.LIMIT
+    while not cgroups.unit_groups():  # at once, not by wait_for(): its worker must not have come by
+        expect(client.is_running() and time.monotonic() < end, "its unit is made")
+    with contextlib.ExitStack() as stack:
+        with stopped(pid):  # until the worker waits, and no other descriptor than its connection's is asked for
+            wait_for(lambda: n_not_accepted() == 1, "its worker has come, and waits")
+            stack.enter_context(no_descriptor_left(pid))
+        ctl("status", user="root").expect(0)
+        expect_at_rest(pid)
+        expect_equal(n_not_accepted(), 1, "workers that wait though penstockd has had time for them")
+        expect(client.is_running(), "the client waits, too")
+    expect_equal(client.wait(240).expect(0).text, "served\n", "the output")
+    expect_equal(daemon_pid(), pid, "penstockd")
     expect_counts(before, "the counts", 240)
-
-
-def cpu_ticks(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return int(fields[11]) + int(fields[12])
 
 
 def next_id():
