@@ -201,32 +201,41 @@ def authentication():
             time.sleep(0.05)
         agent.bus.answer(agent.message)
 
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink("/tmp/penstock-test-answered")
+    def forget():
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink("/tmp/penstock-test-answered")
+
+    forget()
     child = os.fork()
     if child == 0:
         status = 1
         try:
             signal.alarm(0)
+            os.setpgid(0, 0)
             seen = as_user("alice", lambda: pause_with_agent(hold))
             os.write(writable, repr(seen).encode() + b"\n")
             status = 0
         finally:
             os._exit(status)
+    with contextlib.suppress(ProcessLookupError):  # it may have done that, and ended
+        os.setpgid(child, child)
     os.close(writable)
-    with os.fdopen(readable) as f:
-        cookie = f.readline().strip()
-        expect(cookie, "the agent was asked")
-        expect_equal(bus_property("Paused"), "false", "paused before the answer")
-        run("--", "true").expect(0)  # alice's other calls, and everybody's, go on
-        expect_equal(root_answers(cookie, uid), None, "the helper's answer")
-        open("/tmp/penstock-test-answered", "w", encoding="ascii").close()
-        seen = f.readline().strip()
-    os.waitpid(child, 0)
-    os.unlink("/tmp/penstock-test-answered")
-    expect_equal(seen, "('org.penstock1.pause', None, '')", "the action that was asked about, and the call's answer")
-    expect_equal(bus_property("Paused"), "true", "paused")
-    ctl("resume", user="root").expect(0)
+    try:
+        with os.fdopen(readable) as f:
+            cookie = f.readline().strip()
+            expect(cookie, "the agent was asked")
+            expect_equal(bus_property("Paused"), "false", "paused before the answer")
+            run("--", "true").expect(0)  # alice's other calls, and everybody's, go on
+            expect_equal(root_answers(cookie, uid), None, "the helper's answer")
+            open("/tmp/penstock-test-answered", "w", encoding="ascii").close()
+            seen = f.readline().strip()
+        expect_equal(seen, "('org.penstock1.pause', None, '')", "the action that was asked about, and the call's answer")
+        expect_equal(bus_property("Paused"), "true", "paused")
+    finally:
+        os.killpg(child, signal.SIGKILL)  # with what it forked, which waits without end when the test has failed
+        os.waitpid(child, 0)
+        forget()
+        ctl("resume", user="root").expect(0)
 
 
 def ask_and_leave():
