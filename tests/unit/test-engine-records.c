@@ -159,15 +159,32 @@ static void ended_records_of_one_user_are_bounded(void **state) {
         assert_true(engine_is_tombstone(kit.engine, 80));
 }
 
+static void a_small_cap_on_users_bounds_their_ended_records_less(void **state) {
+        Config c = kit_config();
+
+        (void) state;
+        c.max_queries_per_user = 1;
+        kit_reopen(&c);
+        for (int i = 0; i < 16; i++)
+                kit_exit(&kit, kit_plain(&kit), 0);
+        assert_int_equal(engine_count(kit.engine, QUERY_FINISHED), 16);
+        kit_exit(&kit, kit_plain(&kit), 0);
+        assert_int_equal(engine_count(kit.engine, QUERY_FINISHED), 16);
+        assert_true(engine_is_tombstone(kit.engine, 1));
+}
+
 static void ended_records_are_bounded_even_without_a_cap_on_users(void **state) {
         Config c = kit_config();
 
         (void) state;
         c.max_queries_per_user = UINT64_MAX;
         kit_reopen(&c);
-        for (int i = 0; i < 3000; i++)
+        for (int i = 0; i < 1024; i++)
                 kit_exit(&kit, kit_plain(&kit), 0);
-        assert_true(engine_count(kit.engine, QUERY_FINISHED) <= 1024);
+        assert_int_equal(engine_count(kit.engine, QUERY_FINISHED), 1024);
+        for (int i = 0; i < 2000; i++)
+                kit_exit(&kit, kit_plain(&kit), 0);
+        assert_int_equal(engine_count(kit.engine, QUERY_FINISHED), 1024);
 }
 
 static void an_unread_record_is_kept_for_a_time(void **state) {
@@ -220,6 +237,7 @@ int main(void) {
                 KIT_TEST(a_tombstone_answers_until_it_falls_out_of_the_ring),
                 KIT_TEST(what_a_fallen_record_left_behind_is_held_back_until_its_unit_is_gone),
                 KIT_TEST(ended_records_of_one_user_are_bounded),
+                KIT_TEST(a_small_cap_on_users_bounds_their_ended_records_less),
                 KIT_TEST(ended_records_are_bounded_even_without_a_cap_on_users),
                 KIT_TEST(an_unread_record_is_kept_for_a_time),
                 KIT_TEST(a_hundred_canceled_and_released_leave_nothing),
