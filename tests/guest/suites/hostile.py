@@ -407,27 +407,43 @@ def flood_of_queries():
         ctl("done", str(mine)).expect(0)
 
 
-@test("one whose requests are large fills no memory with those that wait: so much is written down for a user, and others are served",
+# As JSON each byte takes six: 2.8 MiB.
+LARGE = [word for i in range(15) for word in ("--env", f"V{i}={chr(1) * 32000}")]
+
+
+def submit_large(name=(), user="root"):
+    """As many of them as are taken; returns their IDs."""
+    taken = []
+    while len(taken) < 50:
+        done = ctl("submit", "--json", *name, *LARGE, "--", "true", user=user, cwd="/")
+        if done.status != 0:
+            break
+        taken.append(re.search(r'"id": *(\d+)', done.text)[1])
+    done.expect(1, "QueueLengthExceeded", ["16 MiB", "64 MiB"])
+    return taken
+
+
+def written():
+    return sum(f.stat().st_size for f in os.scandir("/run/penstock/queries"))
+
+
+@test("requests that are large fill no memory with those that wait: so much is written down for a user, so much for all, and others are served",
       slow=True)
 def flood_of_bytes():
-    # As JSON each byte takes six.
-    large = [word for i in range(15) for word in ("--env", f"V{i}={chr(1) * 32000}")]
     with configured(ConcurrencyQuota=1, MaxQueriesPerUser=60, QueueSize=100):
         holder = Gated()
-        taken = []
-        while len(taken) < 50:
-            done = ctl("submit", "--json", *large, "--", "true", user="bob")
-            if done.status != 0:
-                break
-            taken.append(re.search(r'"id": *(\d+)', done.text)[1])
-        done.expect(1, "QueueLengthExceeded", ["16 MiB"])
-        written = sum(f.stat().st_size for f in os.scandir("/run/penstock/queries"))
-        note(f"{len(taken)} were taken, {written >> 10} KiB are written")
-        expect(taken and written < 20 << 20, f"{len(taken)} were taken, {written} bytes are written")
+        ids = submit_large(user="bob")
+        expect(ids and written() < 20 * MIB, f"{len(ids)} were taken, {written()} bytes are written")
+        others = [submit_large(["--user", name]) for name in ("daemon", "games", "mail", "news")]
+        note(f"{len(ids)} of one user were taken, of others {[len(taken) for taken in others]}, {written() >> 10} KiB in all")
+        expect_equal([len(taken) for taken in others[:3]], [len(ids)] * 3, "what others have, as long as there is room for all")
+        expect(len(others[3]) < len(ids), "the last has less: there was no more room for all")
+        expect(60 * MIB < written() < 66 * MIB, f"{written()} bytes are written in all")
         mine = submit("--", "true")
+        ctl("done", *sum(others, []), user="root").expect(0)
         holder.go()
         holder.wait().expect(0)
-        for q in [*taken, str(mine)]:
+        for q in [*ids, str(mine)]:
             ctl("wait", q, user="root").expect(0)
-        ctl("submit", *large, "--", "true", user="bob").expect(0)
-        ctl("done", *taken, str(mine), user="root").expect(0)
+        ctl("submit", *LARGE, "--", "true", user="bob").expect(0)
+        ctl("done", *ids, str(mine), user="root").expect(0)
