@@ -11,7 +11,7 @@ SUITES = "tools/lib/guest-suites.sh"
 
 
 class TestCheckMatch(Broken):
-    trees = ("docs", "tools/lib")
+    trees = ("docs", "tools/lib", "tests/guest")
     known = tests(ROOT)
 
     def faults(self):
@@ -35,6 +35,11 @@ class TestCheckMatch(Broken):
     def test_a_row_of_a_table(self):
         self.replace("docs/testing.md", r"'two calls\|one call\|", r"'two calls\|nine calls\|")
         self.assert_fault("docs/testing.md", "nine calls")
+
+    def test_a_suite_more_that_is_sanitized(self):
+        self.replace("tests/guest/lib/sanitized.py", '    "race":', '    "raced":')
+        self.assert_fault("docs/testing.md", "20 of 47 guest suites")
+        self.assert_fault("docs/testing.md", "which 27 suites")
 
     def test_nothing_is_found_any_more(self):
         for page in ("docs/testing.md", "docs/governor.md", "docs/units.md", SUITES):
