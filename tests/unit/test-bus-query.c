@@ -186,7 +186,7 @@ static void done_answers_when_the_query_is_gone(void **state) {
         assert_value(late, "cpu_usec", "77");
         sd_bus_message_unref(late);
         assert_returned(bench_call(b, bench_by_id(b, "CancelQuery", id)));
-        assert_error(bench_call(b, bench_by_id(b, "ResultsOf", id)), NO_SUCH, "no query 1");
+        assert_error(bench_call(b, bench_by_id(b, "ResultsOf", id)), NO_SUCH, "its results are gone");
         assert_error(bench_call(b, bench_by_id(b, "GetQuery", id)), NO_SUCH, "no query 1");
         late = bench_call(b, bench_on_object(b, "Done", id));
         assert_true(sd_bus_message_is_method_error(late, SD_BUS_ERROR_UNKNOWN_OBJECT));

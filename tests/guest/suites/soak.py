@@ -27,7 +27,7 @@ TOMBSTONES = 1024  # of the engine's: what it knows of those that have ended
 # allocator's arenas move by themselves.
 KIB_OF_A_QUERY = 6
 KIB_OF_CHANCE = 256
-FILES_OF_A_QUERY = 2  # its record and its profile, in /run/penstock
+FILES_OF_A_QUERY = 3  # its state, its request and its profile, in /run/penstock (src/host/records.h)
 # Groups that are gone stay known to the kernel as long as a page of the cache is charged to them. Whoever has read such a
 # file first is chance; that their number follows that of queries would be a leak.
 DYING_OF_CHANCE = 100
