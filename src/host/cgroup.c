@@ -372,12 +372,9 @@ int query_groups_memory(QueryGroups *g, uint64_t *ret_current_bytes, uint64_t *r
 }
 
 int query_groups_compile_residual(QueryGroups *g, uint64_t *ret_bytes) {
-        char text[GROUP_TEXT_MAX];
         Sample s = {};
-        int r = cgroup_read_text_at(g->compile_fd, "memory.stat", text, sizeof text);
+        int r = cgroup_read_stat_at(g->compile_fd, &s);
 
-        if (r >= 0)
-                r = sample_parse_memory_stat(text, &s);
         if (r < 0)
                 return r;
         /* Files in memory alone: kernel memory of the dead goes away by itself. */

@@ -188,21 +188,25 @@ const char *cgroup_value_text(uint64_t value, char buf[static 24]) {
         return buf;
 }
 
-int cgroup_read_text_at(int dir_fd, const char *file, char *buf, size_t size) {
+int cgroup_read_stat_at(int dir_fd, Sample *s) {
+        char text[GROUP_TEXT_MAX];
+        int fd = openat(dir_fd, "memory.stat", O_RDONLY | O_CLOEXEC), r;
+
+        if (fd < 0)
+                return -errno;
+        r = cgroup_read_text(fd, text, sizeof text);
+        close(fd);
+        return r < 0 ? r : sample_parse_memory_stat(text, s);
+}
+
+int cgroup_read_value_at(int dir_fd, const char *file, uint64_t *ret) {
         int fd = openat(dir_fd, file, O_RDONLY | O_CLOEXEC), r;
 
         if (fd < 0)
                 return -errno;
-        r = cgroup_read_text(fd, buf, size);
+        r = cgroup_read_value_fd(fd, ret);
         close(fd);
         return r;
-}
-
-int cgroup_read_value_at(int dir_fd, const char *file, uint64_t *ret) {
-        char text[64];
-        int r = cgroup_read_text_at(dir_fd, file, text, sizeof text);
-
-        return r < 0 ? r : sample_parse_value(text, ret);
 }
 
 int cgroup_read_value(const char *cgroup, const char *file, uint64_t *ret) {

@@ -41,8 +41,8 @@ int cgroup_write_text(int fd, const char *text);
 int cgroup_read_value_fd(int fd, uint64_t *ret);
 /* Decimal, or "max" for SIZE_INFINITY. Returns @buf. */
 const char *cgroup_value_text(uint64_t value, char buf[static 24]);
-/* Open @file in @dir_fd, read it as cgroup_read_text() does, close: for a look, the hot path has its files open. */
-int cgroup_read_text_at(int dir_fd, const char *file, char *buf, size_t size);
+/* Read memory.stat in @dir_fd into @s, for a look: the hot path has it open. */
+int cgroup_read_stat_at(int dir_fd, Sample *s);
 /* Open @file in @dir_fd, read one value, close. */
 int cgroup_read_value_at(int dir_fd, const char *file, uint64_t *ret);
 

@@ -12,39 +12,15 @@
 /* Two readings of files that change meanwhile; the smaller is nearer to what stays. */
 #define LEFTOVER_LOOKS 2
 
-/* What the kernel itself keeps of a group, beside its per-CPU part: it is charged to the group above, comes and goes with it, and
- * the slice's slack is there for it. */
-#define OF_A_GROUP_BYTES (64 * KIB)
-
-/* Memory that no reclaim gives back without swap, of a group and all below it: also what the kernel keeps for files of a tmpfs,
- * pipes and sockets that somebody outside holds on to. */
+/* Memory that no reclaim gives back without swap, of a group and all below it. Kernel memory of groups that are gone is
+ * left out: it comes and goes with them, and the slice's slack is there for it. */
 static int read_held(int dir_fd, uint64_t *ret) {
-        char text[GROUP_TEXT_MAX];
-        uint64_t percpu = 0;
         Sample s = {};
-        int r = cgroup_read_text_at(dir_fd, "memory.stat", text, sizeof text);
+        int r = cgroup_read_stat_at(dir_fd, &s);
 
-        if (r >= 0)
-                r = sample_parse_memory_stat(text, &s);
-        if (r < 0)
-                return r;
-        (void) sample_parse_keyed(text, "percpu", &percpu); /* of groups, nearly all of it */
-        *ret = s.anon_bytes + s.shmem_bytes + subtract_saturating(s.kernel_bytes, add_saturating(s.slab_reclaimable_bytes, percpu)) +
-               s.sock_bytes;
-        return 0;
-}
-
-static int read_groups(int dir_fd, uint64_t *ret_n) {
-        char text[GROUP_TEXT_MAX];
-        uint64_t live = 0, dying = 0;
-        int r = cgroup_read_text_at(dir_fd, "cgroup.stat", text, sizeof text);
-
-        if (r >= 0)
-                r = sample_parse_keyed(text, "nr_descendants", &live);
-        if (r >= 0)
-                r = sample_parse_keyed(text, "nr_dying_descendants", &dying);
-        *ret_n = live + dying;
-        return r < 0 ? r : 0;
+        if (r == 0)
+                *ret = s.anon_bytes + s.shmem_bytes;
+        return r;
 }
 
 /* @each is called for each group right below @slice_fd; one that vanishes is none. */
@@ -85,15 +61,13 @@ int cgroup_slice_leftovers(const char *slice, uint64_t *ret_bytes) {
         uint64_t least = SIZE_INFINITY;
 
         for (unsigned i = 0; i < LEFTOVER_LOOKS && r == 0; i++) {
-                uint64_t all, units = 0, n_groups = 0;
+                uint64_t all, units = 0;
 
                 r = read_held(fd, &all);
-                if (r == 0)
-                        r = read_groups(fd, &n_groups);
                 if (r == 0 && all > 0)
                         r = for_each_group(fd, add_held, &units);
                 if (r == 0)
-                        least = MIN(least, subtract_saturating(all, add_saturating(units, n_groups * OF_A_GROUP_BYTES)));
+                        least = MIN(least, all > units ? all - units : 0);
         }
         if (fd >= 0)
                 close(fd);

@@ -8,7 +8,7 @@ import subprocess
 from lib import cgroups
 from lib.cgroups import MIB, SLICE
 from lib.harness import expect, expect_equal, note, test, wait_for
-from lib.service import Gated, configured, ctl, environment, home, identity, run, status, system
+from lib.service import Gated, configured, ctl, environment, home, identity, run, status
 
 # What the kernel may not have summed up yet, of two CPUs.
 NOISE = 2 * MIB
@@ -109,24 +109,3 @@ def held_from_outside():
         run("--", "true").expect(0)
         wait_for(lambda: leftover_metric() == 0, "it is back when it is let go")
         wait_for(lambda: status()["unused_memory_bytes"] == unused, "unused memory is as before")
-
-
-FILES = 40000
-OF_A_FILE = 600  # bytes that the kernel keeps for each in a tmpfs, at the least, of what it counts as its own
-
-
-@test("what the kernel keeps for empty files that a query leaves in a tmpfs is taken off the budget while they are there", slow=True)
-def held_by_the_kernel():
-    path = f"{home('alice')}/in-memory"
-    os.makedirs(path, exist_ok=True)
-    system("mount", "-t", "tmpfs", "-o", "nr_inodes=0,uid=alice,mode=0700", "tmpfs", path)
-    try:
-        run("--", "python3", "-c", f"for i in range({FILES}): open(str(i), 'w').close()", cwd=path).expect(0)
-        wait_for(lambda: not cgroups.unit_groups(), "its unit is gone")
-        wait_for(lambda: leftover_metric() >= FILES * OF_A_FILE, "the metric tells of it")
-        note(f"{leftover_metric() / FILES:.0f} bytes for each of {FILES} files")
-    finally:
-        system("umount", "--lazy", path)
-        os.rmdir(path)
-    run("--", "true").expect(0)
-    wait_for(lambda: leftover_metric() == 0, "it is back when they are gone")
