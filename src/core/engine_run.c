@@ -183,7 +183,7 @@ static void judge_sample(Engine *e, Query *q, const Sample *s) {
         }
         if (d.cause != RAISE_NONE)
                 return;
-        q->hungry = q->denied = false;
+        q->hungry = false;
         restore_brake(e, q);
         /* New threads need more headroom than memory.high was set for. */
         high = high_of(q);
