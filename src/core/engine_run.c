@@ -181,9 +181,9 @@ static void judge_sample(Engine *e, Query *q, const Sample *s) {
                 end_thrashing(e, q);
                 return;
         }
-        if (d.cause != RAISE_NONE)
+        if (d.cause != RAISE_NONE || s->events_oom_kill > 0) /* what it needs falls, too, while the kernel ends it */
                 return;
-        q->hungry = false;
+        q->hungry = q->denied = false;
         restore_brake(e, q);
         /* New threads need more headroom than memory.high was set for. */
         high = high_of(q);

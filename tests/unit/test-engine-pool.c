@@ -286,7 +286,7 @@ static void under_fail_the_brake_comes_back_when_what_it_has_does(void **state) 
         s.current_bytes = 56 * MIB; /* the rest is page cache: nothing is reclaimed for the brake */
         kit_sample(&kit, 2, s);
         assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 2)->limits.high_bytes, 56 * MIB);
-        assert_false(kit_query(&kit, 2)->headroom_off);
+        assert_false(kit_query(&kit, 2)->headroom_off || kit_query(&kit, 2)->denied);
         kit_need(&kit, 2, 20 * MIB);
         assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 2)->limits.high_bytes, 48 * MIB);
         kit_exit(&kit, 1, 0);
@@ -294,7 +294,24 @@ static void under_fail_the_brake_comes_back_when_what_it_has_does(void **state) 
                    (EndedReport) { .exit_status = -1, .exit_signal = SIGKILL,
                                    .numbers = { .events_oom = 1, .events_oom_kill = 1, .memory_peak_bytes = 64 * MIB } },
                    NULL);
-        assert_int_equal(kit_query(&kit, 2)->verdict, VERDICT_BUDGET); /* it was denied, and has been given nothing since */
+        assert_int_equal(kit_query(&kit, 2)->verdict, VERDICT_QUOTA); /* the budget had more to give */
+}
+
+/* It is looked at while it dies: the processes that are gone need nothing any more. */
+static void under_fail_who_was_denied_and_killed_for_it_ends_by_the_budget(void **state) {
+        Sample s = kit_anonymous(8 * MIB);
+
+        (void) state;
+        kit_one_has_the_pool(EXHAUSTION_FAIL);
+        kit_need(&kit, 2, 60 * MIB);
+        s.events_oom = s.events_oom_kill = 1;
+        kit_sample(&kit, 2, s);
+        assert_int_equal(kit_saw(&kit, ACTION_SET_LIMITS, 2), 0);
+        kit_report(&kit, 2,
+                   (EndedReport) { .exit_status = -1, .exit_signal = SIGKILL,
+                                   .numbers = { .events_oom = 1, .events_oom_kill = 1, .memory_peak_bytes = 64 * MIB } },
+                   NULL);
+        assert_int_equal(kit_query(&kit, 2)->verdict, VERDICT_BUDGET);
 }
 
 static void who_was_refused_under_fail_is_braked_again_when_it_may_wait(void **state) {
@@ -392,6 +409,7 @@ int main(void) {
                 KIT_TEST(under_fail_the_brake_goes_and_the_kernel_decides),
                 KIT_TEST(under_fail_it_may_still_be_saved_in_time),
                 KIT_TEST(under_fail_the_brake_comes_back_when_what_it_has_does),
+                KIT_TEST(under_fail_who_was_denied_and_killed_for_it_ends_by_the_budget),
                 KIT_TEST(who_was_refused_under_fail_is_braked_again_when_it_may_wait),
                 KIT_TEST(leftovers_are_subtracted_until_the_unit_is_gone),
                 KIT_TEST(leftovers_of_several_add_up),
