@@ -11,6 +11,7 @@ import shutil
 import struct
 
 from lib import cgroups, harness
+from lib.cgroups import MIB
 from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
 from lib.rawbus import Connection, Disconnected, Reader, Writer
 from lib.service import (
