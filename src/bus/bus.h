@@ -18,9 +18,10 @@ typedef struct BusServer BusServer;
 /* For manager_new(), with the BusServer as userdata. */
 extern const ManagerOps bus_server_ops;
 
-/* @bus is the system bus, attached to an event loop. Looks the group up, and so may block: before serving.
- * Returns 0 or -errno; then @ret is untouched. */
-int bus_server_new(sd_bus *bus, BusServer **ret);
+/* @bus and @asking_bus are the system bus, attached to an event loop. Calls come by @bus; who sends one, and whether polkit lets him,
+ * is asked by @asking_bus, where no answer that a caller does not take can be in the way. They may be the same one. Looks the group
+ * up, and so may block: before serving. Returns 0 or -errno; then @ret is untouched. */
+int bus_server_new(sd_bus *bus, sd_bus *asking_bus, BusServer **ret);
 
 /* Put the objects on the bus. @m must outlive the server, or be detached first: bus_server_attach(s, NULL) takes the
  * objects away and forgets the calls that wait. Returns 0 or -errno; then there are no objects. */

@@ -40,6 +40,7 @@ typedef enum CallProgress {
 
 typedef CallProgress (*CallHandler)(BusServer *s, Call *c, const Caller *caller);
 
+/* @bus is where senders are asked for. */
 int calls_new(BusServer *server, sd_bus *bus, CallerAsk ask, Calls **ret);
 Calls *calls_free(Calls *c); /* drops all that wait; takes NULL, returns NULL */
 

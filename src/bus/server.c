@@ -53,12 +53,13 @@ void bus_server_reload(BusServer *s) {
         (void) lookup_group(s->event, BUS_GROUP, on_group, s, &s->group_lookup);
 }
 
-int bus_server_new(sd_bus *bus, BusServer **ret) {
+int bus_server_new(sd_bus *bus, sd_bus *asking_bus, BusServer **ret) {
         BusServer *s = calloc(1, sizeof(*s));
 
         if (!s)
                 return -ENOMEM;
         s->bus = sd_bus_ref(bus);
+        s->asking_bus = sd_bus_ref(asking_bus);
         s->event = sd_event_ref(sd_bus_get_event(bus));
         s->ask = caller_ask;
         s->lookup_user = lookup_user;
@@ -85,11 +86,11 @@ static void detach(BusServer *s) {
 }
 
 static int attach(BusServer *s, Manager *m) {
-        int r = calls_new(s, s->bus, s->ask, &s->calls);
+        int r = calls_new(s, s->asking_bus, s->ask, &s->calls);
 
         s->manager = m;
         if (r >= 0)
-                r = polkit_new(s->bus, &s->polkit);
+                r = polkit_new(s->asking_bus, &s->polkit);
         if (r >= 0)
                 r = sd_bus_add_filter(s->bus, &s->filter_slot, filter_wrong_type, s);
         if (r >= 0)
@@ -125,6 +126,7 @@ BusServer *bus_server_free(BusServer *s) {
         detach(s);
         s->group_lookup = lookup_free(s->group_lookup);
         sd_event_unref(s->event);
+        sd_bus_unref(s->asking_bus);
         sd_bus_unref(s->bus);
         free(s);
         return NULL;

@@ -50,7 +50,7 @@ struct Waiting {
 };
 
 struct BusServer {
-        sd_bus *bus;
+        sd_bus *bus, *asking_bus;
         sd_event *event;
         Manager *manager; /* NULL: no objects */
         CallerAsk ask;

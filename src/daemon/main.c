@@ -28,7 +28,7 @@
 
 typedef struct Daemon {
         sd_event *event;
-        sd_bus *bus, *systemd_bus;
+        sd_bus *bus, *asking_bus; /* on the one we are asked, on the other one we ask */
         BusServer *server;
         Manager *manager;
         Notify *notify;
@@ -171,7 +171,7 @@ static int on_sigterm(sd_event_source *s, const struct signalfd_siginfo *si, voi
         (void) si;
         if (d->stopping || d->stop_job)
                 return 0;
-        if (stop_job_ask(d->systemd_bus, PENSTOCKD_UNIT, on_stop_kind, d, &d->stop_job) < 0)
+        if (stop_job_ask(d->asking_bus, PENSTOCKD_UNIT, on_stop_kind, d, &d->stop_job) < 0)
                 on_stop_kind(STOP_UNKNOWN, d);
         return 0;
 }
@@ -252,14 +252,15 @@ static int set_up_loop(Daemon *d) {
                 journal_attach(d->event, NULL);
                 r = connect_to_bus(d->event, &d->bus);
         }
-        /* What we ask of PID 1 has a connection of its own: the bus daemon stops to read from one whose replies others
-         * do not take, as anyone on the host can arrange. */
+        /* What we ask of PID 1, of polkit and of the bus daemon has a connection of its own: the daemon stops to read from one
+         * whose replies others do not take, as anyone on the host can arrange, and what is asked there waits behind all of
+         * them. */
         if (r >= 0)
-                r = connect_to_bus(d->event, &d->systemd_bus);
+                r = connect_to_bus(d->event, &d->asking_bus);
         if (r >= 0)
                 r = watch_bus(d, d->bus);
         if (r >= 0)
-                r = watch_bus(d, d->systemd_bus);
+                r = watch_bus(d, d->asking_bus);
         if (r >= 0)
                 r = sd_event_add_signal(d->event, NULL, SIGTERM, on_sigterm, d);
         if (r >= 0)
@@ -269,7 +270,7 @@ static int set_up_loop(Daemon *d) {
         if (r >= 0)
                 r = sd_event_add_post(d->event, NULL, on_post, d);
         if (r >= 0)
-                r = bus_server_new(d->bus, &d->server);
+                r = bus_server_new(d->bus, d->asking_bus, &d->server);
         return r < 0 ? r : 0;
 }
 
@@ -309,7 +310,7 @@ static int set_up(Daemon *d, Settings *settings, const char *config_file, Stored
                 return fail("can't reach the service manager", r);
         setup.event = d->event;
         setup.notify = d->notify;
-        setup.systemd_bus = d->systemd_bus;
+        setup.systemd_bus = d->asking_bus;
         setup.config = settings->config;
         setup.languages = settings->languages;
         *settings = (Settings) {};
@@ -377,7 +378,7 @@ static int serve(const char *config_file) {
         manager_free(d.manager);
         notify_free(d.notify);
         journal_detach();
-        sd_bus_flush_close_unref(d.systemd_bus);
+        sd_bus_flush_close_unref(d.asking_bus);
         sd_bus_flush_close_unref(d.bus);
         sd_event_unref(d.event);
         return r;

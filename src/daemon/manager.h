@@ -38,7 +38,7 @@ typedef struct ManagerOps {
 
 typedef struct ManagerSetup {
         sd_event *event;
-        sd_bus *systemd_bus;  /* the system bus, attached to @event; for PID 1 alone */
+        sd_bus *systemd_bus;  /* the system bus, attached to @event; not the one on which we serve */
         int worker_listen_fd; /* the worker socket, from the socket unit */
         struct Notify *notify;    /* borrowed; outlives the manager */
         struct StoredFds *stored; /* what PID 1 kept of an earlier life; what is not taken stays the caller's */

@@ -135,7 +135,7 @@ int bench_setup(void **state) {
         assert_return_code(start_buses(b), 0);
         start_manager(&b->manager);
         b->caller = (Caller) { .uid = 1000, .gid = 100, .gids = groups, .n_gids = ELEMENTSOF(groups) };
-        assert_return_code(bus_server_new(b->server_bus, &b->bus), 0);
+        assert_return_code(bus_server_new(b->server_bus, b->server_bus, &b->bus), 0);
         b->bus->ask = stub_ask;
         b->bus->lookup_user = stub_lookup_user;
         b->bus->policy = (AccessPolicy) { .has_group = true, .group_gid = 900 };
