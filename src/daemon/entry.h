@@ -14,6 +14,7 @@
 #include "host/lower.h"
 #include "host/mounts.h"
 #include "host/pathcheck.h"
+#include "host/remover.h"
 #include "host/systemd.h"
 #include "host/worker_link.h"
 
@@ -117,6 +118,7 @@ struct Manager {
         WorkerLink *workers;
         Lower *lower;
         GroupMaker *group_maker;
+        Remover *remover; /* of results */
         sd_event_source *timer;
         uint64_t again_usec;     /* when manager_try_again() has to do something; USEC_INFINITY: nothing */
         struct TraceFile *trace; /* NULL: none is asked for */

@@ -38,6 +38,7 @@
 #include "daemon/loop_guard.h"
 
 #define FRAMES_MAX 24
+#define LARGE_FILE_BYTES (16 << 20) /* above the largest record */
 #define WORD_FILE "loop-guard" /* in $RUNTIME_DIRECTORY */
 
 /* Linked into penstockd it is always on; preloaded, in the program that PENSTOCK_LOOP_GUARD names. */
@@ -90,6 +91,13 @@ static bool is_fifo(int directory, const char *path, int flags) {
 
         return !(flags & (O_NONBLOCK | O_PATH)) && (flags & O_ACCMODE) != O_RDWR && fstatat(directory, path, &st, 0) == 0 &&
                S_ISFIFO(st.st_mode);
+}
+
+/* A disk takes tenths of a second to free a gibibyte. */
+static bool is_large(int directory, const char *path) {
+        struct stat st;
+
+        return fstatat(directory, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_size > LARGE_FILE_BYTES;
 }
 
 /* What the kernel may sleep in: measured on the loop. */
@@ -223,6 +231,15 @@ OPENS(open64, (const char *path, int flags, ...), AT_FDCWD, path, (path, flags, 
 OPENS(openat, (int directory, const char *path, int flags, ...), directory, path, (directory, path, flags, mode))
 OPENS(openat64, (int directory, const char *path, int flags, ...), directory, path, (directory, path, flags, mode))
 
+#define REMOVES(name, parameters, directory, path, arguments)                                                                    \
+        int name parameters {                                                                                                    \
+                REFUSED_IF(is_large(directory, path), #name, -1, path);                                                          \
+                MEASURED(name, directory, path, real arguments);                                                                 \
+        }
+
+REMOVES(unlink, (const char *path), AT_FDCWD, path, (path))
+REMOVES(unlinkat, (int directory, const char *path, int flags), directory, path, (directory, path, flags))
+
 /* -- those that may take the kernel a while -- */
 
 #define TAKES_A_WHILE(type, name, parameters, arguments, fd, path)                                                               \
@@ -237,8 +254,6 @@ TAKES_A_WHILE(ssize_t, pwrite64, (int fd, const void *buf, size_t n, off64_t at)
 TAKES_A_WHILE(int, mkdir, (const char *path, mode_t mode), (path, mode), -1, path)
 TAKES_A_WHILE(int, mkdirat, (int fd, const char *path, mode_t mode), (fd, path, mode), -1, path)
 TAKES_A_WHILE(int, rmdir, (const char *path), (path), -1, path)
-TAKES_A_WHILE(int, unlink, (const char *path), (path), -1, path)
-TAKES_A_WHILE(int, unlinkat, (int fd, const char *path, int flags), (fd, path, flags), -1, path)
 TAKES_A_WHILE(int, rename, (const char *from, const char *to), (from, to), -1, to)
 TAKES_A_WHILE(int, ftruncate64, (int fd, off64_t len), (fd, len), fd, NULL)
 TAKES_A_WHILE(int, close, (int fd), (fd), -1, NULL)

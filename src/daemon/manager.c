@@ -136,7 +136,7 @@ static void on_forget(Manager *m, Entry *e) {
         entry_drop_hold(e);
         entry_close_fd(&e->record.results_file_fd);
         if (e->record.request.detach) /* for others the disk is not asked: it may stand still */
-                results_remove(e->record.id);
+                remover_submit(m->remover, e->record.id);
         tell(m, MANAGER_QUERY_REMOVED, e->record.id);
         remember_forgotten(m, e->record.id);
 }

@@ -8,12 +8,13 @@
 #include "host/journal.h"
 #include "host/state_files.h"
 
-/* Whoever may still be asked for its results, also when they could not be opened this time. */
-static bool is_known(uint64_t id, void *userdata) {
-        const Manager *m = userdata;
+/* Whoever may still be asked for its results is known, also when they could not be opened this time. */
+static void remove_if_unknown(uint64_t id, void *userdata) {
+        Manager *m = userdata;
         const Entry *e = manager_entry(m, id);
 
-        return e && e->record.request.detach && !engine_is_tombstone(m->engine, id);
+        if (!e || !e->record.request.detach || engine_is_tombstone(m->engine, id))
+                remover_submit(m->remover, id);
 }
 
 /* Ready when the slice has its limit and nothing unknown of an earlier life runs any more: only then is the sum ours. */
@@ -29,7 +30,7 @@ void manager_maybe_ready(Manager *m) {
         state_set(STATE_HELD, false);
         state_set(STATE_STOPPED, false);
         manager_look_for_leftovers(m);
-        results_remove_others(is_known, m);
+        results_list(remove_if_unknown, m);
         if (state_is(STATE_SHUT_DOWN)) {
                 journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0,
                               "Shutdown was called before the crash: no queries are accepted until penstockd.service is "
@@ -127,6 +128,8 @@ static int manager_start(Manager *m, const ManagerSetup *setup, Error *ret_error
         if (r >= 0)
                 r = group_maker_new(m->event, manager_on_groups_made, m, &m->group_maker);
         if (r >= 0)
+                r = remover_new(m->event, results_remove, &m->remover);
+        if (r >= 0)
                 r = manager_gather(m, setup->stored);
         if (r >= 0)
                 r = systemd_link_new(m->systemd_bus, &manager_systemd_ops, m, &m->systemd);
@@ -188,6 +191,7 @@ Manager *manager_free(Manager *m) {
         manager_drop_releases(m);
         lower_free(m->lower);
         m->group_maker = group_maker_free(m->group_maker);
+        m->remover = remover_free(m->remover);
         m->history = history_free(m->history);
         sd_event_source_disable_unref(m->leftover_timer);
         sd_event_source_disable_unref(m->slice_watch);

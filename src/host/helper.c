@@ -45,9 +45,9 @@ static int start_thread(Helper *h, size_t stack_bytes, void *(*work)(void *), vo
 int helper_start(Helper *h, sd_event *loop, sd_event_io_handler_t on_done, size_t stack_bytes, void *(*work)(void *), void *userdata) {
         int r;
 
-        *h = (Helper) { .done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
-        r = h->done_fd < 0 ? -errno : init_lock(h);
-        if (r == 0)
+        *h = (Helper) { .done_fd = on_done ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1 };
+        r = on_done && h->done_fd < 0 ? -errno : init_lock(h);
+        if (r == 0 && on_done)
                 r = sd_event_add_io(loop, &h->source, h->done_fd, EPOLLIN, on_done, userdata);
         return r < 0 ? r : start_thread(h, stack_bytes, work, userdata);
 }

@@ -18,8 +18,8 @@ typedef struct Helper {
         bool has_thread;
 } Helper;
 
-/* Starts @work in a thread of its own; @on_done is called on the loop after helper_tell(), and begins with helper_heard(). Both get
- * @userdata. Returns 0 or -errno; helper_done() in either case. */
+/* Starts @work in a thread of its own; @on_done is called on the loop after helper_tell(), and begins with helper_heard(); NULL: the
+ * loop is told nothing. Both get @userdata. Returns 0 or -errno; helper_done() in either case. */
 int helper_start(Helper *h, sd_event *loop, sd_event_io_handler_t on_done, size_t stack_bytes, void *(*work)(void *), void *userdata);
 /* In the thread, without the mutex: the loop is awake at once, and wants it. */
 void helper_tell(Helper *h);

@@ -155,7 +155,7 @@ int results_open(uint64_t id, bool for_writing) {
         return fd < 0 ? -errno : fd;
 }
 
-void results_remove_others(bool (*is_known)(uint64_t id, void *userdata), void *userdata) {
+void results_list(void (*on_id)(uint64_t id, void *userdata), void *userdata) {
         struct dirent *e;
         uint64_t id;
         DIR *d;
@@ -165,7 +165,9 @@ void results_remove_others(bool (*is_known)(uint64_t id, void *userdata), void *
         if (!d)
                 return;
         while ((e = readdir(d)))
-                if (e->d_name[0] != '.' && (u64_parse(e->d_name, &id) < 0 || !is_known(id, userdata)))
+                if (u64_parse(e->d_name, &id) >= 0)
+                        on_id(id, userdata);
+                else if (e->d_name[0] != '.')
                         (void) unlinkat(dirfd(d), e->d_name, 0);
         closedir(d);
 }

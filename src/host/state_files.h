@@ -37,5 +37,5 @@ void results_remove(uint64_t id);
 /* Open it once more, for writing or for reading, and leave what is in it: a reader has an offset of his own. Returns the descriptor,
  * CLOEXEC, or -errno. */
 int results_open(uint64_t id, bool for_writing);
-/* Remove those of queries that @is_known does not know. */
-void results_remove_others(bool (*is_known)(uint64_t id, void *userdata), void *userdata);
+/* Tell @on_id of each file that is there; what is no query's is removed. */
+void results_list(void (*on_id)(uint64_t id, void *userdata), void *userdata);

@@ -251,6 +251,25 @@ static void write_a_file(void) {
                 _exit(2);
 }
 
+/* What it holds is nothing: the guard goes by its size. */
+static void remove_a_file(off_t size) {
+        char path[64];
+        int fd;
+
+        snprintf(path, sizeof(path), "%s/results", directory);
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0 || ftruncate(fd, size) < 0 || unlink(path) < 0)
+                _exit(2);
+}
+
+static void remove_a_large_file(void) {
+        remove_a_file(1 << 30);
+}
+
+static void remove_a_small_file(void) {
+        remove_a_file(1 << 20);
+}
+
 static void let_a_child_wait(void) {
         int fds[2];
         pid_t pid;
@@ -315,6 +334,7 @@ static void what_waits_ends_the_process(void **state) {
         expect_end(wait_for_a_child, "waitpid");
         expect_end(ask_a_name_service, "getpwnam");
         expect_end(open_a_fifo, "open64");
+        expect_end(remove_a_large_file, "unlink");
         ready = socket_with_a_byte(0, &other);
         expect_end(write_a_socket, "write");
         expect_end(send_to_a_socket, "send");
@@ -344,6 +364,7 @@ static void what_does_not_wait_is_left_alone(void **state) {
         expect_life(look_for_a_child, "WNOHANG");
         expect_life(open_a_fifo_without_waiting, "a FIFO");
         expect_life(write_a_file, "a file");
+        expect_life(remove_a_small_file, "a small file");
         snprintf(path, sizeof(path), "%s/file", directory);
         ready = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         expect_life(try_to_lock_a_file, "LOCK_NB");
