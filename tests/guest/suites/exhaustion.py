@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """When the budget can't pay all at once: who waits goes on later, and nobody dies who need not."""
 
+import contextlib
 import time
 
 from lib import attached, cgroups, harness, traced
@@ -102,7 +103,8 @@ NOTE_VICTIM = "4"  # of NoteType in core/engine.h
 def no_more_victims_than_needed():
     held, wanted, count = 200, NEED, 5
     keys = {**KEYS, "ConcurrencyQuota": count, "FreezeTimeoutSec": "2s"}
-    with traced.traced(**{**keys, "MaxMemoryBytes": 1400 * MIB}), Growers(2) as growers:
+    with contextlib.ExitStack() as stack, traced.traced(**{**keys, "MaxMemoryBytes": 1400 * MIB}), Growers(2) as growers:
+        stack.callback(attached.close_all)
         before = kills()
         queries = [growers.start(held, wanted) for _ in range(count)]
         for q in queries:
@@ -137,4 +139,3 @@ def no_more_victims_than_needed():
         expect(0 < needed < count - 1, f"the figures can tell one victim too many: {needed}")
         expect_equal((sorted(ledger.victims), victims), (youngest, youngest), "the victims in the record, and those that ended")
         expect_equal(kills(), before, "processes that the kernel killed in penstock.slice")
-    attached.close_all()
