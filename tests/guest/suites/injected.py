@@ -159,7 +159,7 @@ class Rest:
         """A library's own call, with nothing of penstockd's between the loop and it: sd-bus closes the connection for a message that
         it has no memory for, now or when it comes to it. penstockd can't keep it then: it says so, and another one goes on with the
         queries."""
-        self.is_excused = self.is_excused or (site.module and site.where.startswith("serve "))
+        self.is_excused = self.is_excused or (site.module and site.where.startswith(("loop_run ", "serve ")))
 
     def is_gone(self):
         if daemon_pid() == self.pid:
