@@ -217,7 +217,7 @@ int duration_parse(const char *text, uint64_t *ret_usec) {
         if (s == end)
                 return -EINVAL;
         while (s < end) {
-                uint64_t unit, usec;
+                uint64_t unit, usec = 0;
                 const char *word;
                 Decimal d;
                 int r = decimal_parse(&s, &d);

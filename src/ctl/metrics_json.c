@@ -27,7 +27,8 @@ static char *take_value(char **p) {
                         break;
                 if (c == '\\') {
                         c = *(*p)++;
-                        c = c == 'n' ? '\n' : c;
+                        if (c == 'n')
+                                c = '\n';
                 }
                 if (c == '\0')
                         return NULL;

@@ -13,7 +13,7 @@ char *text_make_plain(char *text) {
                         *to++ = '?';
                         p++;
                 } else
-                        *to++ = (*p < ' ' && *p != '\n' && *p != '\t') || *p == 0x7f ? '?' : (char) *p;
+                        *to++ = (char) ((*p < ' ' && *p != '\n' && *p != '\t') || *p == 0x7f ? '?' : *p);
         *to = '\0';
         return text;
 }

@@ -34,7 +34,7 @@ static void set_patience(timer_t timer, long nsec) {
 }
 
 int loop_run(sd_event *e) {
-        timer_t timer;
+        timer_t timer = NULL;
         int r = patience_new(&timer), code;
         bool has_timer = r == 0;
 

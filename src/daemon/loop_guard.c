@@ -290,9 +290,12 @@ pid_t fork(void) {
 /* -- the loop -- */
 
 static bool is_wanted(void) {
-        const char *program = getenv("PENSTOCK_LOOP_GUARD");
+        const char *program;
 
-        return LOOP_GUARD_LINKED || (program && strcmp(program, program_invocation_short_name) == 0);
+        if (LOOP_GUARD_LINKED)
+                return true;
+        program = getenv("PENSTOCK_LOOP_GUARD");
+        return program && strcmp(program, program_invocation_short_name) == 0;
 }
 
 static int turn(sd_event *e, int (*what)(sd_event *)) {
