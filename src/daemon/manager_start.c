@@ -8,12 +8,17 @@
 #include "host/journal.h"
 #include "host/state_files.h"
 
-/* Whoever may still be asked for its results is known, also when they could not be opened this time. */
+/* Whoever may still be asked for its results is known, also when they could not be opened this time. IDs begin anew with each boot, and
+ * a spare has one that no query has yet: who may come by that ID must find no file, nor lose his own to the remover. */
 static void remove_if_unknown(uint64_t id, void *userdata) {
         Manager *m = userdata;
         const Entry *e = manager_entry(m, id);
 
-        if (!e || !e->record.request.detach || engine_is_tombstone(m->engine, id))
+        if (e && e->record.request.detach && !engine_is_tombstone(m->engine, id))
+                return;
+        if (e || id >= engine_next_id(m->engine))
+                results_remove(id);
+        else
                 remover_submit(m->remover, id);
 }
 

@@ -277,7 +277,7 @@ static int admit(Manager *m, Entry *e, const Language *l, bool allow_priority, S
                 entry_close_fd(&ret->hold_fd);
                 error_set(ret_error, ERROR_INTERNAL, "the query can't be recorded: %s", strerror(-r)); /* if it is not set */
                 manager_count_refusal(m, &e->record.request.labels, ret_error->code);
-                if (e->record.request.detach)
+                if (e->record.results_file_fd >= 0)
                         results_remove(id);
                 entry_free(e);
                 return -error_errno(ret_error->code);
@@ -298,7 +298,7 @@ static int admit(Manager *m, Entry *e, const Language *l, bool allow_priority, S
                 error_set(&m->submit_error, ERROR_INTERNAL, "out of memory");
         *ret_error = m->submit_error;
         manager_count_refusal(m, &e->record.request.labels, ret_error->code);
-        if (e->record.request.detach)
+        if (e->record.results_file_fd >= 0)
                 results_remove(id);
         entry_free(e);
         entry_close_fd(&ret->results_fd);

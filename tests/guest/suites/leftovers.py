@@ -3,15 +3,17 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 
 from lib import cgroups
 from lib.cgroups import MIB, SLICE
 from lib.harness import expect, expect_equal, note, test, wait_for
-from lib.service import Gated, configured, ctl, environment, home, identity, run, status
+from lib.service import Gated, configured, ctl, environment, home, identity, run, status, submit, system, wait_for_state
 
 # What the kernel may not have summed up yet, of two CPUs.
 NOISE = 2 * MIB
+RESULTS = "/var/lib/penstock/results"
 
 
 def held_by_slice():
@@ -109,3 +111,27 @@ def held_from_outside():
         run("--", "true").expect(0)
         wait_for(lambda: leftover_metric() == 0, "it is back when it is let go")
         wait_for(lambda: status()["unused_memory_bytes"] == unused, "unused memory is as before")
+
+
+def make_results(names):
+    for name in names:
+        with open(f"{RESULTS}/{name}", "wb") as f:
+            f.write(bytes(64 << 10))
+
+
+@test("results that an earlier boot left are in nobody's way: IDs begin anew, and who has one of them keeps his own results", slow=True)
+def results_of_another_boot():
+    system("systemctl", "stop", "penstockd")
+    for entry in os.scandir("/run/penstock"):
+        shutil.rmtree(entry) if entry.is_dir() else os.unlink(entry)
+    make_results(range(1, 901))
+    system("systemctl", "start", "penstockd")
+    queries = [submit("--", "echo", str(i)) for i in range(4)]
+    expect(max(queries) < 900, f"IDs begin anew: {queries}")
+    for q in queries:
+        wait_for_state(q, "finished")
+    system("systemctl", "restart", "penstockd")
+    for i, q in enumerate(queries):
+        expect_equal(ctl("results", str(q)).expect(0).text, f"{i}\n", "the results")
+        ctl("done", str(q)).expect(0)
+    wait_for(lambda: not os.listdir(RESULTS), "nothing is left")
