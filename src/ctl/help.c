@@ -42,12 +42,36 @@ void verb_print_help(const Verb *verb) {
                 printf("\nExamples:\n%s", verb->examples);
 }
 
+/* What other tools call it. */
+static const char *elsewhere(const char *name) {
+        static const struct {
+                const char *name, *here;
+        } words[] = {
+                { "kill", "penstockctl cancel" },   { "stop", "penstockctl cancel" },
+                { "ps", "penstockctl list" },       { "ls", "penstockctl list" },
+                { "inspect", "penstockctl show" },  { "rm", "penstockctl done" },
+                { "start", "penstockctl submit" },  { "exec", "penstockctl run" },
+                { "watch", "penstockctl top" },     { "restart", "systemctl restart penstockd" },
+                { "logs", "penstockctl results ID, and journalctl -u penstock-qID" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                if (strcmp(words[i].name, name) == 0)
+                        return words[i].here;
+        return NULL;
+}
+
 int no_such_verb(const char *name) {
+        const char *here = elsewhere(name);
         const Verb *verb;
         Nearest nearest;
 
         if (name[0] == '-') {
                 report("%s: options come behind the verb, as in: penstockctl list --json", name);
+                return EXIT_CODE_USAGE;
+        }
+        if (here) {
+                report("there is no verb '%s'; here it is: %s; see: penstockctl --help", name, here);
                 return EXIT_CODE_USAGE;
         }
         nearest_init(&nearest, name);

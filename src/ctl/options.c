@@ -65,6 +65,23 @@ int id_error(const Verb *verb, const char *text) {
         return usage_error(verb, "'%s' is not the ID of a query; `penstockctl list` shows them", text);
 }
 
+/* A word came before the option: it may be meant for a command. */
+static bool saw_word;
+
+static const char *hint(void) {
+        return saw_word ? "; a command and its own options stand behind --" : "";
+}
+
+static void tell_ambiguous(const Verb *verb, const char *name) {
+        char text[256];
+        size_t n = 0;
+
+        for (const struct option *o = verb_options(verb); o->name && n < sizeof(text); o++)
+                if (strncmp(o->name, name + 2, strlen(name + 2)) == 0)
+                        n += (size_t) snprintf(text + n, sizeof(text) - n, "%s--%s", n > 0 ? ", " : "", o->name);
+        usage_error(verb, "option '%s' may be one of %s", name, text);
+}
+
 /* What is wrong with @word, which getopt does not take. */
 static void tell_unknown(const Verb *verb, const char *word) {
         bool is_long = strncmp(word, "--", 2) == 0;
@@ -81,18 +98,18 @@ static void tell_unknown(const Verb *verb, const char *word) {
                 return;
         }
         if (!is_long || optopt != 0) {
-                usage_error(verb, "there is no option -%c", optopt);
+                usage_error(verb, "there is no option -%c%s", optopt, hint());
                 return;
         }
         if (n > 1) {
-                usage_error(verb, "option '%s' may be several; write more of it", name);
+                tell_ambiguous(verb, name);
                 return;
         }
         nearest_init(&nearest, name + 2);
         for (o = verb_options(verb); o->name; o++)
                 nearest_try(&nearest, o->name);
-        usage_error(verb, "there is no option '%s'%s%s%s", name, nearest.name ? " (did you mean '--" : "",
-                    nearest.name ? nearest.name : "", nearest.name ? "'?)" : "");
+        usage_error(verb, "there is no option '%s'%s%s%s%s", name, nearest.name ? " (did you mean '--" : "",
+                    nearest.name ? nearest.name : "", nearest.name ? "'?)" : "", hint());
 }
 
 int options_next(const Verb *verb, int argc, char *argv[]) {
@@ -103,9 +120,10 @@ int options_next(const Verb *verb, int argc, char *argv[]) {
         verb_short_options(verb, in_order ? "-" : "", short_options);
         opterr = 0;
         c = getopt_long(argc, argv, short_options, verb_options(verb), NULL);
+        saw_word = saw_word || c == OPTION_WORD;
         switch (c) {
         case OPTION_HELP: verb_print_help(verb); return OPTION_HELP;
-        case OPTION_NO_VALUE: usage_error(verb, "option '%s' needs a value", argv[optind - 1]); return OPTION_BAD;
+        case OPTION_NO_VALUE: usage_error(verb, "option '%s' needs a value%s", argv[optind - 1], hint()); return OPTION_BAD;
         case OPTION_BAD: tell_unknown(verb, argv[optind - 1]); return OPTION_BAD;
         default: return c;
         }

@@ -45,24 +45,34 @@ static int copy_to_stdout(int fd) {
         return 0;
 }
 
-/* Copy until the query has ended and its file was read to the end. A last copy comes after the end is known, since
+/* Copy until the query has ended, as @ret says, and its file was read to the end. A last copy comes after the end is known, since
  * the file may have grown in between. */
-static int follow(PenstockQuery *q, int fd, PenstockError *error) {
+static int follow(PenstockQuery *q, int fd, PenstockInfo **ret, PenstockError *error) {
         int r;
 
         for (;;) {
-                CLEANUP(info_freep) PenstockInfo *i = NULL;
-
                 r = copy_to_stdout(fd);
                 if (r < 0)
                         return r;
                 *error = (PenstockError) {};
-                r = penstock_query_wait(q, FOLLOW_USEC, &i, error);
+                r = penstock_query_wait(q, FOLLOW_USEC, ret, error);
                 if (r == 0)
                         return copy_to_stdout(fd);
                 if (r != -ETIMEDOUT)
                         return r;
         }
+}
+
+/* That there may be less than was asked for. */
+static void tell_incomplete(const PenstockInfo *i) {
+        PenstockError error = {};
+
+        if (!penstock_info_is_ended(i))
+                report("the query is still %s; these are its results so far (--follow waits for its end)",
+                       info_string(i, "state"));
+        else if (penstock_info_get_error(i, &error) == 0)
+                report("the query has %s (%s); these are its results until then",
+                       strcmp(info_string(i, "state"), "canceled") == 0 ? "been canceled" : "failed", error.name);
 }
 
 static int copy_results(const Verb *verb, PenstockQuery *q, bool wanted_to_end) {
@@ -74,16 +84,17 @@ static int copy_results(const Verb *verb, PenstockQuery *q, bool wanted_to_end) 
         if (penstock_query_open_results(q, &fd, &error) < 0)
                 return report_error(&error, verb->failure);
         signal(SIGPIPE, SIG_DFL);
-        r = wanted_to_end ? follow(q, fd, &error) : copy_to_stdout(fd);
+        r = wanted_to_end ? follow(q, fd, &i, &error) : copy_to_stdout(fd);
         if (r < 0 && error.name[0] != '\0')
                 return report_error(&error, verb->failure);
         if (r < 0) {
                 report("cannot copy the results: %s", strerror(-r));
                 return verb->failure;
         }
-        if (!wanted_to_end && penstock_query_describe(q, &i, NULL) == 0 && !penstock_info_is_ended(i))
-                report("the query is still %s; these are its results so far (--follow waits for its end)",
-                       info_string(i, "state"));
+        if (wanted_to_end)
+                return outcome_report(i);
+        if (penstock_query_describe(q, &i, NULL) == 0)
+                tell_incomplete(i);
         return EXIT_CODE_OK;
 }
 
@@ -113,7 +124,7 @@ const Verb verb_results = {
         .name = "results",
         .arguments = "[--follow] ID",
         .summary = "Write the results of a detached query to standard output",
-        .help = "  -f, --follow  go on until the query has ended\n",
+        .help = "  -f, --follow  go on until the query has ended, and exit as `run` would have\n",
         .short_options = "hf",
         .options = options,
         .failure = EXIT_CODE_FAILURE,

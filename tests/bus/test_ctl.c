@@ -258,8 +258,9 @@ static void detached_query_is_waited_for_and_read(void **state) {
 
         (void) state;
         submit("shell", "echo one; sleep 0.3; echo two; exit 4", id);
-        assert_int_equal(ctl_run(&c, "results", "--follow", id), 0);
+        assert_int_equal(ctl_run(&c, "results", "--follow", id), 4); /* as `wait` */
         assert_string_equal(c.out_text, "one\ntwo\n");
+        assert_string_equal(c.err_text, "penstockctl: ExecutionFailed: the engine failed\n");
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "wait", id), 4);
         assert_string_equal(c.err_text, "penstockctl: ExecutionFailed: the engine failed\n");
@@ -270,6 +271,7 @@ static void detached_query_is_waited_for_and_read(void **state) {
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "results", id), 0);
         assert_string_equal(c.out_text, "one\ntwo\n");
+        assert_string_equal(c.err_text, "penstockctl: the query has failed (ExecutionFailed); these are its results until then\n");
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "show", "--json", id), 0);
         assert_has(c.out_text, "\"state\": \"errored\"");
