@@ -13,7 +13,7 @@ static void add_memory(Sheet *s, const PenstockInfo *i) {
                  max_bytes = info_u64(i, "max_memory_bytes");
         char used[TEXT_MAX], unused[TEXT_MAX], max[TEXT_MAX], lacking[TEXT_MAX];
 
-        sheet_add(s, "Memory", "%s used, %s unused of %s", format_size(used_bytes, used),
+        sheet_add(s, "Memory", "%s held by slots and queries, %s unused of %s", format_size(used_bytes, used),
                   unused_bytes == 0 ? "nothing" : format_size(unused_bytes, unused), format_size(max_bytes, max));
         if (used_bytes < max_bytes && unused_bytes < max_bytes - used_bytes)
                 sheet_add(s, "", "%s of it can't be given out: penstock.slice has a lower MemoryMax=, or ended queries left memory behind",

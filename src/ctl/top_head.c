@@ -92,7 +92,7 @@ static void draw_budget(const Top *t, const Sums *sums, Canvas *c, unsigned y) {
         parts[0].amount = sums->for_slots;
         parts[1].amount = sums->on_top;
         parts[2].amount = s->unused_bytes;
-        snprintf(text, sizeof(text), "] %s of %s used", size_in(s->used_bytes, s->max_bytes, used),
+        snprintf(text, sizeof(text), "] %s of %s held", size_in(s->used_bytes, s->max_bytes, used),
                  size_in(s->max_bytes, s->max_bytes, max));
         columns = canvas_columns(text, c->ascii);
         width = (unsigned) MIN(subtract_saturating(c->width, LABEL + 1 + columns), (uint64_t) BAR_MAX);

@@ -35,7 +35,7 @@ static void budget_slots_queue_and_rows_are_on_80x24(void **state) {
         open_top(80, 24);
         terminal_expect("187.0");
         assert_on_screen("Penstock stand-in  8 queries by state");
-        assert_on_screen("] 896M of 4096M used");
+        assert_on_screen("] 896M of 4096M held");
         assert_on_screen("256M for slots");
         assert_on_screen("640M lent on top");
         assert_on_screen("3200M in the pool");

@@ -191,7 +191,7 @@ static void batch_is_plain_text(void **state) {
         assert_string_equal(c.err_text, "");
         assert_null(strchr(c.out_text, '\033'));
         assert_null(strchr(c.out_text, '\007'));
-        assert_non_null(strstr(c.out_text, "] 896M of 4096M used\n"));
+        assert_non_null(strstr(c.out_text, "] 896M of 4096M held\n"));
         assert_non_null(strstr(c.out_text, "4 of 9 queries with \"exec\", by cpu"));
         assert_non_null(strstr(c.out_text, " 187.0 "));
         assert_non_null(strstr(c.out_text, "wants 512M (nothing unused; MaxMemoryBytes)\n")); /* as long as it is */

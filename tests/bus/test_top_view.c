@@ -61,7 +61,7 @@ static void set_up_service(void) {
 static void all_is_on_eighty_by_twenty_four(void **state) {
         static const char *const lines[] = {
                 "Penstock 1.2  7 queries by state                              every 2s  12:34:56",
-                "Budget [###+++++++++........................................] 960M of 4096M used",
+                "Budget [###+++++++++........................................] 960M of 4096M held",
                 "        # 256M for slots   + 704M lent on top   . 3136M in the pool",
                 "Slots  [||||||||||||| 3 of 4, 1 frozen] Queue [||                       4 of 64]",
                 "1 created 1 compiling 2 queueing 3 executing 2 finished 0 errored 0 canceled",
@@ -144,7 +144,7 @@ static void the_budgets_parts_are_its_whole(void **state) {
         top.status.used_bytes = 5 * GIB; /* a reload made it smaller than what is held */
         top.status.unused_bytes = 0;
         draw(80, 24);
-        assert_non_null(strstr(screen[1], "++++] 5120M of 4096M used"));
+        assert_non_null(strstr(screen[1], "++++] 5120M of 4096M held"));
         top.status.used_bytes = 100 * MIB; /* less than the slots: not seen, and no number wraps around */
         draw(80, 24);
         assert_non_null(strstr(screen[2], "# 100M for slots   + 0M lent on top"));
@@ -152,7 +152,7 @@ static void the_budgets_parts_are_its_whole(void **state) {
         top.status.used_bytes = 12 * GIB + 256 * MIB;
         top.status.unused_bytes = 64 * GIB - top.status.used_bytes;
         draw(80, 24);
-        assert_non_null(strstr(screen[1], "] 12.25G of 64.00G used"));
+        assert_non_null(strstr(screen[1], "] 12.25G of 64.00G held"));
         assert_non_null(strstr(screen[2], "# 0.25G for slots   + 12.00G lent on top   . 51.75G in the pool"));
         top.status.max_bytes = top.status.unused_bytes = SIZE_INFINITY;
         top.status.slots = top.status.queue_size = UINT64_MAX;
