@@ -13,8 +13,9 @@ static const unsigned colours[_INK_MAX] = {
         [INK_GRID] = 0xe6e6e6,           [INK_LIMIT] = 0x111111,    [INK_MAXIMUM] = 0xc04a00,
         [INK_PEAK] = 0x555555,           [INK_FROZEN] = 0xe3e8f4,   [INK_FROZEN_TEXT] = 0x4a5fa5,
         [INK_ANON] = 0x0072b2,           [INK_SHMEM] = 0x009e73,    [INK_KERNEL] = 0xe0a3c4,
-        [INK_OTHER] = 0xc4c4c4,          [INK_FILE] = 0xb5dcf5,     [INK_STALL_SOME] = 0xe69f00,
-        [INK_STALL_FULL] = 0x8f4700,     [INK_FINISHED] = 0x3a96d4, [INK_FINISHED_MANY] = 0x005f9e,
+        [INK_OTHER] = 0xc4c4c4,          [INK_FILE] = 0xb5dcf5,     [INK_UNSEEN] = 0xd9e8f2,
+        [INK_STALL_SOME] = 0xe69f00,     [INK_STALL_FULL] = 0x8f4700,
+        [INK_FINISHED] = 0x3a96d4,       [INK_FINISHED_MANY] = 0x005f9e,
         [INK_FINISHED_CROWD] = 0x002a47, [INK_CANCELED] = 0x666666, [INK_ERRORED] = 0xe69f00,
         [INK_NO_MEMORY] = 0xb03000,      [INK_QUOTAS] = 0xb5dcf5,   [INK_PEAKS] = 0x0072b2,
 };

@@ -84,7 +84,33 @@ static void draw_level(const Plot *p, uint64_t bytes, Ink ink, double width, Str
                 scene_segment(p->s, ink, width, stroke, (Spot) { p->x.from, y }, (Spot) { p->x.to, y });
 }
 
+/* Nobody has looked since the last reading. Where the peak was higher than any of them it was most likely there, and the flat area below
+ * would say that it was not. */
+static void draw_unseen(const Plot *p) {
+        static const char words[] = "not looked at";
+        const TextStyle style = { .size = TEXT_SIZE, .ink = INK_MUTED, .align = ALIGN_MIDDLE };
+        double from = scale_at(&p->x, (double) p->t->seen_usec), to = p->x.to, bottom,
+               top = scale_at(&p->memory, (double) p->f->memory_peak_bytes),
+               width = scene_width_of(p->s, words, TEXT_SIZE, WEIGHT_NORMAL);
+        size_t last = p->t->n_readings - 1;
+
+        if (!p->t->has_ended || !p->t->was_looked_at || !is_limit(p->f->memory_peak_bytes))
+                return;
+        for (size_t i = 0; i < p->t->n_readings; i++)
+                if (reading_sum(&p->t->readings[i], MEMORY_FILE) >= p->f->memory_peak_bytes)
+                        return;
+        while (last > 0 && p->t->readings[last].usec > p->t->seen_usec)
+                last--;
+        bottom = profile_memory_edge(p, &p->t->readings[last], MEMORY_FILE);
+        if (to - from < 1)
+                return;
+        scene_box(p->s, INK_UNSEEN, from, top, to, bottom);
+        if (to - from > width + 12 && bottom - top > TEXT_LINE + 3)
+                scene_text(p->s, (Spot) { (from + to) / 2, (top + bottom) / 2 + TEXT_DROP }, style, width + 1, "%s", words);
+}
+
 void profile_draw_memory(Plot *p) {
+        draw_unseen(p);
         draw_level(p, p->f->memory_peak_bytes, INK_PEAK, 1.5, STROKE_DOTTED); /* no area is above it */
         for (int kind = 0; kind < _MEMORY_KIND_MAX; kind++)
                 draw_area(p, (MemoryKind) kind);

@@ -23,6 +23,7 @@ typedef enum Ink {
         INK_KERNEL,
         INK_OTHER,
         INK_FILE,
+        INK_UNSEEN, /* what memory may have been in use there */
         INK_STALL_SOME,
         INK_STALL_FULL,
         INK_FINISHED, /* how a query ended: … */

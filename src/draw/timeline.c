@@ -150,6 +150,8 @@ static void add_row(Reader *r, size_t row) {
         }
         r->t.readings[r->t.n_readings++] = new;
         r->t.has_ended = end;
+        if (!end)
+                r->t.seen_usec = new.usec;
         r->t.was_looked_at = r->t.was_looked_at || (!end && reading_sum(&new, MEMORY_FILE) > 0);
         r->t.thinned = add_saturating(r->t.thinned, number(r, row, COLUMN_THINNED));
         add_happening(r, row, new.usec);
