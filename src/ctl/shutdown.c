@@ -52,7 +52,7 @@ const Verb verb_shutdown = {
         .summary = "End all queries and accept no more until penstockd is restarted",
         .help = "  --timeout DURATION  let running queries finish so long, then cancel them; 0\n"
                 "                      cancels at once, infinity waits for all (default:\n"
-                "                      ShutdownTimeoutSec=)\n",
+                "                      ShutdownTimeoutSec= of the service, 30s as shipped)\n",
         .options = options,
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,
