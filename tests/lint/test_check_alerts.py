@@ -83,7 +83,7 @@ class TestCheckAlerts(Broken):
             f.write("      - alert: PenstockNew\n        expr: penstock_paused == 1\n        labels:\n          severity: info\n"
                     "        annotations:\n          summary: a\n          description: b\n          action: c\n")
         self.assertEqual(len(self.faults()), 1)
-        self.assert_fault(ALERTS_TEST, "does not expect all 17 alerts")
+        self.assert_fault(ALERTS_TEST, "does not expect all 18 alerts")
         self.replace(ALERTS_TEST, "alertname: PenstockBudgetExhausted", "alertname: PenstockBudgetShort")
         self.assert_fault(ALERTS_TEST, "there is no alert PenstockBudgetShort")
 
