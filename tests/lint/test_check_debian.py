@@ -14,6 +14,7 @@ INSTALLED = [
     "/usr/lib/systemd/catalog/penstock.catalog", "/usr/lib/systemd/system/penstockd.service",
     "/lib/systemd/system/penstock-exporter.socket", "/usr/lib/sysusers.d/penstock.conf", "/usr/lib/sysusers.d/penstock-exporter.conf",
     "/usr/share/cockpit/penstock/index.html", "/usr/share/dbus-1/interfaces/org.penstock1.xml",
+    "/usr/share/doc/penstock/metrics.md", "/usr/share/doc/penstock-exporter/examples/prometheus-alerts.yml",
     "/usr/share/man/man1/penstockctl.1", "/usr/share/man/man3/libpenstock.3", "/usr/share/man/man8/penstock-exporter.8",
 ]
 
