@@ -147,11 +147,14 @@ static Kind *kind_of(const Manager *m, Entry *e) {
         return k;
 }
 
-/* What a unit that is made of @plan now comes to: also which mounts it has, and what it hides. The caller frees it; NULL: no memory. */
+/* What a unit that is made of @plan now comes to: also which mounts it has, what it hides, and the limit of its compile/, which is not
+ * its plan's. The caller frees it; NULL: no memory. */
 static char *made_of(const Manager *m, const UnitPlan *plan) {
         char *key = unit_plan_key(plan, true), *hidden = systemd_hidden_paths(), *made = NULL;
 
-        if (!key || !hidden || asprintf(&made, "%smounts %llu\nhidden %s\n", key, (unsigned long long) m->mounts.n_changes, hidden) < 0)
+        if (!key || !hidden ||
+            asprintf(&made, "%smounts %llu\nhidden %s\ncompile %llu\n", key, (unsigned long long) m->mounts.n_changes, hidden,
+                     (unsigned long long) m->config->compile_memory_bytes) < 0)
                 made = NULL;
         free(key);
         free(hidden);
