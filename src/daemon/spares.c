@@ -13,7 +13,7 @@
 #define PAUSE_USEC (100 * USEC_PER_MSEC)
 /* Kinds that are remembered. */
 #define KINDS_MAX 64u
-/* Spares that PID 1 is asked for at one time, and only while it makes none for a query. */
+/* Spares that PID 1 is asked for at one time, if its pace allows, and only while no query wants a unit of it. */
 #define STARTING_MAX 2u
 
 static const RateLimitRule of_complaints = { .burst = 5, .interval_usec = 60 * USEC_PER_SEC };
@@ -308,6 +308,13 @@ static size_t n_starting(const Manager *m) {
         return n;
 }
 
+static bool a_start_waits(const Manager *m) {
+        for (size_t i = 0; i < m->n_entries; i++)
+                if (m->entries[i]->start_waits)
+                        return true;
+        return false;
+}
+
 /* Returns true if there may be more to do at once. */
 static bool make_when_quiet(Manager *m, Kind *k, uint64_t now) {
         size_t n = n_starting(m);
@@ -318,7 +325,7 @@ static bool make_when_quiet(Manager *m, Kind *k, uint64_t now) {
                 m->spares_due_usec = m->spares_not_before_usec;
                 return false;
         }
-        if (n >= STARTING_MAX || m->n_units_starting > n)
+        if (n >= MIN(STARTING_MAX, m->pace.allowed) || m->n_units_starting > n || a_start_waits(m))
                 return false; /* its end is heard of */
         r = make(m, k);
         if (r >= 0)

@@ -184,11 +184,41 @@ static void one_that_was_taken_fits_no_more_when_a_reload_changed_what_a_compile
         assert_false(spares_fits(m, e));
 }
 
+static void no_more_are_being_made_than_pid_1_may_be_asked_for(void **state) {
+        Manager *m = *state;
+
+        m->config->warm_units = 4;
+        m->pace.allowed = 1;
+        start_cold(m, GIB);
+        settle_after(m, PAUSE_USEC);
+        assert_int_equal(spares_count(m), 1);
+        m->pace.allowed = PACE_MAX;
+        settle_after(m, 0);
+        assert_int_equal(spares_count(m), 2);
+}
+
+static void none_is_made_while_a_query_waits_for_its_unit(void **state) {
+        Manager *m = *state;
+        Entry *e = query(m, GIB);
+
+        m->config->warm_units = 4;
+        m->entries[m->n_entries++] = e;
+        e->start_waits = true;
+        start_cold(m, GIB);
+        settle_after(m, PAUSE_USEC);
+        assert_int_equal(spares_count(m), 0);
+        e->start_waits = false;
+        settle_after(m, 0);
+        assert_int_equal(spares_count(m), 2);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(
                         one_that_was_taken_fits_no_more_when_a_reload_changed_what_a_compile_step_may_have, open_manager,
                         close_manager),
+                cmocka_unit_test_setup_teardown(no_more_are_being_made_than_pid_1_may_be_asked_for, open_manager, close_manager),
+                cmocka_unit_test_setup_teardown(none_is_made_while_a_query_waits_for_its_unit, open_manager, close_manager),
         };
 
         return cmocka_run_group_tests_name("daemon-spares", tests, NULL, NULL);
