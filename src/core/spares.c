@@ -57,24 +57,25 @@ static const SpareKind *poorest(const SpareKind kinds[], size_t n_kinds, uint64_
         return found;
 }
 
-/* Who gives up a place for one that has none; NULL: nobody. */
-static const SpareKind *loser(const SpareKind kinds[], size_t n_kinds, uint64_t idle_usec, uint64_t now_usec) {
-        const SpareKind *winner = NULL, *found = NULL;
+/* Who gets a place of one that gives it up, @ret_from; NULL: nobody. */
+static const SpareKind *winner(const SpareKind kinds[], size_t n_kinds, uint64_t idle_usec, uint64_t now_usec, const SpareKind **ret_from) {
+        const SpareKind *found = NULL;
 
         for (size_t i = 0; i < n_kinds; i++) {
                 const SpareKind *k = &kinds[i];
                 const SpareKind *rich = k->n == 0 && !is_idle(k, idle_usec, now_usec) ? richest(kinds, n_kinds, k) : NULL;
 
-                if (rich && (!winner || is_poorer(k, winner))) {
-                        winner = k;
-                        found = rich;
+                if (rich && (!found || is_poorer(k, found))) {
+                        found = k;
+                        *ret_from = rich;
                 }
         }
         return found;
 }
 
-SparesAdvice spares_next(SpareKind kinds[], size_t n_kinds, uint64_t max, uint64_t idle_usec, uint64_t now_usec, size_t *ret_kind) {
-        const SpareKind *who = NULL;
+SparesAdvice spares_next(SpareKind kinds[], size_t n_kinds, uint64_t max, uint64_t idle_usec, uint64_t now_usec, size_t *ret_kind,
+                         size_t *ret_from) {
+        const SpareKind *who = NULL, *from = NULL;
         uint64_t total = 0;
 
         for (size_t i = 0; i < n_kinds; i++) {
@@ -86,12 +87,14 @@ SparesAdvice spares_next(SpareKind kinds[], size_t n_kinds, uint64_t max, uint64
         }
         count_owned(kinds, n_kinds);
         who = total > max    ? richest(kinds, n_kinds, NULL)
-              : total == max ? loser(kinds, n_kinds, idle_usec, now_usec)
+              : total == max ? winner(kinds, n_kinds, idle_usec, now_usec, &from)
                              : poorest(kinds, n_kinds, idle_usec, now_usec);
         if (!who)
                 return SPARES_STAY;
         *ret_kind = (size_t) (who - kinds);
-        return total < max ? SPARES_MAKE : SPARES_DROP;
+        if (from)
+                *ret_from = (size_t) (from - kinds);
+        return total > max ? SPARES_DROP : from ? SPARES_MOVE : SPARES_MAKE;
 }
 
 uint64_t spares_deadline(const SpareKind kinds[], size_t n_kinds, uint64_t idle_usec) {

@@ -23,6 +23,7 @@ typedef enum SparesAdvice {
         SPARES_STAY, /* as they are */
         SPARES_MAKE, /* one of this kind */
         SPARES_DROP, /* one of this kind */
+        SPARES_MOVE, /* make one of this kind, and drop one of @ret_from at once */
 } SparesAdvice;
 
 /* A query of @uid's has come, and is of this kind. */
@@ -32,8 +33,10 @@ void spares_used(SpareKind *k, uint32_t uid, uint64_t now_usec);
  * of his kinds each before one gets two. When there is no room, a kind that has none takes the place of one of an owner who
  * has two more at once. Of its own owner's, and of one who has more, it takes the place of a second one of a kind at once,
  * but of a kind's only one only if two of its queries came after that one's last: of kinds that come in turn, more than there
- * is room for, none would find its spare, and each would cost two units. @ret_kind is not set for SPARES_STAY. */
-SparesAdvice spares_next(SpareKind kinds[], size_t n_kinds, uint64_t max, uint64_t idle_usec, uint64_t now_usec, size_t *ret_kind);
+ * is room for, none would find its spare, and each would cost two units. No place is given up before the other one can be made: it
+ * would be free, and anybody's. @ret_kind is not set for SPARES_STAY, @ret_from only for SPARES_MOVE. */
+SparesAdvice spares_next(SpareKind kinds[], size_t n_kinds, uint64_t max, uint64_t idle_usec, uint64_t now_usec, size_t *ret_kind,
+                         size_t *ret_from);
 
 /* When spares_next() may say something else though no query has come; USEC_INFINITY: never. */
 uint64_t spares_deadline(const SpareKind kinds[], size_t n_kinds, uint64_t idle_usec);

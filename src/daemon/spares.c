@@ -315,8 +315,8 @@ static bool a_start_waits(const Manager *m) {
         return false;
 }
 
-/* Returns true if there may be more to do at once. */
-static bool make_when_quiet(Manager *m, Kind *k, uint64_t now) {
+/* One of @k's, in place of one of @from's (NULL: there is room). Returns true if there may be more to do at once. */
+static bool make_when_quiet(Manager *m, Kind *k, Kind *from, uint64_t now) {
         size_t n = n_starting(m);
         uint64_t ignored;
         int r;
@@ -328,8 +328,11 @@ static bool make_when_quiet(Manager *m, Kind *k, uint64_t now) {
         if (n >= MIN(STARTING_MAX, m->pace.allowed) || m->n_units_starting > n || a_start_waits(m))
                 return false; /* its end is heard of */
         r = make(m, k);
-        if (r >= 0)
+        if (r >= 0) {
+                if (from)
+                        drop(m, spare_of(m, from, false));
                 return true;
+        }
         if (rate_limit_take(&m->spare_failures, &of_complaints, now, &ignored))
                 journal_write(LOG_WARNING, JOURNAL_UNIT_FAILED, 0, "A unit can't be made ahead of need: %s", strerror(-r));
         forget_kind(m, k);
@@ -352,14 +355,16 @@ void spares_settle(Manager *m) {
                 return;
         while (more) {
                 SparesAdvice advice;
-                size_t i = 0;
+                size_t i = 0, from = 0;
 
                 copy_uses(m, kinds);
                 m->spares_due_usec = spares_deadline(kinds, m->n_kinds, m->config->warm_units_idle_usec);
-                advice = spares_next(kinds, m->n_kinds, max, m->config->warm_units_idle_usec, now, &i);
+                advice = spares_next(kinds, m->n_kinds, max, m->config->warm_units_idle_usec, now, &i, &from);
                 if (advice == SPARES_DROP)
                         drop(m, spare_of(m, m->kinds[i], false));
-                more = advice == SPARES_DROP || (advice == SPARES_MAKE && make_when_quiet(m, m->kinds[i], now));
+                more = advice == SPARES_DROP ||
+                       (advice != SPARES_STAY &&
+                        make_when_quiet(m, m->kinds[i], advice == SPARES_MOVE ? m->kinds[from] : NULL, now));
         }
         forget_idle(m, now);
 }

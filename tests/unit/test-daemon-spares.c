@@ -212,6 +212,33 @@ static void none_is_made_while_a_query_waits_for_its_unit(void **state) {
         assert_int_equal(spares_count(m), 2);
 }
 
+static bool has_spare(Manager *m, uint64_t max_bytes) {
+        Entry *e = query(m, max_bytes);
+        bool has = spares_find(m, e);
+
+        entry_free(e);
+        return has;
+}
+
+static void one_gives_up_its_place_only_to_one_that_is_made_then(void **state) {
+        Manager *m = *state;
+
+        m->config->warm_units = 1;
+        start_cold(m, GIB);
+        settle_after(m, PAUSE_USEC);
+        for (int i = 0; i < 2; i++) {
+                now_usec++;
+                start_cold(m, 2 * GIB);
+        }
+        settle_after(m, 1);
+        assert_true(has_spare(m, GIB));
+        start_cold(m, 3 * GIB);
+        settle_after(m, PAUSE_USEC);
+        assert_false(has_spare(m, GIB));
+        assert_true(has_spare(m, 2 * GIB));
+        assert_int_equal(spares_count(m), 1);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(
@@ -219,6 +246,7 @@ int main(void) {
                         close_manager),
                 cmocka_unit_test_setup_teardown(no_more_are_being_made_than_pid_1_may_be_asked_for, open_manager, close_manager),
                 cmocka_unit_test_setup_teardown(none_is_made_while_a_query_waits_for_its_unit, open_manager, close_manager),
+                cmocka_unit_test_setup_teardown(one_gives_up_its_place_only_to_one_that_is_made_then, open_manager, close_manager),
         };
 
         return cmocka_run_group_tests_name("daemon-spares", tests, NULL, NULL);

@@ -15,14 +15,18 @@ enum { ALICE = 1000, BOB, CAROL };
 /* Do as is advised until all is as it should be; returns how many steps that took. */
 static unsigned settle(SpareKind *kinds, size_t n, uint64_t max, uint64_t now) {
         for (unsigned steps = 0;; steps++) {
-                size_t i = SIZE_MAX;
-                SparesAdvice a = spares_next(kinds, n, max, IDLE, now, &i);
+                size_t i = SIZE_MAX, from = SIZE_MAX;
+                SparesAdvice a = spares_next(kinds, n, max, IDLE, now, &i, &from);
 
                 if (a == SPARES_STAY)
                         return steps;
                 assert_true(i < n);
-                assert_true(a == SPARES_MAKE || kinds[i].n > 0);
-                kinds[i].n = a == SPARES_MAKE ? kinds[i].n + 1 : kinds[i].n - 1;
+                if (a == SPARES_MOVE) {
+                        assert_true(from < n && from != i && kinds[from].n > 0);
+                        kinds[from].n--;
+                }
+                assert_true(a != SPARES_DROP || kinds[i].n > 0);
+                kinds[i].n = a == SPARES_DROP ? kinds[i].n - 1 : kinds[i].n + 1;
                 assert_true(steps < 1000);
         }
 }
@@ -44,10 +48,10 @@ static size_t owned(const SpareKind *kinds, const SpareKind *of) {
 }
 
 static void there_is_none_before_the_first_use(void **state) {
-        size_t i;
+        size_t i, from;
 
         (void) state;
-        assert_int_equal(spares_next(NULL, 0, 4, IDLE, 1000, &i), SPARES_STAY);
+        assert_int_equal(spares_next(NULL, 0, 4, IDLE, 1000, &i, &from), SPARES_STAY);
         assert_true(spares_deadline(NULL, 0, IDLE) == USEC_INFINITY);
 }
 
@@ -136,6 +140,21 @@ static void a_kind_that_is_used_again_and_again_takes_the_place_of_one_that_is_n
         settle(k, 3, 2, 1003);
         assert_int_equal(k[2].n, 1);
         assert_int_equal(k[0].n, 0);
+}
+
+static void a_place_that_one_gives_up_goes_to_the_kind_that_it_is_given_up_for(void **state) {
+        SpareKind k[3] = {};
+
+        (void) state;
+        spares_used(&k[0], ALICE, 1000);
+        settle(k, 3, 1, 1000);
+        spares_used(&k[1], ALICE, 1001);
+        spares_used(&k[1], ALICE, 1002);
+        spares_used(&k[2], ALICE, 1003); /* once, and last */
+        settle(k, 3, 1, 1003);
+        assert_int_equal(k[0].n, 0);
+        assert_int_equal(k[1].n, 1);
+        assert_int_equal(k[2].n, 0);
 }
 
 static void who_has_nothing_gets_one_of_who_has_two(void **state) {
@@ -261,6 +280,7 @@ int main(void) {
                 cmocka_unit_test(the_one_that_was_taken_is_made_again),
                 cmocka_unit_test(kinds_that_come_in_turn_do_not_take_each_others_place),
                 cmocka_unit_test(a_kind_that_is_used_again_and_again_takes_the_place_of_one_that_is_not),
+                cmocka_unit_test(a_place_that_one_gives_up_goes_to_the_kind_that_it_is_given_up_for),
                 cmocka_unit_test(who_has_nothing_gets_one_of_who_has_two),
                 cmocka_unit_test(one_who_comes_with_many_kinds_takes_anothers_place_with_none),
                 cmocka_unit_test(of_more_users_than_places_two_queries_take_the_place_of_one),
