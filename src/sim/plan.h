@@ -20,9 +20,10 @@ typedef struct PlanLoad {
 
 #define PLAN_FAILURE_MAX 256
 
-/* Read a CSV whose first line names its columns: "arrival" and "duration" in seconds, "peak" in bytes or as "1.5G", and
- * perhaps "query", which is the same for the same query; others are left out, and so are empty lines. What comes in another order is sorted. Returns 0; -EBADMSG with @failure naming
- * line and column; -ENOMEM; or -errno of a file that can't be read. plan_load_done() it in any case. */
+/* Read a CSV whose first line names its columns: "arrival" and "duration" in seconds, "peak" in bytes or as "1.5G",
+ * and perhaps "query", which is the same for the same query; others are left out, and so are empty lines. A quoted
+ * field is refused. What comes in another order is sorted. Returns 0; -EBADMSG with @failure naming line and column;
+ * -ENOMEM; or -errno of a file that can't be read. plan_load_done() it in any case. */
 int plan_read(FILE *f, PlanLoad *ret, char failure[static PLAN_FAILURE_MAX]);
 void plan_load_done(PlanLoad *l);
 

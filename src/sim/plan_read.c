@@ -9,6 +9,11 @@
 enum { ARRIVAL, DURATION, PEAK, QUERY, _COLUMN_MAX };
 static const char *const columns[_COLUMN_MAX] = { "arrival", "duration", "peak", "query" };
 
+typedef struct Header {
+        int column[_COLUMN_MAX]; /* -1: there is none */
+        int n_fields;
+} Header;
+
 /* More than a hundred years is a slip. */
 #define SECONDS_MAX 4e9
 
@@ -23,7 +28,7 @@ static int bad(char failure[static PLAN_FAILURE_MAX], size_t line, const char *f
         return -EBADMSG;
 }
 
-/* Plain fields, as numbers have no need of quotes; "" is an empty one. */
+/* Plain fields, as numbers have no need of quotes. */
 static char *next_field(char **rest) {
         char *field = *rest, *end;
 
@@ -39,17 +44,28 @@ static char *next_field(char **rest) {
         return field;
 }
 
-static int read_header(char *text, int ret_column[static _COLUMN_MAX], char failure[static PLAN_FAILURE_MAX]) {
+/* A comma in quotes would cut the field in two. */
+static int refuse_quotes(const char *field, size_t line, char failure[static PLAN_FAILURE_MAX]) {
+        return *field == '"' ? bad(failure, line, "a field is quoted (%.40s), and quotes are not read", field) : 0;
+}
+
+static int read_header(char *text, Header *ret, char failure[static PLAN_FAILURE_MAX]) {
         char *field;
 
+        ret->n_fields = 0;
         for (int c = 0; c < _COLUMN_MAX; c++)
-                ret_column[c] = -1;
-        for (int i = 0; (field = next_field(&text)); i++)
+                ret->column[c] = -1;
+        for (; (field = next_field(&text)); ret->n_fields++) {
+                int r = refuse_quotes(field, 1, failure);
+
+                if (r < 0)
+                        return r;
                 for (int c = 0; c < _COLUMN_MAX; c++)
                         if (strcmp(field, columns[c]) == 0)
-                                ret_column[c] = i;
+                                ret->column[c] = ret->n_fields;
+        }
         for (int c = 0; c < QUERY; c++) /* without that each is another query */
-                if (ret_column[c] < 0)
+                if (ret->column[c] < 0)
                         return bad(failure, 1, "no column is named \"%s\"", columns[c]);
         return 0;
 }
@@ -85,22 +101,28 @@ static bool read_cell(const char *field, int c, PlanQuery *ret) {
         }
 }
 
-static int read_query(char *text, const int column[static _COLUMN_MAX], size_t line, PlanQuery *ret,
+static int read_query(char *text, const Header *header, size_t line, PlanQuery *ret,
                       char failure[static PLAN_FAILURE_MAX]) {
-        unsigned found = 0;
         char *field;
+        int i = 0;
 
         *ret = (PlanQuery) {};
-        for (int i = 0; (field = next_field(&text)); i++)
+        for (; (field = next_field(&text)); i++) {
+                int r = refuse_quotes(field, line, failure);
+
+                if (r < 0)
+                        return r;
                 for (int c = 0; c < _COLUMN_MAX; c++) {
-                        if (column[c] != i)
+                        if (header->column[c] != i)
                                 continue;
                         if (!read_cell(field, c, ret))
                                 return bad(failure, line, "%s \"%.40s\" is no %s", columns[c], field,
                                            c == PEAK ? "size" : "number of seconds");
-                        found++;
                 }
-        return found == QUERY + (column[QUERY] >= 0) ? 0 : bad(failure, line, "it has not as many fields as the first line names");
+        }
+        if (i > header->n_fields)
+                return bad(failure, line, "it has more fields than the first line names");
+        return i == header->n_fields ? 0 : bad(failure, line, "it has not as many fields as the first line names");
 }
 
 static int grow(PlanLoad *l, size_t *allocated) {
@@ -124,7 +146,8 @@ static int by_arrival(const void *a, const void *b) {
 }
 
 int plan_read(FILE *f, PlanLoad *ret, char failure[static PLAN_FAILURE_MAX]) {
-        int column[_COLUMN_MAX], r = 0;
+        int r = 0;
+        Header header;
         size_t allocated = 0, size = 0, line = 0;
         char *text = NULL;
 
@@ -134,11 +157,11 @@ int plan_read(FILE *f, PlanLoad *ret, char failure[static PLAN_FAILURE_MAX]) {
         while (r == 0 && getline(&text, &size, f) >= 0) {
                 line++;
                 if (line == 1)
-                        r = read_header(text, column, failure);
+                        r = read_header(text, &header, failure);
                 else if (text[strspn(text, " \t\r\n")] != '\0') {
                         r = grow(ret, &allocated);
                         if (r == 0)
-                                r = read_query(text, column, line, &ret->v[ret->n], failure);
+                                r = read_query(text, &header, line, &ret->v[ret->n], failure);
                         ret->n += r == 0;
                 }
         }

@@ -98,6 +98,10 @@ refuses 1 'line 3: duration "-1" is no number of seconds' $'arrival,duration,pea
 refuses 1 'line 2: arrival "nan" is no number' $'arrival,duration,peak\nnan,1,1M' -
 refuses 1 'line 2: it has not as many fields' $'arrival,duration,peak\n0,1' -
 refuses 1 'line 2: it has not as many fields' $'arrival,duration,peak,query\n0,1,1M' -
+refuses 1 'line 3: it has more fields' $'arrival,duration,peak,query\n0,1,1M,a b\n0,1,1M,select x, a' -
+refuses 1 'line 2: it has more fields' $'arrival,duration,peak\n0,1,1M,' -
+refuses 1 'line 3: a field is quoted ("select x)' $'arrival,duration,peak,query\n0,1,1M,a b\n0,1,1M,"select x, a"' -
+refuses 1 'line 1: a field is quoted ("arrival")' $'"arrival",duration,peak\n0,1,1M' -
 refuses 1 'there is no query' $'arrival,duration,peak' -
 refuses 1 'No such file' '' "$dir/nothing"
 refuses 1 '[Controller] has no key "Nonsense"' "$four" --set Nonsense=1 -
