@@ -94,7 +94,8 @@ static void settle(Plan *p, Run *r) {
         const PlanQuery *q = &p->load->v[r->index];
         uint64_t elapsed = p->now_usec - r->since_usec, worked = worked_now(p, r);
 
-        p->used_sum += r->frozen ? (double) elapsed * (double) need_after(p, q, worked)
+        /* Frozen, it has at most its limit of what it needs. */
+        p->used_sum += r->frozen ? (double) elapsed * (double) MIN(need_after(p, q, worked), r->max_bytes)
                                  : need_between(p, q, r->worked_usec, worked);
         p->held_sum += (double) elapsed * (double) r->max_bytes;
         r->worked_usec = worked;
@@ -154,6 +155,11 @@ static Run *run_of(const Plan *p, uint64_t id) {
         return id - FIRST_ID < p->n_ids ? p->runs[id - FIRST_ID] : NULL;
 }
 
+/* A charge passes memory.high before it can pass memory.max, however fast it comes. */
+static bool has_brake(const Run *r) {
+        return !r->told && r->high_bytes < r->max_bytes;
+}
+
 /* Its end, or the next moment at which the kernel would have a word to say: at memory.high, and above memory.max. */
 static void schedule(Plan *p, uint64_t id, Run *r) {
         const PlanQuery *q = &p->load->v[r->index];
@@ -162,7 +168,7 @@ static void schedule(Plan *p, uint64_t id, Run *r) {
         r->stamp = ++p->stamp;
         if (r->frozen || r->over)
                 return;
-        if (!r->told && r->high_bytes < r->max_bytes)
+        if (has_brake(r))
                 next = MIN(next, worked_at(p, q, r->high_bytes));
         heap_push(p, (Due) { .usec = p->now_usec + subtract_saturating(next, worked_now(p, r)), .id = id, .stamp = r->stamp });
 }
@@ -351,13 +357,12 @@ static void on_due(Plan *p, const Due *d) {
         q = &p->load->v[r->index];
         if (worked_now(p, r) >= q->duration_usec)
                 end_run(p, d->id, r, 0, false);
-        else if (worked_now(p, r) >= worked_at(p, q, add_saturating(r->max_bytes, 1)))
-                end_run(p, d->id, r, SIGKILL, true);
-        else {
+        else if (has_brake(r)) {
                 r->told = true;
                 schedule(p, d->id, r);
                 answer_sample(p, d->id, r);
-        }
+        } else
+                end_run(p, d->id, r, SIGKILL, true);
 }
 
 static void advance(Plan *p, size_t *next) {

@@ -52,12 +52,20 @@ expect "its use" "1 $((112 * 1048576))" "$seen"
 seen=$(plan used_mean_bytes -- --growth 0 --set MaxMemoryBytes=1G <<<$'arrival,duration,peak\n5,10,149M\n')
 expect "its use, all at once" "$((149 * 1048576))" "$seen"
 
+# All at once they meet memory.high first, as the kernel has it, and are raised; what is frozen uses no more than it holds.
+seen=$(plan finished by_budget -- --memory 64G --growth 0 --set MaxMemoryBytes=8G <<<$'arrival,duration,peak\n0,10,100M\n0,10,65M\n0,10,63M\n')
+expect "all at once, with memory to spare" "3 0" "$seen"
+
 # Eight that each need more than half of the pool: one after the other, frozen in between, and none is lost.
 eight=$'arrival,duration,peak\n'
 for _ in 0 1 2 3 4 5 6 7; do eight+="0,20,600M"$'\n'; done
 seen=$(plan finished by_budget refused -- --set ConcurrencyQuota=8 --set InitialMemoryBytesQuotaPerQuery=8M \
         --set MemoryBytesQuotaPerQuery=640M --set MaxMemoryBytes=1G <<<"$eight")
 expect "eight that each need 60 % of the budget" "8 0 0" "$seen"
+read -r finished used held < <(plan finished used_mean_bytes held_mean_bytes -- --growth 0 --set ConcurrencyQuota=8 \
+        --set InitialMemoryBytesQuotaPerQuery=8M --set MemoryBytesQuotaPerQuery=640M --set MaxMemoryBytes=1G <<<"$eight")
+expect "eight that need it at once" 8 "$finished"
+[ "$used" -le "$held" ] || fail "eight that need it at once used $used and held $held"
 seen=$(plan finished by_budget -- --set ConcurrencyQuota=8 --set InitialMemoryBytesQuotaPerQuery=8M \
         --set MemoryBytesQuotaPerQuery=640M --set MaxMemoryBytes=1G --set ExhaustionPolicy=fail <<<"$eight")
 [ "${seen%% *}" -lt 8 ] || fail "with ExhaustionPolicy=fail all ended well: $seen"
