@@ -27,7 +27,7 @@ static int usage(FILE *f, int status) {
               "\n"
               "plan plays a load (a CSV with the columns arrival and duration, in seconds, and peak, in bytes, perhaps query, the\n"
               "same for the same query; \"-\" is stdin) under each combination of the values given, and prints a line of CSV for\n"
-              "each, and which was best. --memory is the host's (this one's), --growth in what part of its time a query grows to\n"
+              "each, and which were best. --memory is the host's (this one's), --growth in what part of its time a query grows to\n"
               "its peak (50).\n"
               "\n"
               "--json prints an object, or of plan an array of objects.\n",

@@ -184,42 +184,74 @@ static bool is_better(const PlanResult *a, const PlanResult *b) {
         return a->makespan_usec < b->makespan_usec;
 }
 
-static void print_best(const Command *c, size_t best) {
-        printf("# best:");
-        for (size_t k = 0; k < c->n_settings; k++)
-                printf(" %s=%s", c->settings[k].key, value_in(c, k, best));
-        printf("\n");
+/* Each that none is better than; when that is each of them, none is named. */
+static void print_best(const Command *c, const PlanResult *results) {
+        const PlanResult *best = results, *worst = results;
+
+        for (size_t i = 1; i < c->n_plans; i++) {
+                best = is_better(&results[i], best) ? &results[i] : best;
+                worst = is_better(worst, &results[i]) ? &results[i] : worst;
+        }
+        if (!is_better(best, worst)) {
+                printf("# best: all the same\n");
+                return;
+        }
+        for (size_t i = 0; i < c->n_plans; i++) {
+                if (is_better(best, &results[i]))
+                        continue;
+                printf("# best:");
+                for (size_t k = 0; k < c->n_settings; k++)
+                        printf(" %s=%s", c->settings[k].key, value_in(c, k, i));
+                printf("\n");
+        }
 }
 
-static int play_all(const Command *c) {
-        PlanResult best = {};
-        size_t best_index = 0;
+static int play_one(const Command *c, size_t i, PlanResult *ret) {
+        Config config;
+        int r = make_config(c, i, &config);
 
-        if (!c->json)
-                print_head(c);
+        if (r < 0)
+                return r;
+        r = plan_play(&c->load, &config, (unsigned) c->growth_percent, ret);
+        config_done(&config);
+        if (r < 0)
+                fprintf(stderr, "sim: %s\n", strerror(-r));
+        return r;
+}
+
+/* All must be configurations before the first is played. */
+static int check_all(const Command *c) {
         for (size_t i = 0; i < c->n_plans; i++) {
-                PlanResult result;
                 Config config;
                 int r = make_config(c, i, &config);
 
                 if (r < 0)
-                        return EXIT_FAILURE;
-                r = plan_play(&c->load, &config, (unsigned) c->growth_percent, &result);
+                        return r;
                 config_done(&config);
-                if (r < 0) {
-                        fprintf(stderr, "sim: %s\n", strerror(-r));
+        }
+        return 0;
+}
+
+static int play_all(const Command *c) {
+        CLEANUP(freep) PlanResult *results = calloc(c->n_plans, sizeof(*results));
+
+        if (!results) {
+                fprintf(stderr, "sim: %s\n", strerror(ENOMEM));
+                return EXIT_FAILURE;
+        }
+        if (check_all(c) < 0)
+                return EXIT_FAILURE;
+        if (!c->json)
+                print_head(c);
+        for (size_t i = 0; i < c->n_plans; i++) {
+                if (play_one(c, i, &results[i]) < 0)
                         return EXIT_FAILURE;
-                }
-                (c->json ? print_plan_json : print_plan)(c, i, &result);
-                if (i == 0 || is_better(&result, &best)) {
-                        best = result;
-                        best_index = i;
-                }
+                (c->json ? print_plan_json : print_plan)(c, i, &results[i]);
         }
         if (c->json)
                 printf("]\n");
         else if (c->n_plans > 1)
-                print_best(c, best_index);
+                print_best(c, results);
         return EXIT_SUCCESS;
 }
 
@@ -257,7 +289,7 @@ int plan_command(int argc, char **argv) {
                 case 'h': return usage(stdout, EXIT_SUCCESS);
                 default: return usage(stderr, 2);
                 }
-        if (r < 0 || c.growth_percent > 100 || optind != argc - 1)
+        if (r < 0 || c.ram_bytes == 0 || c.ram_bytes == SIZE_INFINITY || c.growth_percent > 100 || optind != argc - 1)
                 return usage(stderr, 2);
         r = read_load(&c, argv[optind]) < 0 ? EXIT_FAILURE : play_all(&c);
         plan_load_done(&c.load);

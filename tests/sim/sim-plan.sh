@@ -37,6 +37,13 @@ four=$'peak,name,arrival,duration\n10M,a,0,10\n10M,b,0,10\n\n10M,c,0,10\n10M,d,0
 seen=$(plan finished makespan_sec wait_median_sec wait_longest_sec per_minute -- --set ConcurrencyQuota=1,2 <<<"$four")
 expect "four in turn" $'4 40.000 10.000 30.000 6.000\n4 20.000 0.000 10.000 12.000\n# best: ConcurrencyQuota=2' "$seen"
 
+# What changes nothing makes none the best.
+seen=$(plan finished -- --set WarmUnits=0,8 <<<"$four")
+expect "a key that plays no part" $'4\n4\n# best: all the same' "$seen"
+seen=$(plan finished -- --set ConcurrencyQuota=1,2 --set WarmUnits=0,8 <<<"$four")
+expect "a key that plays no part beside another" \
+        $'4\n4\n4\n4\n# best: ConcurrencyQuota=2 WarmUnits=0\n# best: ConcurrencyQuota=2 WarmUnits=8' "$seen"
+
 # All combinations, the last key first.
 seen=$(plan ConcurrencyQuota QueueSize finished refused -- --set ConcurrencyQuota=1,2 --set QueueSize=0,1 <<<"$four")
 expect "combinations" $'1 0 1 3\n1 1 2 2\n2 0 2 2\n2 1 3 1\n# best: ConcurrencyQuota=2 QueueSize=1' "$seen"
@@ -116,4 +123,13 @@ refuses 1 '[Controller] has no key "Nonsense"' "$four" --set Nonsense=1 -
 refuses 1 'ConcurrencyQuota=many' "$four" --set ConcurrencyQuota=many -
 refuses 2 'penstock-sim plan' "$four" --set ConcurrencyQuota -
 refuses 2 'penstock-sim plan' "$four" --growth 101 -
+refuses 2 'penstock-sim plan' "$four" --memory 0 -
+refuses 2 'penstock-sim plan' "$four" --memory infinity -
 refuses 2 'penstock-sim plan' "$four"
+
+# Nothing is played before all can be.
+for options in '--set ConcurrencyQuota=1,many' '--set ConcurrencyQuota=1,many --json'; do
+        # shellcheck disable=SC2086 # words
+        if "$sim" plan $options - <<<"$four" >"$dir/out" 2>"$dir/err"; then fail "plan $options ended with 0"; fi
+        expect "what plan $options prints beside the error" "" "$(cat "$dir/out")"
+done
