@@ -25,7 +25,7 @@ def steps(bench):
             looks.add(f"{known} known", int(look) / 1000)
             turns.add(f"{known} known", int(turn) / 1000)
     bench.show(looks, turns)
-    most = list(looks.values)[-1]
+    most = list(looks.rounds)[-1]
     bench.say(f"with {most}: {1e6 / looks.median(most):,.0f} decisions of the governor and {1e6 / turns.median(most):,.0f} "
               "admissions a second")
     bench.judge(Goal("core.look", "a decision with 100,000 known, of one with 50", looks.ratio(most), most=8),

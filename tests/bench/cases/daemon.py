@@ -105,7 +105,7 @@ def run(bench):
     memory = Comparison("daemon.waiting", "memory (Pss) of penstockd, queries that wait", "KiB", "0 known")
     linear = waiting(bench, memory)
     bench.show(memory)
-    most = max(max(v) for v in memory.values.values())
+    most = max(max(memory.values(way)) for way in memory.rounds)
     (woken, worked), count, seconds = at_rest(bench)
     bench.judge(
         Goal("daemon.memory", "MiB of memory with 1,000 queries that wait", most / 1024, most=8),

@@ -63,8 +63,8 @@ def run(bench):
                 starts.settle()
                 took, idle = measured(ways[way](argv))
                 if n > 0:
-                    comparison.add(way, took)
-                    waited.add(way, idle)
+                    comparison.add(way, took, n)
+                    waited.add(way, idle, n)
 
             starts.in_turn(ways, bench.rounds, one)
             bench.show(comparison)

@@ -50,7 +50,7 @@ def measure(bench, clients, who, byte, spares):
             (nsec,) = ways[way][0].ask("crowd", clients, each, *ways[way][1])
             starts.settle()
         if n > 0:
-            comparison.add(way, clients * each / (nsec / 1e9))
+            comparison.add(way, clients * each / (nsec / 1e9), n)
             ready[way].append(found)
 
     starts.in_turn(ways, bench.few, one)

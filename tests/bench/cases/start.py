@@ -67,7 +67,7 @@ def measure(block, who, ways, rounds, wanted):
             missed += 1
             return
         for comparison, nsec in zip(block.comparisons(), (first, whole, worked)):
-            comparison.add(way, nsec / 1e6)
+            comparison.add(way, nsec / 1e6, n)
 
     starts.in_turn(ways, rounds, one)
     return missed

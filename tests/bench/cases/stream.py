@@ -39,7 +39,7 @@ def run(bench):
         n_bytes, usec = map(int, done.expect(0).text.split())
         expect_equal(n_bytes, size, "the bytes that came")
         if n > 0:
-            comparison.add(way, usec / 1e3)
+            comparison.add(way, usec / 1e3, n)
 
     try:
         with configured(WarmUnits="0"):  # else each round waits until the spares have gone

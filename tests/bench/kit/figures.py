@@ -22,29 +22,36 @@ class Comparison:
 
     def __init__(self, key, title, unit, baseline):
         self.key, self.title, self.unit, self.baseline = key, title, unit, baseline
-        self.values = {}
+        self.rounds = {}  # of each way its values by round
 
-    def add(self, way, value):
-        self.values.setdefault(way, []).append(value)
+    def add(self, way, value, n=None):
+        """Of round N. Who adds a value in every round need not count them."""
+        rounds = self.rounds.setdefault(way, {})
+        rounds[len(rounds) if n is None else n] = value
+
+    def values(self, way):
+        return list(self.rounds.get(way, {}).values())
 
     def median(self, way):
-        return statistics.median(self.values[way])
+        return statistics.median(self.values(way))
 
     def ratio(self, way, to=None):
         """Of the medians; None while one of them was not measured."""
         to = to or self.baseline
-        if not to or not self.values.get(way) or not self.values.get(to) or not self.median(to):
+        if way not in self.rounds or to not in self.rounds or not self.median(to):
             return None
         return self.median(way) / self.median(to)
 
     def _paired(self, way):
-        """The spread of the ratio, round by round."""
-        pairs = list(zip(self.values[way], self.values.get(self.baseline, ())))
-        return quartiles([a / b for a, b in pairs if b]) if pairs and any(b for _, b in pairs) else (None, None)
+        """The spread of the ratio, round by round: of those that both have."""
+        base = self.rounds.get(self.baseline, {})
+        ratios = [a / base[n] for n, a in self.rounds[way].items() if base.get(n)]
+        return quartiles(ratios) if ratios else (None, None)
 
     def as_json(self):
         ways = []
-        for way, values in self.values.items():
+        for way in self.rounds:
+            values = self.values(way)
             low, high = quartiles(values)
             ratio_low, ratio_high = self._paired(way)
             ways.append({"way": way, "n": len(values), "median": self.median(way), "quartiles": [low, high],
