@@ -3,6 +3,7 @@
 """What is made of what was measured; nothing is measured here."""
 
 import os
+import subprocess
 import sys
 import unittest
 from unittest import mock
@@ -42,6 +43,15 @@ class TestRounds(unittest.TestCase):
 
     def test_a_way_that_never_counts_has_no_figure(self):
         self.assertNotIn(start.CLIENT, first_bytes(missed=(1, 2, 3, 4)))
+
+
+class TestTool(unittest.TestCase):
+    def test_what_says_little_is_not_written_to_the_page(self):
+        tool = f"{os.path.dirname(os.path.dirname(here))}/tools/bench"
+        done = subprocess.run([tool, "--page", "page", "--quick", "--match", "no such case"], stderr=subprocess.PIPE, check=False,
+                              encoding="utf-8")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--page wants more than --quick measures", done.stderr)
 
 
 if __name__ == "__main__":
