@@ -8,7 +8,7 @@ import resource
 import subprocess
 import tempfile
 
-from kit.figures import Comparison, Goal
+from kit.figures import Comparison, Goal, figure_of
 from lib.hogs import BUILDS, program
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -28,8 +28,8 @@ def steps(bench):
     most = list(looks.rounds)[-1]
     bench.say(f"with {most}: {1e6 / looks.median(most):,.0f} decisions of the governor and {1e6 / turns.median(most):,.0f} "
               "admissions a second")
-    bench.judge(Goal("core.look", "a decision with 100,000 known, of one with 50", looks.ratio(most), most=8),
-                Goal("core.turn", "an admission with 100,000 known, of one with 50", turns.ratio(most), most=8))
+    bench.judge(Goal("core.look", "a decision with 100,000 known, of one with 50", looks.figure(most), most=8),
+                Goal("core.turn", "an admission with 100,000 known, of one with 50", turns.figure(most), most=8))
 
 
 def simulator():
@@ -71,7 +71,7 @@ def plans(bench):
                 if size == SIZES[-1]:
                     whole.append(took)
     bench.show(each)
-    bench.judge(Goal("core.plan", "seconds of CPU to plan a million queries", min(whole) if whole else None, most=10,
+    bench.judge(Goal("core.plan", "seconds of CPU to plan a million queries", figure_of(whole, min), most=10,
                      why="not in the quick form"))
 
 

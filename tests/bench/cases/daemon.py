@@ -3,9 +3,10 @@
 
 import os
 import time
+from operator import itemgetter
 
 from kit import starts
-from kit.figures import Comparison, Goal
+from kit.figures import Comparison, Goal, figure_of
 from lib import cgroups
 from lib.attached import connection
 from lib.harness import Failure, wait_for
@@ -62,7 +63,7 @@ def waiting(bench, memory):
         ctl("resume", user="root").expect(0)  # a pause is remembered across a restart
     system("systemctl", "restart", DAEMON)
     bench.show(cost)
-    return cost.ratio("the last 100 of 1000")
+    return cost.figure("the last 100 of 1000")
 
 
 def ended(bench, memory):
@@ -78,7 +79,7 @@ def ended(bench, memory):
 
 
 def at_rest(bench):
-    """Wake-ups by penstockd's own counts while queries sleep; the quieter of two spans, since a watchdog's ping, one in five
+    """Wake-ups by penstockd's own counts while queries sleep, in two spans, the quieter first, since a watchdog's ping, one in five
     minutes at most, may fall into one."""
     count, seconds = (10, 10) if bench.quick else (50, 60)
     keys = {"ConcurrencyQuota": str(count), "InitialMemoryBytesQuotaPerQuery": "16M", "MaxQueriesPerUser": "100", "WarmUnits": "0"}
@@ -94,7 +95,7 @@ def at_rest(bench):
         wait_for(lambda: not cgroups.unit_groups(), "all units are gone", 900)
     for woken, worked in spans:
         bench.say(f"{count} at rest for {seconds} s: {woken} wake-ups, {worked:.0f} us of CPU")
-    return min(spans), count, seconds
+    return sorted(spans), count, seconds
 
 
 def run(bench):
@@ -106,10 +107,12 @@ def run(bench):
     linear = waiting(bench, memory)
     bench.show(memory)
     most = max(max(memory.values(way)) for way in memory.rounds)
-    (woken, worked), count, seconds = at_rest(bench)
+    spans, count, seconds = at_rest(bench)
+    woken, worked = zip(*spans)
+    quieter = itemgetter(0)
     bench.judge(
-        Goal("daemon.memory", "MiB of memory with 1,000 queries that wait", most / 1024, most=8),
+        Goal("daemon.memory", "MiB of memory with 1,000 queries that wait", figure_of([most / 1024]), most=8),
         Goal("daemon.per_event", "CPU for one more query with 1,000 known, of that with none", linear, most=1.5),
-        Goal("daemon.rest", f"wake-ups in {seconds} s with {count} queries at rest", woken, most=0),
-        Goal("daemon.rest_cpu", "ms of CPU in that time", worked / 1000, most=1),
+        Goal("daemon.rest", f"wake-ups in {seconds} s with {count} queries at rest", figure_of(woken, quieter), most=0),
+        Goal("daemon.rest_cpu", "ms of CPU in that time", figure_of([usec / 1000 for usec in worked], quieter), most=1),
     )

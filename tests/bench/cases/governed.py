@@ -69,10 +69,10 @@ def run(bench):
             starts.in_turn(ways, bench.rounds, one)
             bench.show(comparison)
             bench.show(waited)
-            small = comparison.ratio("governed", "ungoverned, small pages")
-            huge = comparison.ratio("governed, huge pages")
+            small = comparison.figure("governed", "ungoverned, small pages")
+            huge = comparison.figure("governed, huge pages")
             bench.judge(
-                Goal(key, f"{name}: governed run, of the ungoverned one", comparison.ratio("governed"), most=1.05),
+                Goal(key, f"{name}: governed run, of the ungoverned one", comparison.figure("governed"), most=1.05),
                 Goal(f"{key}.small", f"{name}: the same, both with small pages", small, most=1.05),
                 Goal(f"{key}.huge", f"{name}: the same, both with huge pages", huge, most=1.05),
             )

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """From the wake-up of the loop to the raised limit, idle and with every CPU busy, against a bare poll and pwrite."""
 
-import statistics
-
-from kit.figures import Comparison, Goal
+from kit.figures import Comparison, Goal, figure_of
 from lib import hogs
 from lib.hogs import bare_groups
 from lib.raises import latencies
@@ -28,5 +26,5 @@ def run(bench):
         # raise by raise, as tests/guest/suites/governor.py judges it
         for name, text, part in (("act", "need known to the raised limit", lambda s, a: a),
                                  ("whole", "wake-up to the raised limit", lambda s, a: s + a)):
-            value = statistics.median(part(s, a) / bare for s, a, _, bare in seen) if seen else None
+            value = figure_of([part(s, a) / bare for s, a, _, bare in seen])
             bench.judge(Goal(f"raise.{key}.{name}", f"{text}, of {BARE}, beside: {load}", value, most=2))

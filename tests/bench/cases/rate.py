@@ -65,8 +65,8 @@ def run(bench):
         for clients in CROWDS:
             comparison, ready = measure(bench, clients, who, starts.shortest(), spares)
             title = f"short queries a second of systemd-run's, clients: {clients}"
-            burst = comparison.ratio(BURST) if ready >= COUNT else None
+            burst = comparison.figure(BURST) if ready >= COUNT else None
             bench.judge(
-                Goal(f"rate.{clients}", f"{title}, as shipped", comparison.ratio(SHIPPED), least=3),
+                Goal(f"rate.{clients}", f"{title}, as shipped", comparison.figure(SHIPPED), least=3),
                 Goal(f"rate.{clients}.burst", f"{title}, a burst", burst, least=3, why=f"{ready} units were ready for {COUNT} queries"),
             )

@@ -106,22 +106,22 @@ def measure_warm(bench, who, byte, directory):
     return block
 
 
-def ratio(comparison, way, to):
-    return comparison and comparison.ratio(way, to)
+def figure(comparison, way, to):
+    return comparison and comparison.figure(way, to)
 
 
 def goals(cold, warm):
     first, whole = warm and warm.first, warm and warm.whole
-    faster = ratio(first, RUN, CLIENT)
-    ctl = ratio(whole, RUN, CTL)
+    faster = figure(first, RUN, CLIENT)
+    ctl = figure(whole, RUN, CTL)
     why = "no spare unit came" if warm is None else "not measured"
     return [
         Goal("start.warm_of_spawn", f"warm, submit to first byte, of {SPAWN}",
-             ratio(first, CLIENT, SPAWN), most=1.3, why=why),
+             figure(first, CLIENT, SPAWN), most=1.3, why=why),
         Goal("start.run_of_warm", f"{RUN} to first byte, of warm", faster, least=6, why=why),
         Goal("start.run_of_ctl", f"{RUN} as a whole, of penstockctl run, warm", ctl, least=3, why=why),
         Goal("start.cold_of_transient", "cold, submit to first byte, of StartTransientUnit with the same sandbox",
-             ratio(cold.first, CLIENT, SANDBOX), most=1.2),
+             figure(cold.first, CLIENT, SANDBOX), most=1.2),
     ]
 
 

@@ -3,6 +3,7 @@
 an emulated machine, so each way stands beside its baseline, and the two were measured in turn."""
 
 import statistics
+import typing
 
 
 def number(value):
@@ -15,6 +16,18 @@ def quartiles(values):
         return values[0], values[0]
     first, _, third = statistics.quantiles(values, n=4, method="inclusive")
     return first, third
+
+
+class Figure(typing.NamedTuple):
+    """What a goal is judged by: a value, of how many that were measured, and their quartiles."""
+
+    value: float
+    n: int
+    quartiles: tuple
+
+
+def figure_of(values, pick=statistics.median):
+    return Figure(pick(values), len(values), quartiles(values)) if values else None
 
 
 class Comparison:
@@ -42,21 +55,28 @@ class Comparison:
             return None
         return self.median(way) / self.median(to)
 
-    def _paired(self, way):
-        """The spread of the ratio, round by round: of those that both have."""
-        base = self.rounds.get(self.baseline, {})
-        ratios = [a / base[n] for n, a in self.rounds[way].items() if base.get(n)]
-        return quartiles(ratios) if ratios else (None, None)
+    def _paired(self, way, to=None):
+        """The ratio round by round: of those that both have."""
+        base = self.rounds.get(to or self.baseline, {})
+        return [a / base[n] for n, a in self.rounds[way].items() if base.get(n)]
+
+    def figure(self, way, to=None):
+        """The ratio with its spread; None while one of them was not measured."""
+        ratio = self.ratio(way, to)
+        if ratio is None:
+            return None
+        ratios = self._paired(way, to)
+        return Figure(ratio, len(ratios), quartiles(ratios or [ratio]))
 
     def as_json(self):
         ways = []
         for way in self.rounds:
             values = self.values(way)
             low, high = quartiles(values)
-            ratio_low, ratio_high = self._paired(way)
+            ratios = self._paired(way)
             ways.append({"way": way, "n": len(values), "median": self.median(way), "quartiles": [low, high],
                          "least": min(values), "most": max(values), "ratio": self.ratio(way),
-                         "ratio_quartiles": [ratio_low, ratio_high]})
+                         "ratio_quartiles": list(quartiles(ratios)) if ratios else [None, None]})
         return {"key": self.key, "title": self.title, "unit": self.unit, "baseline": self.baseline, "ways": ways}
 
     def table(self):
@@ -78,24 +98,44 @@ def table(one):
     return "\n".join(rows)
 
 
-class Goal:
-    """A ratio that issue and design ask for. VALUE is None when it was not measured, and WHY says why."""
+FEW = 3  # less than that say nothing of their spread
 
-    def __init__(self, key, text, value, most=None, least=None, why="not measured"):
-        self.key, self.text, self.value, self.most, self.least, self.why = key, text, value, most, least, why
+
+class Goal:
+    """A ratio that issue and design ask for. FIGURE is None when it was not measured, and WHY says why."""
+
+    def __init__(self, key, text, figure, most=None, least=None, why="not measured"):
+        self.key, self.text, self.figure, self.most, self.least, self.why = key, text, figure, most, least, why
+
+    def _allows(self, value):
+        return value <= self.most if self.most is not None else value >= self.least
 
     @property
     def met(self):
-        if self.value is None:
+        return self._allows(self.figure.value) if self.figure else None
+
+    @property
+    def within_noise(self):
+        """Whether the next run may well say the opposite."""
+        if not self.figure:
             return None
-        return self.value <= self.most if self.most is not None else self.value >= self.least
+        return self.figure.n < FEW or any(self._allows(q) != self.met for q in self.figure.quartiles)
 
     def as_json(self):
         limit = {"most": self.most} if self.most is not None else {"least": self.least}
-        return {"key": self.key, "text": self.text, "value": self.value, "met": self.met, **limit}
+        value, n, _ = self.figure or (None, 0, None)
+        return {"key": self.key, "text": self.text, "value": value, "n": n, "met": self.met, "within_noise": self.within_noise,
+                **limit}
 
     def __str__(self):
         bound = f"≤ {self.most:g}" if self.most is not None else f"≥ {self.least:g}"
-        if self.value is None:
-            return f"goal {bound}: not judged: {self.text} ({self.why})"
-        return f"goal {bound}: {'met' if self.met else 'missed'}: {self.value:.2f}: {self.text}"
+        said = f"goal {bound}: {verdict(self.as_json())}: "
+        if not self.figure:
+            return f"{said}{self.text} ({self.why})"
+        return f"{said}{self.figure.value:.2f}, n {self.figure.n}: {self.text}"
+
+
+def verdict(goal):
+    """Of what as_json() gave."""
+    word = {True: "met", False: "missed", None: "not judged"}[goal["met"]]
+    return f"{word}, within the noise" if goal["within_noise"] else word

@@ -3,7 +3,7 @@
 between two comments, and what was not measured, or not to its end, stays as it is."""
 
 from kit import machine
-from kit.figures import table
+from kit.figures import table, verdict
 
 
 def place(name, case):
@@ -19,16 +19,16 @@ def block(whole, name):
     for one in case["comparisons"]:
         lines += [table(one), ""]
     if goals:
-        lines += ["| goal | bound | measured | |", "|---|---|---|---|"]
+        lines += ["| goal | bound | measured | n | |", "|---|---|---|---|---|"]
         lines += [goal_row(g) for g in goals] + [""]
     return "\n".join(lines)
 
 
 def goal_row(g):
-    words = {True: "met", False: "**missed**", None: "not measured yet"}
     bound = f"≤ {g['most']:g}" if "most" in g else f"≥ {g['least']:g}"
-    value = "–" if g["value"] is None else f"{g['value']:.2f}"
-    return f"| {g['text']} | {bound} | {value} | {words[g['met']]} |"
+    if g["met"] is None:
+        return f"| {g['text']} | {bound} | – | – | not measured yet |"
+    return f"| {g['text']} | {bound} | {g['value']:.2f} | {g['n']} | {verdict(g).replace('missed', '**missed**')} |"
 
 
 def fill(path, whole, name_of):
