@@ -98,6 +98,9 @@ class TestPage(unittest.TestCase):
         unknown = self.rows(start.goals(start.Block("cold"), None)[0])[-1]
         self.assertTrue(unknown.endswith("| ≤ 1.3 | – | – | not measured yet |"), unknown)
 
+    def test_no_number_of_rounds_stands_over_tables_that_have_others(self):
+        self.assertTrue(self.rows()[0].endswith("; host; medians, n as in the tables."), self.rows()[0])
+
 
 class TestTool(unittest.TestCase):
     def test_what_says_little_is_not_written_to_the_page(self):

@@ -15,7 +15,7 @@ def block(whole, name):
     case = whole["cases"][name]
     about = whole["machines"][case["machine"]]
     goals = [g for g in whole["goals"] if g["case"] == name]
-    lines = [f"{machine.line(about)}; medians of {whole['rounds']} rounds, of long ones a third.", ""]
+    lines = [f"{machine.line(about)}; medians, n as in the tables.", ""]
     for one in case["comparisons"]:
         lines += [table(one), ""]
     if goals:
