@@ -301,21 +301,20 @@ def suffer_some(faults, rest, plans, report):
 
 EACH_SECONDS = 9000  # of each part; tools/lib/guest-suites.sh has room for all
 AT_ONCE = 8  # faults between two looks at what they left
-suffered = set()  # what one part has shown needs no other
+met = {}  # of each part that has run, the keys of its sites
 
 
-def inject(parts, seconds):
-    """Returns how many faults were left when the time was over."""
+def inject(parts, seconds, earlier=()):
+    """Returns how many faults were left when the time was over. A site that one of EARLIER meets is tried in that one."""
     report = Report()
     with stage() as faults:
         for part in parts:
             part()  # what is made once is made
-        plans = [
-            (site, part, harness.rng.choice((0, harness.rng.randrange(site.count))))
-            for site, part in sites_of(faults, parts)
-            if site.key not in suffered
-        ]
-        suffered.update(site.key for site, _part, _skip in plans)
+        for part in (p for p in earlier if p not in met):
+            met[part] = {site.key for site, _part in sites_of(faults, [part])}
+        others, sites = set().union(*(met[p] for p in earlier)), sites_of(faults, parts)
+        met.update({p: {site.key for site, first in sites if first == p} for p in parts})
+        plans = [(s, p, harness.rng.choice((0, harness.rng.randrange(s.count)))) for s, p in sites if s.key not in others]
         note(f"{len(plans)} faults are possible in {', '.join(p.__name__ for p in parts)}")
         harness.rng.shuffle(plans)
         rest, before = Rest(), counts_at_rest()
@@ -437,7 +436,7 @@ def all_taken_over():
 
 def each_of(part):
     def each():
-        left = inject([part], EACH_SECONDS)
+        left = inject([part], EACH_SECONDS, list(PARTS.values())[: list(PARTS).index(part.__name__)])
         if left:
             raise Skip(f"{left} faults were left after {EACH_SECONDS} s; those that were tried were got over")
 
