@@ -247,7 +247,8 @@ static void check_look(World *w, const Query *q, const Sample *s) {
                 world_fail(w, "q%llu has no brake, and asks for nothing", ULL(q->id));
 }
 
-/* A victim's end frees something, or its own time was up, or there was nobody whose end would have. */
+/* A victim's end frees something, or its own time was up, or there was nobody whose end would have: who has begun to execute in this
+ * very step was not there when it was chosen. */
 static void check_victim(World *w, const Query *victim) {
         if (lease_end_helps(&victim->lease) ||
             (victim->frozen && w->now_usec - victim->frozen_since_usec >= w->load.config.freeze_timeout_usec))
@@ -255,7 +256,7 @@ static void check_victim(World *w, const Query *victim) {
         if (!victim->frozen)
                 world_fail(w, "q%llu ends as a victim, though it asks for nothing and frees nothing", ULL(victim->id));
         for (const Query *q = NULL; (q = engine_next(w->engine, q));)
-                if (q->state == QUERY_EXECUTING && lease_end_helps(&q->lease))
+                if (q->state == QUERY_EXECUTING && q->state_since_usec < w->now_usec && lease_end_helps(&q->lease))
                         world_fail(w, "q%llu ends as a victim before its time, and frees nothing", ULL(victim->id));
 }
 

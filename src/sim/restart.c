@@ -165,12 +165,12 @@ static void take_over(World *w, uint64_t first_id, bool paused) {
         }
         world_record_start(w);
         w->adopting = true;
-        adopt_all(w, first_id);
+        if (w->cap_bytes != SIZE_INFINITY) /* known before anybody is: see manager_start() */
+                world_feed(w, &cap);
         if (paused)
                 world_feed(w, &pause);
+        adopt_all(w, first_id);
         w->adopting = false;
-        if (w->cap_bytes != SIZE_INFINITY)
-                world_feed(w, &cap);
         if (w->shut_down) {
                 w->shutdown_done = false;
                 world_feed(w, &shutdown);
