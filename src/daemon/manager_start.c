@@ -17,7 +17,7 @@ static void remove_if_unknown(uint64_t id, void *userdata) {
         if (e && e->record.request.detach && !engine_is_tombstone(m->engine, id))
                 return;
         if (e || id >= engine_next_id(m->engine))
-                results_remove(id);
+                (void) results_remove(id);
         else
                 remover_submit(m->remover, id);
 }

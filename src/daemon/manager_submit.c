@@ -278,7 +278,7 @@ static int admit(Manager *m, Entry *e, const Language *l, bool allow_priority, S
                 error_set(ret_error, ERROR_INTERNAL, "the query can't be recorded: %s", strerror(-r)); /* if it is not set */
                 manager_count_refusal(m, &e->record.request.labels, ret_error->code);
                 if (e->record.results_file_fd >= 0)
-                        results_remove(id);
+                        (void) results_remove(id);
                 entry_free(e);
                 return -error_errno(ret_error->code);
         }
@@ -299,7 +299,7 @@ static int admit(Manager *m, Entry *e, const Language *l, bool allow_priority, S
         *ret_error = m->submit_error;
         manager_count_refusal(m, &e->record.request.labels, ret_error->code);
         if (e->record.results_file_fd >= 0)
-                results_remove(id);
+                (void) results_remove(id);
         entry_free(e);
         entry_close_fd(&ret->results_fd);
         entry_close_fd(&ret->hold_fd);

@@ -10,7 +10,7 @@
 #define STACK_BYTES (128 * KIB)
 
 struct Remover {
-        void (*remove)(uint64_t id);
+        int (*remove)(uint64_t id);
 
         /* A ring: done … submitted. */
         Helper helper;
@@ -31,12 +31,17 @@ static bool take(Remover *r, uint64_t *ret) {
         return is_one;
 }
 
+static void remove_one(Remover *r, uint64_t id) {
+        if (r->remove(id) < 0)
+                (void) r->remove(id);
+}
+
 static void *work(void *userdata) {
         Remover *r = userdata;
         uint64_t id;
 
         while (take(r, &id))
-                r->remove(id);
+                remove_one(r, id);
         return NULL;
 }
 
@@ -48,7 +53,7 @@ Remover *remover_free(Remover *r) {
         return NULL;
 }
 
-int remover_new(sd_event *loop, void (*remove)(uint64_t id), Remover **ret) {
+int remover_new(sd_event *loop, int (*remove)(uint64_t id), Remover **ret) {
         Remover *r = calloc(1, sizeof(*r));
         int k;
 
@@ -75,5 +80,5 @@ void remover_submit(Remover *r, uint64_t id) {
         }
         pthread_mutex_unlock(&r->helper.mutex);
         if (!has_room)
-                r->remove(id);
+                remove_one(r, id);
 }

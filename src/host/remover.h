@@ -15,9 +15,10 @@
 
 typedef struct Remover Remover;
 
-/* Starts the thread, in which @remove is called: results_remove(). Returns 0 or -errno. */
-int remover_new(sd_event *loop, void (*remove)(uint64_t id), Remover **ret);
-/* Takes NULL, returns NULL. The job at work is finished, what waits is left: results_list() finds it at the next start. */
+/* Starts the thread, in which @remove is called: results_remove(), and once more if it fails. Returns 0 or -errno. */
+int remover_new(sd_event *loop, int (*remove)(uint64_t id), Remover **ret);
+/* Takes NULL, returns NULL. The job at work is finished. What waits is left, as is what can't be removed: results_list() finds it at
+ * the next start. */
 Remover *remover_free(Remover *r);
 /* @remove for @id, soon; never fails. @id is given to no other file meanwhile. */
 void remover_submit(Remover *r, uint64_t id);

@@ -139,11 +139,11 @@ int results_create(uint64_t id, int *ret_write, int *ret_read) {
         return 0;
 }
 
-void results_remove(uint64_t id) {
+int results_remove(uint64_t id) {
         char path[128];
 
         results_path(id, path, sizeof(path));
-        (void) unlink(path);
+        return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int results_open(uint64_t id, bool for_writing) {

@@ -33,7 +33,7 @@ uint64_t state_held_since(void); /* 0: it is not, or that is not known */
  * descriptor of his own he could change its mode and write to it. @ret_write is for writing, @ret_read read-only; both CLOEXEC and the
  * caller's to close. Returns 0 or -errno. */
 int results_create(uint64_t id, int *ret_write, int *ret_read);
-void results_remove(uint64_t id);
+int results_remove(uint64_t id); /* 0, also when there was none; or -errno */
 /* Open it once more, for writing or for reading, and leave what is in it: a reader has an offset of his own. Returns the descriptor,
  * CLOEXEC, or -errno. */
 int results_open(uint64_t id, bool for_writing);

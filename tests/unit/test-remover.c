@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A disk that stands still until the test lets it go on. */
+#include <errno.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,21 +21,29 @@ static void note(uint64_t id) {
         removed[n_removed++] = id;
 }
 
-static void remove_at_once(uint64_t id) {
+static int remove_at_once(uint64_t id) {
         note(id);
         sem_post(&done);
+        return 0;
+}
+
+/* At the second try. */
+static int remove_in_the_end(uint64_t id) {
+        static unsigned n_tries;
+
+        return n_tries++ % 2 == 0 ? -EIO : remove_at_once(id);
 }
 
 /* The first one waits. */
-static void remove_slowly(uint64_t id) {
+static int remove_slowly(uint64_t id) {
         if (id == 1) {
                 sem_post(&begun);
                 sem_wait(&may_go_on);
         }
-        remove_at_once(id);
+        return remove_at_once(id);
 }
 
-static Remover *begin(sd_event **ret_loop, void (*remove)(uint64_t id)) {
+static Remover *begin(sd_event **ret_loop, int (*remove)(uint64_t id)) {
         Remover *r = NULL;
 
         n_removed = 0;
@@ -44,11 +53,10 @@ static Remover *begin(sd_event **ret_loop, void (*remove)(uint64_t id)) {
         return r;
 }
 
-static void each_is_removed_once_and_in_order_and_the_loop_is_not_woken(void **state) {
+static void expect_all_removed(int (*remove)(uint64_t id)) {
         sd_event *loop;
-        Remover *r = begin(&loop, remove_at_once);
+        Remover *r = begin(&loop, remove);
 
-        (void) state;
         for (unsigned i = 0; i < N; i++)
                 remover_submit(r, 100 + i);
         for (unsigned i = 0; i < N; i++)
@@ -59,6 +67,16 @@ static void each_is_removed_once_and_in_order_and_the_loop_is_not_woken(void **s
         assert_int_equal(sd_event_run(loop, 0), 0);
         remover_free(r);
         sd_event_unref(loop);
+}
+
+static void each_is_removed_once_and_in_order_and_the_loop_is_not_woken(void **state) {
+        (void) state;
+        expect_all_removed(remove_at_once);
+}
+
+static void one_that_fails_is_tried_once_more(void **state) {
+        (void) state;
+        expect_all_removed(remove_in_the_end);
 }
 
 static void who_submits_does_not_wait_for_the_disk(void **state) {
@@ -101,6 +119,7 @@ static void what_waits_at_the_end_is_left(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(each_is_removed_once_and_in_order_and_the_loop_is_not_woken),
+                cmocka_unit_test(one_that_fails_is_tried_once_more),
                 cmocka_unit_test(who_submits_does_not_wait_for_the_disk),
                 cmocka_unit_test(what_waits_at_the_end_is_left),
         };
