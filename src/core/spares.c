@@ -13,7 +13,7 @@ static bool is_idle(const SpareKind *k, uint64_t idle_usec, uint64_t now_usec) {
 }
 
 static bool has_same_owner(const SpareKind *a, const SpareKind *b) {
-        return a->shared == b->shared && (a->shared || a->uid == b->uid);
+        return a == b || (!a->shared && !b->shared && a->uid == b->uid);
 }
 
 static void count_owned(SpareKind kinds[], size_t n_kinds) {
@@ -106,7 +106,7 @@ uint64_t spares_deadline(const SpareKind kinds[], size_t n_kinds, uint64_t idle_
         return deadline;
 }
 
-/* How many kinds are @k's owner's, with the new one of @uid. */
+/* How many kinds are @k's owner's alone, with the new one of @uid. */
 static size_t kinds_of(const SpareKind kinds[], size_t n_kinds, const SpareKind *k, uint32_t uid) {
         size_t n = !k->shared && k->uid == uid;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* core/spares: of which kinds of units some are made before a query asks for one, and when they go again. A kind is all that is
- * fixed when a unit is made. Its owner is the user whose queries alone are of that kind; those of more than one user's have
- * one owner together, or two users could have as many owners as they like. libc only; time is an argument.
+ * fixed when a unit is made. Its owner is the user whose queries alone are of that kind; one of more than one user's is its own
+ * owner. libc only; time is an argument.
  * Invariant: whoever does as he is told, one answer after the other, comes to an end, and then has at most @max spares,
  * none of a kind that nobody asked for lately, and no owner has two more than another who could use one. */
 #pragma once
