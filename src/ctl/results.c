@@ -71,8 +71,8 @@ static void tell_incomplete(const PenstockInfo *i) {
                 report("the query is still %s; these are its results so far (--follow waits for its end)",
                        info_string(i, "state"));
         else if (penstock_info_get_error(i, &error) == 0)
-                report("the query has %s (%s); these are its results until then",
-                       strcmp(info_string(i, "state"), "canceled") == 0 ? "been canceled" : "failed", error.name);
+                report("the query %s (%s); there may be less here than it was to write",
+                       strcmp(info_string(i, "state"), "canceled") == 0 ? "was canceled" : "has failed", error.name);
 }
 
 static int copy_results(const Verb *verb, PenstockQuery *q, bool wanted_to_end) {

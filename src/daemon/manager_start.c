@@ -8,15 +8,15 @@
 #include "host/journal.h"
 #include "host/state_files.h"
 
-/* Whoever may still be asked for its results is known, also when they could not be opened this time. IDs begin anew with each boot, and
- * a spare has one that no query has yet: who may come by that ID must find no file, nor lose his own to the remover. */
+/* Whoever may still be asked for its results is known, also when they could not be opened this time. No query will have the ID of one
+ * that is left to the remover, see state_first_id(); but one may come by a spare's, and must find no file. */
 static void remove_if_unknown(uint64_t id, void *userdata) {
         Manager *m = userdata;
         const Entry *e = manager_entry(m, id);
 
         if (e && e->record.request.detach && !engine_is_tombstone(m->engine, id))
                 return;
-        if (e || id >= engine_next_id(m->engine))
+        if (e)
                 (void) results_remove(id);
         else
                 remover_submit(m->remover, id);

@@ -33,9 +33,18 @@ static uint64_t read_number(const char *path) {
         return u64_parse(text, &number) == 0 ? number : 0;
 }
 
+static void find_highest(uint64_t id, void *userdata) {
+        uint64_t *highest = userdata;
+
+        *highest = MAX(*highest, id);
+}
+
 uint64_t state_first_id(void) {
+        uint64_t highest = 0;
+
+        results_list(find_highest, &highest);
         reserved_until = MAX(read_number(NEXT_ID_FILE), 1u);
-        return reserved_until;
+        return MAX(reserved_until, highest + 1);
 }
 
 int state_replace_file(const char *path, const char *fresh, const char *text, size_t len) {
@@ -165,7 +174,7 @@ void results_list(void (*on_id)(uint64_t id, void *userdata), void *userdata) {
         if (!d)
                 return;
         while ((e = readdir(d)))
-                if (u64_parse(e->d_name, &id) >= 0)
+                if (u64_parse(e->d_name, &id) >= 0 && id < STATE_ID_MAX)
                         on_id(id, userdata);
                 else if (e->d_name[0] != '.')
                         (void) unlinkat(dirfd(d), e->d_name, 0);

@@ -9,6 +9,7 @@
 
 /* IDs are given out in blocks, so that a start writes the file and a query rarely does. */
 #define STATE_ID_BLOCK 256u
+#define STATE_ID_MAX (UINT64_MAX / 2) /* nobody has as many; a file of results with such a name is none */
 
 /* Put @text in the place of the file @path, by way of @fresh in the same directory: nobody ever sees half a file, whenever we are
  * killed. Mode 0600. Returns 0 or -errno; then the old file is there. */
