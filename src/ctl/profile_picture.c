@@ -4,8 +4,8 @@
 /* draw/facts.h has the keys. */
 static int add_facts(const PenstockInfo *i, uint64_t id, StrList *to) {
         static const char *const texts[] = { "language", "state", "verdict" };
-        static const char *const numbers[] = { "memory_peak_bytes", "memory_max_bytes", "raises", "execute_usec",
-                                               "frozen_usec" };
+        static const char *const numbers[] = { "memory_peak_bytes", "memory_max_bytes", "raises", "retries",
+                                               "execute_usec", "frozen_usec" };
         PenstockError error = {};
         char line[512];
         int r;

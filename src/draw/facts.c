@@ -14,6 +14,7 @@ static const struct {
         { "memory_peak_bytes", offsetof(Facts, memory_peak_bytes) },
         { "memory_max_bytes", offsetof(Facts, memory_max_bytes) },
         { "raises", offsetof(Facts, raises) },
+        { "retries", offsetof(Facts, retries) },
         { "execute_usec", offsetof(Facts, execute_usec) },
         { "frozen_usec", offsetof(Facts, frozen_usec) },
 };

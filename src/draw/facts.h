@@ -6,7 +6,7 @@
 
 typedef struct Facts {
         const char *id, *language, *state, *error, *verdict; /* "" when not known; point into the arguments */
-        uint64_t memory_peak_bytes, memory_max_bytes, raises, execute_usec, frozen_usec; /* 0: not known */
+        uint64_t memory_peak_bytes, memory_max_bytes, raises, retries, execute_usec, frozen_usec; /* 0: not known */
 } Facts;
 
 #define FACTS_NONE ((Facts) { .id = "", .language = "", .state = "", .error = "", .verdict = "" })

@@ -85,20 +85,22 @@ static void draw_level(const Plot *p, uint64_t bytes, Ink ink, double width, Str
 }
 
 /* Nobody has looked since the last reading. Where the peak was higher than any of them it was most likely there, and the flat area below
- * would say that it was not. */
+ * would say that it was not. No more than the limit then in force, and not where readings were left out or the peak may be that of a run
+ * before. */
 static void draw_unseen(const Plot *p) {
         static const char words[] = "not looked at";
         const TextStyle style = { .size = TEXT_SIZE, .ink = INK_MUTED, .align = ALIGN_MIDDLE };
         double from = scale_at(&p->x, (double) p->t->seen_usec), to = p->x.to, bottom,
-               top = scale_at(&p->memory, (double) p->f->memory_peak_bytes),
-               width = scene_width_of(p->s, words, TEXT_SIZE, WEIGHT_NORMAL);
+               top, width = scene_width_of(p->s, words, TEXT_SIZE, WEIGHT_NORMAL);
         size_t last = p->t->n_readings - 1;
+        uint64_t limit = p->t->readings[last].limit_bytes, most = MIN(p->f->memory_peak_bytes, limit > 0 ? limit : SIZE_INFINITY);
 
-        if (!p->t->has_ended || !p->t->was_looked_at || !is_limit(p->f->memory_peak_bytes))
+        if (!p->t->has_ended || !p->t->was_looked_at || !is_limit(most) || p->t->thinned > 0 || p->f->retries > 0)
                 return;
         for (size_t i = 0; i < p->t->n_readings; i++)
-                if (reading_sum(&p->t->readings[i], MEMORY_FILE) >= p->f->memory_peak_bytes)
+                if (reading_sum(&p->t->readings[i], MEMORY_FILE) >= most)
                         return;
+        top = scale_at(&p->memory, (double) most);
         while (last > 0 && p->t->readings[last].usec > p->t->seen_usec)
                 last--;
         bottom = profile_memory_edge(p, &p->t->readings[last], MEMORY_FILE);

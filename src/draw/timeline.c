@@ -136,6 +136,15 @@ static void add_happening(Reader *r, size_t row, uint64_t usec) {
                 r->frozen = r->t.n_happenings;
 }
 
+static bool was_seen(const char *event) {
+        static const char *const looks[] = { "start", "sample", "raise", "denied" };
+
+        for (size_t i = 0; i < ELEMENTSOF(looks); i++)
+                if (strcmp(event, looks[i]) == 0)
+                        return true;
+        return false;
+}
+
 static void add_row(Reader *r, size_t row) {
         const Reading *last = r->t.n_readings > 0 ? &r->t.readings[r->t.n_readings - 1] : NULL;
         bool end = row == r->csv->n_rows - 1 && strcmp(cell(r, row, COLUMN_EVENT), "end") == 0;
@@ -150,7 +159,7 @@ static void add_row(Reader *r, size_t row) {
         }
         r->t.readings[r->t.n_readings++] = new;
         r->t.has_ended = end;
-        if (!end)
+        if (was_seen(cell(r, row, COLUMN_EVENT)))
                 r->t.seen_usec = new.usec;
         r->t.was_looked_at = r->t.was_looked_at || (!end && reading_sum(&new, MEMORY_FILE) > 0);
         r->t.thinned = add_saturating(r->t.thinned, number(r, row, COLUMN_THINNED));

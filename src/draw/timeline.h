@@ -49,7 +49,7 @@ typedef struct Timeline {
         size_t n_readings, n_happenings;
         size_t n_rows;      /* there were, before any were thinned here */
         uint64_t end_usec;  /* of the last row */
-        uint64_t seen_usec; /* of the last row before the end: nobody has looked since */
+        uint64_t seen_usec; /* of the last row for which somebody looked: others repeat what was seen */
         uint64_t thinned;   /* rows that were left out, as the profile says */
         bool has_kinds;     /* at least one of the columns of kinds */
         bool has_stall;     /* the column of stall_some_usec */

@@ -172,35 +172,6 @@ static void areas_are_named_in_them_or_beside_them(void **state) {
         kit_done(&k);
 }
 
-/* Raised to 512M after 3 s with 100M in use, and ended after 10. */
-static const char unseen[] = HEAD
-                "0,start,,,67108864,0,0,0,0,0,0,0,0\n"
-                "3000000,raise,high,536870912,536870912,104857600,104857600,0,0,0,0,0,0\n"
-                "10000000,end,exit,,536870912,4096,0,0,0,4096,0,0,0\n";
-
-static bool is_unseen(const char *text, uint64_t peak_bytes, bool *ret_words) {
-        Facts f = usual_facts();
-        bool is_there;
-        Kit k;
-
-        f.memory_peak_bytes = peak_bytes;
-        kit_draw(&k, text, &f, 1000, 560);
-        is_there = kit_shape(&k.s, SHAPE_AREA, INK_UNSEEN);
-        *ret_words = kit_find(&k.s, "not looked at");
-        kit_done(&k);
-        return is_there;
-}
-
-static void where_nobody_looked_it_may_have_come_up_to_the_peak(void **state) {
-        bool words;
-
-        (void) state;
-        assert_true(is_unseen(unseen, 400 * MIB, &words) && words);
-        assert_true(is_unseen(unseen, 110 * MIB, &words) && !words); /* no room for words */
-        assert_false(is_unseen(unseen, 100 * MIB, &words) || words); /* it was seen */
-        assert_false(is_unseen(grown, 480 * MIB, &words) || words);  /* looked at as it was killed */
-}
-
 static void raises_are_told_with_their_causes(void **state) {
         Facts f = usual_facts();
         Kit k;
@@ -427,7 +398,6 @@ int main(void) {
                 cmocka_unit_test(lines_are_named_at_their_right_end),
                 cmocka_unit_test(the_limit_is_a_line_of_steps),
                 cmocka_unit_test(areas_are_named_in_them_or_beside_them),
-                cmocka_unit_test(where_nobody_looked_it_may_have_come_up_to_the_peak),
                 cmocka_unit_test(raises_are_told_with_their_causes),
                 cmocka_unit_test(many_raises_are_counted),
                 cmocka_unit_test(stall_is_a_part_of_the_time),
