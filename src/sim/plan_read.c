@@ -147,7 +147,7 @@ static int by_arrival(const void *a, const void *b) {
 
 int plan_read(FILE *f, PlanLoad *ret, char failure[static PLAN_FAILURE_MAX]) {
         int r = 0;
-        Header header;
+        Header header = {};
         size_t allocated = 0, size = 0, line = 0;
         char *text = NULL;
 
