@@ -9,16 +9,12 @@
 #include "host/state_files.h"
 
 /* Whoever may still be asked for its results is known, also when they could not be opened this time. No query will have the ID of one
- * that is left to the remover, see state_first_id(); but one may come by a spare's, and must find no file. */
+ * that is left to the remover: see state_first_id(), and no spare of an earlier life is taken over. */
 static void remove_if_unknown(uint64_t id, void *userdata) {
         Manager *m = userdata;
         const Entry *e = manager_entry(m, id);
 
-        if (e && e->record.request.detach && !engine_is_tombstone(m->engine, id))
-                return;
-        if (e)
-                (void) results_remove(id);
-        else
+        if (!e || !e->record.request.detach || engine_is_tombstone(m->engine, id))
                 remover_submit(m->remover, id);
 }
 
