@@ -88,16 +88,20 @@ static Reading reading_of(const Reader *r, size_t row, const Reading *before) {
         return new;
 }
 
+static bool is_one_of(const char *event, const char *const events[], size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(event, events[i]) == 0)
+                        return true;
+        return false;
+}
+
 static HappeningKind kind_of(const char *event) {
         static const char *const plain[] = { "", "start", "sample", "thaw" };
 
         for (int k = 0; k < _HAPPENED_MAX; k++)
                 if (happening_names[k] && strcmp(event, happening_names[k]) == 0)
                         return (HappeningKind) k;
-        for (size_t i = 0; i < ELEMENTSOF(plain); i++)
-                if (strcmp(event, plain[i]) == 0)
-                        return _HAPPENED_MAX;
-        return HAPPENED_OTHER;
+        return is_one_of(event, plain, ELEMENTSOF(plain)) ? _HAPPENED_MAX : HAPPENED_OTHER;
 }
 
 static void thaw(Reader *r, uint64_t usec) {
@@ -139,10 +143,7 @@ static void add_happening(Reader *r, size_t row, uint64_t usec) {
 static bool was_seen(const char *event) {
         static const char *const looks[] = { "start", "sample", "raise", "denied" };
 
-        for (size_t i = 0; i < ELEMENTSOF(looks); i++)
-                if (strcmp(event, looks[i]) == 0)
-                        return true;
-        return false;
+        return is_one_of(event, looks, ELEMENTSOF(looks));
 }
 
 static void add_row(Reader *r, size_t row) {
