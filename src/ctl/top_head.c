@@ -78,8 +78,9 @@ static void draw_title(const Top *t, Canvas *c, unsigned y) {
 
 static void draw_budget(const Top *t, const Sums *sums, Canvas *c, unsigned y) {
         const TopStatus *s = &t->status;
+        uint64_t in_force_bytes = add_saturating(s->used_bytes, s->unused_bytes);
         BarPart parts[] = { reserved, lent, pool };
-        char text[160], used[TEXT_MAX], max[TEXT_MAX];
+        char text[160], used[TEXT_MAX], max[TEXT_MAX], in_force[TEXT_MAX];
         unsigned columns, width;
 
         canvas_put(c, y, 0, LABEL, ROLE_STRONG, "Budget");
@@ -92,13 +93,19 @@ static void draw_budget(const Top *t, const Sums *sums, Canvas *c, unsigned y) {
         parts[0].amount = sums->for_slots;
         parts[1].amount = sums->on_top;
         parts[2].amount = s->unused_bytes;
-        snprintf(text, sizeof(text), "] %s of %s held", size_in(s->used_bytes, s->max_bytes, used),
-                 size_in(s->max_bytes, s->max_bytes, max));
+        size_in(s->used_bytes, s->max_bytes, used);
+        size_in(s->max_bytes, s->max_bytes, max);
+        /* penstock.slice has a lower limit, or ended queries left memory behind. */
+        if (in_force_bytes < s->max_bytes)
+                snprintf(text, sizeof(text), "] %s of %s held, %s configured", used,
+                         size_in(in_force_bytes, s->max_bytes, in_force), max);
+        else
+                snprintf(text, sizeof(text), "] %s of %s held", used, max);
         columns = canvas_columns(text, c->ascii);
         width = (unsigned) MIN(subtract_saturating(c->width, LABEL + 1 + columns), (uint64_t) BAR_MAX);
         canvas_put(c, y, LABEL, 1, ROLE_PLAIN, "[");
         /* After a reload more may be held than the budget has. */
-        canvas_bar(c, y, LABEL + 1, width, add_saturating(s->used_bytes, s->unused_bytes), parts, 3);
+        canvas_bar(c, y, LABEL + 1, width, in_force_bytes, parts, 3);
         canvas_put(c, y, LABEL + 1 + width, columns, ROLE_PLAIN, text);
 }
 

@@ -154,6 +154,9 @@ static void the_budgets_parts_are_its_whole(void **state) {
         draw(80, 24);
         assert_non_null(strstr(screen[1], "] 12.25G of 64.00G held"));
         assert_non_null(strstr(screen[2], "# 0.25G for slots   + 12.00G lent on top   . 51.75G in the pool"));
+        top.status.unused_bytes = GIB; /* the slice's limit is lower than the budget */
+        draw(80, 24);
+        assert_non_null(strstr(screen[1], "] 12.25G of 13.25G held, 64.00G configured"));
         top.status.max_bytes = top.status.unused_bytes = SIZE_INFINITY;
         top.status.slots = top.status.queue_size = UINT64_MAX;
         draw(80, 24);
