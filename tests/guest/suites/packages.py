@@ -3,9 +3,12 @@
 install again, purge. `tools/package --test` boots the machine and has the packages at hand."""
 
 import glob
+import io
 import os
 import re
 import stat
+import subprocess
+import tarfile
 import urllib.request
 
 from lib import cgroups
@@ -18,6 +21,7 @@ NEXT = "/share/next"  # the same under a higher version
 NAMES = ["cockpit-penstock", "libpenstock-dev", "libpenstock0", "penstock", "penstock-exporter"]
 SOCKET, EXPORTER = "penstock-worker.socket", "penstock-exporter.socket"
 OURS = "/etc/penstock/penstock.conf.d/10-operator.conf"
+DOCUMENTS = "./usr/share/doc/penstock"
 CATALOG_ENTRY = "0b5e6b0cf3d14a0fb6c3a3d9b2b0e101"
 GUEST_JOB = "penstock-guest-job.service"  # what runs this
 STARTED = "39f53479d3a045ac8e11786248231fbf"  # systemd's message that a unit was started
@@ -99,6 +103,20 @@ def installing():
     # The guest's dpkg leaves documentation out.
     bad = [line for line in system("dpkg", "--verify", *NAMES).text.splitlines() if not re.search(" /usr/share/(doc|man)/", line)]
     expect_equal(bad, [], "dpkg --verify")
+
+
+@test("what README.md names and shows lies beside it; of CONTRIBUTING.md only the source has one")
+def readme():
+    package = glob.glob(f"{PACKAGES}/penstock_*.deb")[0]
+    readme = f"{DOCUMENTS}/README.md"
+    contents = subprocess.run(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(contents)) as tar:
+        text = tar.extractfile(readme).read().decode()
+        names = tar.getnames()
+    linked = re.findall(r"\]\((?!https?:)([^)]+)\)|`([\w/-]+\.md)`", text)
+    paths = {f"{DOCUMENTS}/{link or name}" for link, name in linked}
+    expect(len(paths) > 10, f"links of README.md: {paths}")
+    expect_equal(paths - set(names), {f"{DOCUMENTS}/CONTRIBUTING.md"}, "what README.md names and the package has not")
 
 
 @test("after that the service and the exporter's socket are enabled and run, penstockd at its first attempt")
