@@ -121,7 +121,9 @@ static int on_start(Player *p, const TraceRecord *record) {
         p->actions.n = p->n_seen = p->n_promises = 0;
         p->promised_bytes = 0;
         p->r->n_starts++;
-        p->budget_bytes = p->r->budget_bytes = p->config.max_memory_bytes;
+        p->budget_bytes = p->config.max_memory_bytes;
+        if (p->r->promised_peak_bytes == 0)
+                p->r->budget_bytes = p->budget_bytes;
         return engine_new(&p->config, record->first_id, &p->engine);
 }
 
