@@ -141,7 +141,7 @@ int admit_request(Engine *e, uint64_t id, const QuerySpec *spec) {
 }
 
 uint64_t admit_query_timeout(const Query *q) {
-        if (q->state != QUERY_EXECUTING || q->frozen || q->lowering || q->timeout_usec == 0)
+        if (q->state != QUERY_EXECUTING || q->frozen || q->lowering || q->told_late || q->timeout_usec == 0)
                 return USEC_INFINITY;
         /* Both runs of one that is retried count. */
         return subtract_saturating(add_saturating(add_saturating(q->state_since_usec, q->timeout_usec), q->frozen_usec),

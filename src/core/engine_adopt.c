@@ -114,6 +114,7 @@ static void take_over_running(Engine *e, Query *q, const QuerySnapshot *s) {
         q->recheck = query_may_retry(q) && q->dependencies == DEPENDENCIES_HELD; /* before its second run */
         q->high_bytes = SIZE_INFINITY; /* not known; what it uses must not be braked on the loop */
         q->current_bytes = s->current_bytes;
+        q->told_late = s->has_ended;
         if (s->is_frozen)
                 take_over_frozen(e, q, s);
         if (q->frozen == profile_begins && s->frozen_since_usec) /* what its rows do not say yet */

@@ -137,6 +137,8 @@ struct Query {
         uint64_t first_start_usec; /* of one that is retried: when it first had a slot */
         uint64_t retry_bytes; /* what it starts, or started, its second run with; 0: as usual */
 
+        bool told_late; /* it ended while nobody served, and how is told soon: what is due since then is not */
+
         DependencyPhase dependencies;
         bool recheck, rechecking; /* held since an earlier engine's time: they are looked at anew before its unit starts */
         UnitPhase unit;

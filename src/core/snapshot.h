@@ -29,6 +29,7 @@ typedef struct QuerySnapshot {
         uint64_t current_bytes;
         uint64_t held_since_usec; /* who is frozen has been it since then, for want of a controller; 0: not known */
         bool unit_exists, is_frozen;
+        bool has_ended; /* it was handed over, and its worker waits to tell how it ended */
         bool is_lost; /* it was not handed over, and can't be started: it ends as ending_* and the error say */
 } QuerySnapshot;
 

@@ -158,6 +158,7 @@ static const Field snapshot_fields[] = {
         F(U64, QuerySnapshot, held_since_usec),
         F(BOOL, QuerySnapshot, unit_exists),
         F(BOOL, QuerySnapshot, is_frozen),
+        F(BOOL, QuerySnapshot, has_ended),
         F(BOOL, QuerySnapshot, is_lost),
         {},
 };

@@ -36,7 +36,7 @@ static int read_state(uint64_t id, QuerySnapshot *ret, Error *ret_error) {
         *ret = record.snapshot;
         *ret_error = record.error;
         ret->limit_bytes = ret->current_bytes = ret->held_since_usec = 0; /* what is found is never what was written */
-        ret->unit_exists = ret->is_frozen = ret->is_lost = false;
+        ret->unit_exists = ret->is_frozen = ret->has_ended = ret->is_lost = false;
         return 0;
 }
 

@@ -115,6 +115,7 @@ void manager_gather_hello(Manager *m, uint64_t id, WorkerPhase phase) {
         if (!a || !a->waits_for_worker)
                 return;
         heard(m, a);
+        a->snapshot.has_ended = phase == WORKER_PHASE_ENDED;
         if (phase < WORKER_PHASE_EXECUTING) { /* what was sent to it never arrived, and so never ran */
                 a->snapshot.handed = a->snapshot.unit_exists = a->entry->unit_requested = false;
                 a->entry->groups = query_groups_free(a->entry->groups);
@@ -164,12 +165,13 @@ static int take_over_unit(Manager *m, Adoption *a) {
         Sample now;
         int r = query_groups_sample(e->groups, &now);
 
+        if (r == 0) /* also while one that sleeps is still to be: later it is, and nobody would thaw it */
+                r = query_groups_shall_be_frozen(e->groups, &a->snapshot.is_frozen);
         e->handed = e->started_told = true;
         a->snapshot.limit_bytes = r < 0 ? a->snapshot.max_bytes : now.max_bytes;
         if (r < 0)
                 return r;
         a->snapshot.current_bytes = now.current_bytes;
-        a->snapshot.is_frozen = now.frozen;
         a->snapshot.held_since_usec = state_held_since();
         e->cap_bytes = SIZE_INFINITY;
         e->unit_max_bytes = entry_unit_max_bytes(e);

@@ -251,6 +251,15 @@ int query_groups_freeze(QueryGroups *g, bool frozen) {
         return cgroup_write_text(g->files[GROUP_ENGINE_FREEZE], frozen ? "1" : "0");
 }
 
+int query_groups_shall_be_frozen(QueryGroups *g, bool *ret) {
+        uint64_t frozen;
+        int r = cgroup_read_value_fd(g->files[GROUP_ENGINE_FREEZE], &frozen);
+
+        if (r == 0)
+                *ret = frozen != 0;
+        return r;
+}
+
 int query_groups_kill(QueryGroups *g, bool compile) {
         int fd = g->files[compile ? GROUP_COMPILE_KILL : GROUP_ENGINE_KILL];
 

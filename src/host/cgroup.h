@@ -101,6 +101,8 @@ void query_groups_killers(const QueryGroups *g, FinalNumbers *f);
 int query_groups_protect(QueryGroups *g, uint64_t bytes, bool as_min);
 /* Returns at once; Sample.frozen says when all are. */
 int query_groups_freeze(QueryGroups *g, bool frozen);
+/* What it was told last, also while one of its processes sleeps on and is frozen later. */
+int query_groups_shall_be_frozen(QueryGroups *g, bool *ret);
 /* SIGKILL to all in engine/ (cgroup.kill), @compile: in compile/ instead. Works on a frozen group. */
 int query_groups_kill(QueryGroups *g, bool compile);
 /* @signo to every process of engine/, by its cgroup.procs read anew until no new pid shows up (or it forks faster

@@ -351,6 +351,20 @@ static void who_was_held_while_nobody_was_there_has_not(void **state) {
         assert_int_equal(kit_query(&kit, 1)->ending_verdict, VERDICT_TIMEOUT);
 }
 
+static void who_ended_while_nobody_was_there_is_not_told_a_timeout(void **state) {
+        Error error;
+        QuerySnapshot s = away(1, &error);
+
+        (void) state;
+        s.has_ended = true; /* so says its worker, which tells how when it is asked again */
+        tell(&s, 1, &error);
+        kit_event(&kit, EVENT_TICK, 0);
+        assert_false(kit_query(&kit, 1)->ending);
+        kit_step(&kit, (Event) { .type = EVENT_ENDED, .query_id = 1 });
+        assert_int_equal(kit_state(&kit, 1), QUERY_FINISHED);
+        assert_int_equal(kit_query(&kit, 1)->verdict, VERDICT_NONE);
+}
+
 static void who_was_being_ended_is_ended(void **state) {
         uint64_t id = kit_plain(&kit);
 
@@ -633,6 +647,7 @@ int main(void) {
                 KIT_TEST(who_waits_frozen_waits_on_and_others_are_thawed),
                 KIT_TEST(who_ran_while_nobody_was_there_has_used_that_time),
                 KIT_TEST(who_was_held_while_nobody_was_there_has_not),
+                KIT_TEST(who_ended_while_nobody_was_there_is_not_told_a_timeout),
                 KIT_TEST(who_was_being_ended_is_ended),
                 KIT_TEST(who_was_being_ended_and_never_got_its_hand_over_is_not_started),
                 KIT_TEST(what_has_ended_stays_as_it_was),

@@ -26,3 +26,8 @@ def cpu_nsec(pid):
     for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
         total += int((cgroups.read(path) or "0").split()[0])
     return total
+
+
+def sleeps_for_good(group):
+    """Does one of a group sleep where no signal wakes it?"""
+    return any(") D " in (cgroups.read(f"/proc/{pid}/stat") or "") for pid in cgroups.pids(group))

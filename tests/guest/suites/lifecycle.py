@@ -391,10 +391,6 @@ def freezable(directory):
         os.unlink(image)
 
 
-def sleeps_for_good(group):
-    return any(" D " in (cgroups.read(f"/proc/{p}/stat") or "") for p in cgroups.pids(group))
-
-
 @test("a slot and its memory stay taken while a process sleeps where no signal wakes it, also when PID 1 gave its unit up", slow=True)
 def uninterruptible():
     directory = f"{home('alice')}/freezable"

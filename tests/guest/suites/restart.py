@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """penstockd goes and comes back: no query is lost, and none notices."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import tempfile
 import time
 
-from lib import cgroups, harness, leftovers
+from lib import cgroups, disks, harness, leftovers
 from lib.cgroups import MIB
 from lib.grower import Observer
 from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
+from lib.processes import sleeps_for_good
 from lib.profiles import profile
 from lib.service import (
     DAEMON, LANGUAGES, Gated, Running, configured, ctl, ctl_json, ctl_start, daemon_pid, language, reload_daemon, run, state, status, submit,
     system, unit_property, wait_for_state,
 )
 
+# Long enough for a query to end within it on an emulated host.
+TIMEOUT_SEC = 90
+DISK = "/srv/standing"
 GROWS = "b=bytearray({0}<<20); print(sum(b[i] == 0 for i in range(0, len(b), 4096)), flush=True)"
 
 
@@ -250,9 +255,30 @@ def frozen():
     both_ways(one)
 
 
-@test("penstockd that can't start again leaves nothing frozen, and goes on with all queries when it can", slow=True)
-def cannot_start():
-    q = Gated()
+@test("who sleeps in the kernel while all are frozen for a restart is thawed afterwards, although it was never seen frozen", slow=True)
+def sleeping():
+    os.makedirs(DISK, exist_ok=True)
+    body = 'import os, time\nprint("up", flush=True)\nfor _ in range(100):\n    os.write(0, b"x")\n    time.sleep(0.05)\nprint("done")'
+    with disks.on_disk(DISK), open(f"{DISK}/file", "w+b") as file:
+
+        def one(way):
+            q = ctl_start("run", "--", "python3", "-c", body, stdin=file)
+            wait_for(lambda: b"up" in q.out(), "it runs")
+            query_id = ctl_json("list")[-1]["id"]
+            group = cgroups.engine_group(query_id)
+            with disks.standing(DISK):
+                wait_for(lambda: sleeps_for_good(group), "it sleeps")
+                way()
+                wait_until_it_serves()
+                expect_equal(cgroups.table(group, "cgroup.events").get("frozen"), 0, "it is frozen already")
+            expect_equal(q.wait().expect(0).text, "up\ndone\n", "what its caller read")
+
+        both_ways(one)
+
+
+@contextlib.contextmanager
+def unable_to_start():
+    """penstockd is killed, and what should come after it fails each time."""
     bad = "/etc/penstock/penstock.conf.d/99-bad.conf"
     os.makedirs(os.path.dirname(bad), exist_ok=True)
     with open(bad, "w", encoding="ascii") as f:
@@ -266,13 +292,34 @@ def cannot_start():
     try:
         os.kill(daemon_pid(), signal.SIGKILL)
         wait_for(again, "it fails to start")
-        wait_for(lambda: cgroups.table(q.group, "cgroup.events").get("frozen") == 0, "the query is not frozen")
-        expect(cgroups.is_populated(q.group), "it runs")
+        yield
     finally:
         os.unlink(bad)
     wait_until_it_serves()
+
+
+@test("penstockd that can't start again leaves nothing frozen, and goes on with all queries when it can", slow=True)
+def cannot_start():
+    q = Gated()
+    with unable_to_start():
+        wait_for(lambda: cgroups.table(q.group, "cgroup.events").get("frozen") == 0, "the query is not frozen")
+        expect(cgroups.is_populated(q.group), "it runs")
     q.go()
     q.wait().expect(0)
+
+
+@test("who has ended before its timeout while penstockd could not start is told how it ended, not that it timed out", slow=True)
+def ended_before_its_timeout():
+    begun = time.monotonic()
+    q = Gated("print('all of it')", "--timeout", f"{TIMEOUT_SEC}s")
+    with unable_to_start():
+        wait_for(lambda: cgroups.table(q.group, "cgroup.events").get("frozen") == 0, "the query is not frozen")
+        q.go()
+        wait_for(lambda: not cgroups.is_populated(q.group), "it has ended")
+        expect(time.monotonic() - begun < TIMEOUT_SEC, "in time")
+        wait_for(lambda: time.monotonic() - begun > TIMEOUT_SEC + 1, "its time is over")
+    expect_equal(q.wait().expect(0).text, "all of it\n", "what its caller read")
+    expect_equal(ctl_json("stats", str(q.id))["verdict"], "", "the verdict")
 
 
 @test("a stop between a crash of penstockd and its next start is one: each query ends, and nobody but an operator starts it", slow=True)
