@@ -15,7 +15,7 @@ from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
 from lib.processes import sleeps_for_good
 from lib.profiles import profile
 from lib.service import (
-    DAEMON, LANGUAGES, Gated, Running, configured, ctl, ctl_json, ctl_start, daemon_pid, language, reload_daemon, run, state, status, submit,
+    DAEMON, LANGUAGES, Gated, Running, as_user, configured, ctl, ctl_json, ctl_start, daemon_pid, home, language, reload_daemon, run, state, status, submit,
     system, unit_property, wait_for_state,
 )
 
@@ -310,16 +310,25 @@ def cannot_start():
 
 @test("who has ended before its timeout while penstockd could not start is told how it ended, not that it timed out", slow=True)
 def ended_before_its_timeout():
+    go = f"{home('alice')}/go"
     begun = time.monotonic()
-    q = Gated("print('all of it')", "--timeout", f"{TIMEOUT_SEC}s")
-    with unable_to_start():
-        wait_for(lambda: cgroups.table(q.group, "cgroup.events").get("frozen") == 0, "the query is not frozen")
-        q.go()
-        wait_for(lambda: not cgroups.is_populated(q.group), "it has ended")
-        expect(time.monotonic() - begun < TIMEOUT_SEC, "in time")
-        wait_for(lambda: time.monotonic() - begun > TIMEOUT_SEC + 1, "its time is over")
-    expect_equal(q.wait().expect(0).text, "all of it\n", "what its caller read")
-    expect_equal(ctl_json("stats", str(q.id))["verdict"], "", "the verdict")
+    body = f"import os, time\nwhile not os.path.exists({go!r}): time.sleep(0.1)\nprint('all of it')"
+    query_id = submit("--timeout", f"{TIMEOUT_SEC}s", "--", "python3", "-c", body)
+    wait_for(lambda: cgroups.is_populated(cgroups.engine_group(query_id)), "it runs")
+    group = cgroups.engine_group(query_id)
+    try:
+        with unable_to_start():
+            wait_for(lambda: cgroups.table(group, "cgroup.events").get("frozen") == 0, "the query is not frozen")
+            as_user("alice", lambda: open(go, "w", encoding="ascii").close())
+            wait_for(lambda: not cgroups.is_populated(group), "it has ended")
+            expect(time.monotonic() - begun < TIMEOUT_SEC, "in time")
+            wait_for(lambda: time.monotonic() - begun > TIMEOUT_SEC + 1, "its time is over")
+    finally:
+        os.unlink(go)
+    ctl("wait", str(query_id)).expect(0)
+    expect_equal(ctl_json("stats", str(query_id))["verdict"], "", "the verdict")
+    expect_equal(ctl("results", str(query_id)).text, "all of it\n", "its results")
+    ctl("done", str(query_id)).expect(0)
 
 
 @test("a stop between a crash of penstockd and its next start is one: each query ends, and nobody but an operator starts it", slow=True)
