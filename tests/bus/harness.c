@@ -19,6 +19,8 @@
 #include <cmocka.h>
 
 static pid_t bus_pid, standin_pid;
+static char bus_address[512];
+static char directory[] = "/tmp/penstock-bus-XXXXXX"; /* with activation */
 
 long harness_now_msec(void) {
         struct timespec ts;
@@ -90,16 +92,22 @@ void harness_start_standin(void) {
         standin_pid = start_server((const char *const[]) { harness_variable("STANDIN"), NULL }, line, sizeof(line));
 }
 
-int harness_start(void **state) {
-        char config[512], line[512];
+/* At @listen, or where its configuration says. */
+static void start_bus(const char *listen) {
+        char config[512];
 
-        (void) state;
-        signal(SIGPIPE, SIG_IGN);
         snprintf(config, sizeof(config), "--config-file=%s", harness_variable("BUS_CONFIG"));
         bus_pid = start_server((const char *const[]) { harness_variable("DBUS_DAEMON"), config, "--nofork",
-                                                       "--print-address", NULL },
-                               line, sizeof(line));
-        setenv("DBUS_SYSTEM_BUS_ADDRESS", line, 1);
+                                                       "--print-address", listen, NULL },
+                               bus_address, sizeof(bus_address));
+        bus_address[strcspn(bus_address, ",")] = '\0'; /* the next one has another GUID */
+}
+
+int harness_start(void **state) {
+        (void) state;
+        signal(SIGPIPE, SIG_IGN);
+        start_bus(NULL);
+        setenv("DBUS_SYSTEM_BUS_ADDRESS", bus_address, 1);
         harness_start_standin();
         return 0;
 }
@@ -111,8 +119,65 @@ int harness_stop(void **state) {
         return 0;
 }
 
+static void write_file(const char *name, const char *text) {
+        char path[128];
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s/%s", directory, name);
+        f = fopen(path, "we");
+        assert_non_null(f);
+        assert_true(fputs(text, f) >= 0);
+        assert_int_equal(fclose(f), 0);
+}
+
+static bool remove_file(const char *name) {
+        char path[128];
+
+        snprintf(path, sizeof(path), "%s/%s", directory, name);
+        return unlink(path) == 0;
+}
+
+int harness_start_with_activation(void **state) {
+        const char *config = harness_variable("BUS_CONFIG");
+        char text[1024], path[128];
+
+        assert_non_null(mkdtemp(directory));
+        snprintf(text, sizeof(text),
+                 "[D-BUS Service]\nName=org.penstock1\nExec=/bin/sh -c \": >%s/started; exit 1\"\n", directory);
+        write_file("org.penstock1.service", text);
+        snprintf(text, sizeof(text), "<busconfig><servicedir>%s</servicedir><include>%s</include></busconfig>\n",
+                 directory, config); /* the first one counts */
+        write_file("bus.conf", text);
+        snprintf(path, sizeof(path), "%s/bus.conf", directory);
+        setenv("BUS_CONFIG", path, 1);
+        return harness_start(state);
+}
+
+int harness_stop_with_activation(void **state) {
+        int r = harness_stop(state);
+
+        remove_file("bus.conf");
+        remove_file("org.penstock1.service");
+        rmdir(directory);
+        return r;
+}
+
+bool harness_was_started(void) {
+        return remove_file("started");
+}
+
 void harness_stop_bus(void) {
         harness_stop_server(&bus_pid);
+}
+
+void harness_restart_bus(void) {
+        char listen[sizeof(bus_address) + 16];
+
+        harness_stop_standin();
+        harness_stop_bus();
+        snprintf(listen, sizeof(listen), "--address=%s", bus_address);
+        start_bus(listen);
+        harness_start_standin();
 }
 
 pid_t harness_standin_pid(void) {

@@ -12,11 +12,17 @@
 
 int harness_start(void **state);
 int harness_stop(void **state);
+/* The same, but that the bus can start something by the service's name: it leaves a mark, and ends. */
+int harness_start_with_activation(void **state);
+int harness_stop_with_activation(void **state);
+bool harness_was_started(void); /* since it was asked last */
 pid_t harness_standin_pid(void);
 /* End the stand-in alone; the bus stays. */
 void harness_stop_standin(void);
 void harness_start_standin(void); /* another one, which knows of no query */
 void harness_stop_bus(void);
+/* Another bus at the same address, with another stand-in on it. */
+void harness_restart_bus(void);
 
 /* The value of a variable of the environment; without it the test ends here, as skipped. */
 const char *harness_variable(const char *name);

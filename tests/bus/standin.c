@@ -217,6 +217,14 @@ int standin_start(StandIn *s, const StandInRequest *r, sd_bus_message *m) {
         return k < 0 ? k : 1;
 }
 
+static int on_user_signal(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
+        const StandIn *s = userdata;
+
+        (void) source;
+        return si->ssi_signo == SIGUSR1 ? sd_bus_release_name(s->bus, "org.penstock1")
+                                        : sd_bus_request_name(s->bus, "org.penstock1", 0);
+}
+
 int main(void) {
         StandIn s = {};
         sigset_t set;
@@ -226,11 +234,17 @@ int main(void) {
         sigemptyset(&set);
         sigaddset(&set, SIGCHLD);
         sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGUSR1);
+        sigaddset(&set, SIGUSR2);
         sigprocmask(SIG_BLOCK, &set, NULL);
         signal(SIGPIPE, SIG_IGN);
         r = sd_event_default(&s.event);
         if (r >= 0)
                 r = sd_event_add_signal(s.event, NULL, SIGTERM, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(s.event, NULL, SIGUSR1, on_user_signal, &s);
+        if (r >= 0)
+                r = sd_event_add_signal(s.event, NULL, SIGUSR2, on_user_signal, &s);
         if (r >= 0)
                 r = sd_bus_open_system(&s.bus);
         if (r >= 0)

@@ -10,7 +10,8 @@
  *   refuse  the Query call is refused with that error
  *   bounce  the service's name is lost and comes back while the query runs; nothing tells that it ended
  *   pose    nothing runs: the query is what each ARGUMENT, KEY=VALUE, says of it, until it is canceled; see
- * standin_pose.c */
+ * standin_pose.c
+ * SIGUSR1 takes the service's name away and leaves what runs, SIGUSR2 brings it back. */
 #pragma once
 
 #include <sys/types.h>

@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,8 +13,6 @@
 
 #include "harness.h"
 #include "penstock.h"
-
-static char directory[] = "/tmp/penstock-client-XXXXXX";
 
 typedef struct Seen {
         sd_event *event;
@@ -170,13 +167,6 @@ static void a_handler_may_put_another_in_its_place(void **state) {
         close_client(&s, c);
 }
 
-static bool was_started(void) {
-        char path[128];
-
-        snprintf(path, sizeof(path), "%s/started", directory);
-        return unlink(path) == 0;
-}
-
 static void ask_in_vain(PenstockClient *c, Seen *s, bool starts) {
         PenstockInfo *info = NULL;
         PenstockError e = {};
@@ -185,15 +175,15 @@ static void ask_in_vain(PenstockClient *c, Seen *s, bool starts) {
         assert_int_equal(penstock_client_status_async(c, on_status, s), 0);
         run_until(s, s->n_status + 1, 0);
         assert_string_equal(s->error.name, PENSTOCK_ERROR_UNREACHABLE);
-        assert_int_equal(was_started(), starts);
+        assert_int_equal(harness_was_started(), starts);
         s->error.name[0] = '\0';
         assert_int_equal(penstock_client_list_async(c, on_list, s), 0);
         run_until(s, 0, s->n_list + 1);
         assert_string_equal(s->error.name, PENSTOCK_ERROR_UNREACHABLE);
-        assert_int_equal(was_started(), starts);
+        assert_int_equal(harness_was_started(), starts);
         assert_int_equal(penstock_client_status(c, &info, &e), -EHOSTDOWN);
         assert_string_equal(e.name, PENSTOCK_ERROR_UNREACHABLE);
-        assert_int_equal(was_started(), starts);
+        assert_int_equal(harness_was_started(), starts);
 }
 
 /* Last: the service is away from here on. What the bus starts in its place leaves a file, and ends. */
@@ -210,48 +200,6 @@ static void the_service_is_started_only_when_wanted(void **state) {
         close_client(&s, c);
 }
 
-static void write_file(const char *name, const char *text) {
-        char path[128];
-        FILE *f;
-
-        snprintf(path, sizeof(path), "%s/%s", directory, name);
-        f = fopen(path, "we");
-        assert_non_null(f);
-        assert_true(fputs(text, f) >= 0);
-        assert_int_equal(fclose(f), 0);
-}
-
-/* The bus of the other tests, but that it can start something by the service's name. */
-static int start(void **state) {
-        const char *config = getenv("BUS_CONFIG");
-        char text[1024], path[128];
-
-        if (!config)
-                return harness_start(state); /* says why it is skipped */
-        assert_non_null(mkdtemp(directory));
-        snprintf(text, sizeof(text),
-                 "[D-BUS Service]\nName=org.penstock1\nExec=/bin/sh -c \": >%s/started; exit 1\"\n", directory);
-        write_file("org.penstock1.service", text);
-        snprintf(text, sizeof(text), "<busconfig><servicedir>%s</servicedir><include>%s</include></busconfig>\n",
-                 directory, config); /* the first one counts */
-        write_file("bus.conf", text);
-        snprintf(path, sizeof(path), "%s/bus.conf", directory);
-        setenv("BUS_CONFIG", path, 1);
-        return harness_start(state);
-}
-
-static int stop(void **state) {
-        char path[128];
-        int r = harness_stop(state);
-
-        snprintf(path, sizeof(path), "%s/bus.conf", directory);
-        unlink(path);
-        snprintf(path, sizeof(path), "%s/org.penstock1.service", directory);
-        unlink(path);
-        rmdir(directory);
-        return r;
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(answers_come_to_the_handlers),
@@ -260,5 +208,5 @@ int main(void) {
                 cmocka_unit_test(the_service_is_started_only_when_wanted),
         };
 
-        return cmocka_run_group_tests_name("client-async", tests, start, stop);
+        return cmocka_run_group_tests_name("client-async", tests, harness_start_with_activation, harness_stop_with_activation);
 }
