@@ -97,8 +97,16 @@ static int from_name(PenstockError *e, const char *name, const char *message) {
         return client_error(e, -EIO, name, "%s", message);
 }
 
+/* What sd-bus has no D-Bus name for it names after the errno: that the connection is closed, say. */
+static bool is_lost_connection(const sd_bus_error *bus_error) {
+        return starts_with(bus_error->name, "System.Error.") &&
+               errno_is_unreachable(-sd_bus_error_get_errno(bus_error));
+}
+
 int client_error_from_bus(PenstockError *e, int r, const sd_bus_error *bus_error) {
-        if (bus_error && bus_error->name)
+        if (bus_error && bus_error->name && is_lost_connection(bus_error))
+                r = -sd_bus_error_get_errno(bus_error);
+        else if (bus_error && bus_error->name)
                 return from_name(e, bus_error->name, bus_error->message ? bus_error->message : "no further word");
         if (r == -ENOMEM)
                 return client_error(e, r, SD_BUS_ERROR_NO_MEMORY, "out of memory");

@@ -194,6 +194,27 @@ static void errors_get_short_names(void **state) {
         assert_int_equal(client_error_from_bus(NULL, -ECONNREFUSED, NULL), -EHOSTDOWN);
 }
 
+/* sd-bus names what it has no D-Bus name for after the errno. */
+static void a_closed_connection_is_unreachable_by_whichever_name(void **state) {
+        static const int lost[] = { ENOTCONN, ECONNRESET, EPIPE, ESHUTDOWN };
+        sd_bus_error busy = SD_BUS_ERROR_NULL;
+        PenstockError e = {};
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(lost); i++) {
+                sd_bus_error error = SD_BUS_ERROR_NULL;
+
+                (void) sd_bus_error_set_errno(&error, -lost[i]);
+                assert_int_equal(client_error_from_bus(&e, -lost[i], &error), -EHOSTDOWN);
+                assert_string_equal(e.name, PENSTOCK_ERROR_UNREACHABLE);
+                sd_bus_error_free(&error);
+        }
+        (void) sd_bus_error_set_errno(&busy, -EBUSY);
+        assert_int_equal(client_error_from_bus(&e, -EBUSY, &busy), -EIO); /* any other one, as docs/client.md says */
+        assert_string_equal(e.name, "System.Error.EBUSY");
+        sd_bus_error_free(&busy);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(text_faults_name_the_first_bad_byte),
@@ -205,6 +226,7 @@ int main(void) {
                 cmocka_unit_test(a_limit_said_twice_is_replaced),
                 cmocka_unit_test(bus_names_become_snake_case),
                 cmocka_unit_test(errors_get_short_names),
+                cmocka_unit_test(a_closed_connection_is_unreachable_by_whichever_name),
         };
 
         return cmocka_run_group_tests_name("client", tests, NULL, NULL);
