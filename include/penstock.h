@@ -37,10 +37,13 @@ typedef struct PenstockError {
 #define PENSTOCK_ERROR_UNREACHABLE "Unreachable" /* no bus, no service, or no answer: -EHOSTDOWN */
 #define PENSTOCK_ERROR_UNSUPPORTED "Unsupported" /* the service does not know the method: -EOPNOTSUPP */
 
-/* What one request may carry; larger is refused before it is sent, since the bus would cut the sender off. */
+/* What one request may carry; larger is refused before it is sent, since the bus would cut the sender off. The
+ * service's own bounds (docs/dbus.md) are narrower for some keys, as 1 MiB for all arguments together, and what it
+ * refuses is InvalidArgument too. */
 #define PENSTOCK_QUERY_BYTES_MAX (UINT64_C(4) << 20)
 #define PENSTOCK_ARGUMENT_BYTES_MAX (UINT64_C(128) << 10) /* the closing NUL included, as for execve(2) */
-#define PENSTOCK_REQUEST_BYTES_MAX (UINT64_C(16) << 20)   /* all its texts together */
+/* All its texts together; the service counts 64 bytes for each value and 1 KiB for each list or pair beside. */
+#define PENSTOCK_REQUEST_BYTES_MAX (UINT64_C(8) << 20)
 
 /* ---- The connection ---- */
 

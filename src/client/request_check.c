@@ -120,7 +120,7 @@ EXPORT int penstock_request_check(const PenstockRequest *r, PenstockError *ret_e
                 return k;
         if (c.total_bytes > PENSTOCK_REQUEST_BYTES_MAX)
                 return client_error(ret_error, -EINVAL, INVALID,
-                                    "the request: %llu bytes of text in all, and the bus may carry %llu at most",
+                                    "the request: %llu bytes of text in all, and it may have %llu at most",
                                     (unsigned long long) c.total_bytes,
                                     (unsigned long long) PENSTOCK_REQUEST_BYTES_MAX);
         return 0;
