@@ -223,7 +223,7 @@ int penstock_query_wait(PenstockQuery *q, uint64_t timeout_usec, PenstockInfo **
 /* ---- With an event loop (penstock_client_attach_event() first; -ENOTCONN without) ---- */
 
 /* @info is NULL on failure, and for calls that answer nothing; penstock_info_ref() it to keep it. @error is NULL on
- * success. A handler must not free @q. */
+ * success. Both live until the handler returns. A handler must not free @q. */
 typedef void (*PenstockHandler)(PenstockQuery *q, PenstockInfo *info, const PenstockError *error, void *userdata);
 /* @q is NULL on failure, else the handler's to free. */
 typedef void (*PenstockSubmitHandler)(PenstockClient *c, PenstockQuery *q, const PenstockError *error,

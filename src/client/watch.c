@@ -64,14 +64,29 @@ static void watch_set_retry(Watch *w, uint64_t usec) {
         (void) sd_event_source_set_enabled(w->timer, usec == USEC_INFINITY ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
 }
 
+/* The handler may put another watch in this one's place, so its arguments must not be this one's. @w may be gone
+ * afterwards. */
+static void watch_tell(const Watch *w, PenstockInfo *info) {
+        penstock_info_ref(info);
+        w->handler(w->query, info, NULL, w->userdata);
+        penstock_info_free(info);
+}
+
 /* The last word: tell the handler, ask no more. */
 static void watch_finish(Watch *w, WatchPhase phase) {
+        PenstockError error;
+
         w->phase = phase;
         watch_set_retry(w, USEC_INFINITY);
         watch_unsubscribe(w);
-        if (w->handler)
-                w->handler(w->query, phase == WATCH_ENDED ? w->info : NULL, phase == WATCH_FAILED ? &w->error : NULL,
-                           w->userdata);
+        if (!w->handler)
+                return;
+        if (phase == WATCH_ENDED) {
+                watch_tell(w, w->info);
+                return;
+        }
+        error = w->error; /* as in watch_tell() */
+        w->handler(w->query, NULL, &error, w->userdata);
 }
 
 /* The service is away; or has as many answers that the bus has not taken as it makes at one time (-EUSERS). */
@@ -130,7 +145,7 @@ static int on_described(sd_bus_message *m, void *userdata, sd_bus_error *ret_err
                 return 0;
         }
         if (w->handler) {
-                w->handler(q, info, NULL, w->userdata);
+                watch_tell(w, info);
                 if (q->watch != w) /* it has put another one in its place */
                         return 0;
         }
