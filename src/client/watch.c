@@ -277,17 +277,19 @@ EXPORT int penstock_query_watch(PenstockQuery *q, PenstockHandler handler, void 
         return 0;
 }
 
-/* Block until something happens, a retry is due, or @deadline_usec. */
+/* Block until something happens, a retry is due, or @deadline_usec, which counts from the first answer on: else who has
+ * no time would never hear of what has ended. */
 static int watch_step(Watch *w, uint64_t deadline_usec) {
         sd_bus *bus = w->query->client->bus;
-        uint64_t until = MIN(w->retry_usec, deadline_usec), now = now_monotonic();
+        bool was_answered = w->info || w->result < 0;
+        uint64_t until = was_answered ? MIN(w->retry_usec, deadline_usec) : w->retry_usec, now = now_monotonic();
         int r;
 
         if (now >= w->retry_usec) {
                 watch_retry(w);
                 return 1;
         }
-        if (now >= deadline_usec)
+        if (now >= until)
                 return 0;
         r = sd_bus_is_open(bus) > 0 ? sd_bus_process(bus, NULL) : -ENOTCONN;
         if (r == -EBUSY) /* called from a handler */

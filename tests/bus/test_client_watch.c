@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What libpenstock promises of one query. */
+/* What libpenstock promises of one query: what a handler is given, and who waits for no time. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -102,8 +103,33 @@ static void what_a_handler_got_lives_while_it_runs(void **state) {
         sd_event_unref(s.event);
 }
 
+static void to_wait_for_no_time_is_to_ask_once(void **state) {
+        PenstockClient *c = NULL;
+        PenstockQuery *live, *ended;
+        PenstockInfo *info = NULL;
+        PenstockError e = {};
+
+        (void) state;
+        assert_int_equal(penstock_client_new(&c, NULL), 0);
+        live = submit(c, "sleep 100");
+        ended = submit(c, "true");
+        assert_int_equal(penstock_query_wait(ended, UINT64_MAX, &info, NULL), 0);
+        for (uint64_t usec = 0; usec < 3; usec++) {
+                info = penstock_info_free(info);
+                assert_int_equal(penstock_query_wait(ended, usec, &info, &e), 0);
+                assert_true(penstock_info_is_ended(info));
+                assert_int_equal(penstock_query_wait(live, usec, &info, &e), -ETIMEDOUT);
+                assert_string_equal(e.name, "Timeout");
+        }
+        penstock_info_free(info);
+        penstock_query_free(live);
+        penstock_query_free(ended);
+        penstock_client_free(c);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(to_wait_for_no_time_is_to_ask_once),
                 cmocka_unit_test(what_a_handler_got_lives_while_it_runs),
         };
 
