@@ -50,7 +50,9 @@ typedef struct PenstockError {
 /* Connect to the system bus, or to $DBUS_SYSTEM_BUS_ADDRESS. The service is not asked anything yet.
  * Errors: Unreachable. Free with penstock_client_free(). */
 int penstock_client_new(PenstockClient **ret, PenstockError *ret_error);
-/* Takes NULL, returns NULL. Queries that are still there keep the connection until they are freed. */
+/* Takes NULL, returns NULL. Queries that are still there keep the connection until they are freed. No handler that takes
+ * a client is called any more: a submission that was not answered yet goes on alone if it is detached, else its query is
+ * canceled. */
 PenstockClient *penstock_client_free(PenstockClient *c);
 
 /* Let @event drive the connection, as the functions with a handler need it. Blocking calls still work, but not from a
@@ -226,7 +228,7 @@ int penstock_query_wait(PenstockQuery *q, uint64_t timeout_usec, PenstockInfo **
 /* @info is NULL on failure, and for calls that answer nothing; penstock_info_ref() it to keep it. @error is NULL on
  * success. Both live until the handler returns. A handler must not free @q. */
 typedef void (*PenstockHandler)(PenstockQuery *q, PenstockInfo *info, const PenstockError *error, void *userdata);
-/* @q is NULL on failure, else the handler's to free. */
+/* @q is NULL on failure, else the handler's to free. Not called any more after penstock_client_free(). */
 typedef void (*PenstockSubmitHandler)(PenstockClient *c, PenstockQuery *q, const PenstockError *error,
                                       void *userdata);
 

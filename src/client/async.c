@@ -12,12 +12,6 @@ struct PendingCall {
         void *userdata;
 };
 
-typedef struct PendingSubmit {
-        PenstockClient *client; /* a reference */
-        PenstockSubmitHandler handler;
-        void *userdata;
-} PendingSubmit;
-
 static void call_free(PendingCall *call) {
         for (PendingCall **p = &call->query->calls; *p; p = &(*p)->next)
                 if (*p == call) {
@@ -85,60 +79,4 @@ EXPORT int penstock_query_cancel_async(PenstockQuery *q, PenstockHandler handler
 
 EXPORT int penstock_query_done_async(PenstockQuery *q, PenstockHandler handler, void *userdata) {
         return call_async(q, "DoneQuery", DONE_USEC, handler, userdata);
-}
-
-static void pending_submit_free(void *userdata) {
-        PendingSubmit *p = userdata;
-
-        client_unref(p->client);
-        free(p);
-}
-
-static int on_submitted(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
-        PendingSubmit *p = userdata;
-        PenstockQuery *q = NULL;
-        PenstockError error = {};
-        int r;
-
-        (void) ret_error;
-        if (sd_bus_message_is_method_error(m, NULL))
-                r = client_error_from_bus(&error, -EIO, sd_bus_message_get_error(m));
-        else {
-                r = query_from_reply(p->client, m, &q);
-                if (r < 0)
-                        client_error_from_bus(&error, r, NULL);
-        }
-        p->handler(p->client, q, r < 0 ? &error : NULL, p->userdata);
-        return 0;
-}
-
-EXPORT int penstock_query_submit_async(PenstockClient *c, const PenstockRequest *r, PenstockSubmitHandler handler,
-                                       void *userdata, PenstockError *ret_error) {
-        CLEANUP(message_unrefp) sd_bus_message *m = NULL;
-        sd_bus_slot *slot = NULL;
-        PendingSubmit *p;
-        int k;
-
-        if (!c->event)
-                return client_error(ret_error, -ENOTCONN, SD_BUS_ERROR_FAILED, "no event loop is attached");
-        k = penstock_request_check(r, ret_error);
-        if (k < 0)
-                return k;
-        k = request_message_new(c, r, &m);
-        if (k < 0)
-                return client_error_from_bus(ret_error, k, NULL);
-        p = calloc(1, sizeof(*p));
-        if (!p)
-                return client_error_from_bus(ret_error, -ENOMEM, NULL);
-        k = sd_bus_call_async(c->bus, &slot, m, on_submitted, p, client_timeout(c, SUBMIT_USEC));
-        if (k < 0) {
-                free(p);
-                return client_error_from_bus(ret_error, k, NULL);
-        }
-        *p = (PendingSubmit) { .client = client_ref(c), .handler = handler, .userdata = userdata };
-        /* No handle exists yet that could own the slot, so the bus does, and frees @p with it. */
-        (void) sd_bus_slot_set_destroy_callback(slot, pending_submit_free);
-        (void) sd_bus_slot_set_floating(slot, 1);
-        sd_bus_slot_unref(slot);
-        return 0;
 }

@@ -108,6 +108,9 @@ int request_message_new(PenstockClient *c, const PenstockRequest *r, sd_bus_mess
 
 /* ---- query.c, watch.c ---- */
 
+/* Read the answer of Query into a new handle. Returns 0 or -errno. */
+int query_from_reply(PenstockClient *c, sd_bus_message *reply, PenstockQuery **ret);
+
 typedef struct PendingCall PendingCall;
 typedef struct Watch Watch;
 

@@ -4,8 +4,5 @@
 
 #include "client/internal.h"
 
-/* Read the answer of Query into a new handle. Returns 0 or -errno. */
-int query_from_reply(PenstockClient *c, sd_bus_message *reply, PenstockQuery **ret);
-
 /* Forget the asynchronous calls that were not answered yet. */
 void calls_free(PenstockQuery *q);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What libpenstock promises of one query: what a handler is given, and who waits for no time. */
+/* What libpenstock promises of one query: what a handler is given, who waits for no time, and a submission that its
+ * client does not live to see. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -127,9 +129,66 @@ static void to_wait_for_no_time_is_to_ask_once(void **state) {
         penstock_client_free(c);
 }
 
+static void on_submitted(PenstockClient *c, PenstockQuery *q, const PenstockError *error, void *userdata) {
+        Seen *s = userdata;
+
+        (void) c, (void) error;
+        penstock_query_free(q);
+        s->n++;
+}
+
+static void on_status(PenstockClient *c, PenstockInfo *info, const PenstockError *error, void *userdata) {
+        Seen *s = userdata;
+
+        (void) c, (void) error;
+        assert_non_null(info);
+        s->n++;
+}
+
+/* The handle of another query keeps the connection, so the answer comes: with the only hold, which is closed. */
+static void a_submission_ends_with_its_client(void **state) {
+        PenstockRequest *r = request("sleep 100");
+        PenstockQuery *other, *q = NULL;
+        PenstockInfo *info = NULL;
+        PenstockError e = {};
+        uint64_t id;
+        Seen s = {}, late = {};
+        PenstockClient *c = open_client(&s), *d = open_client(&s);
+
+        (void) state;
+        other = submit(c, "true");
+        id = penstock_query_id(other) + 1;
+        kill(harness_standin_pid(), SIGSTOP);
+        assert_int_equal(penstock_query_submit_async(c, r, on_submitted, &late, NULL), 0);
+        penstock_client_free(c);
+        kill(harness_standin_pid(), SIGCONT);
+        for (unsigned i = 1; i <= 3; i++) { /* answers to who asked later */
+                assert_int_equal(penstock_client_status_async(d, on_status, &s), 0);
+                run_until(&s, i);
+        }
+        assert_int_equal(late.n, 0);
+        assert_int_equal(penstock_query_open(d, id, &q), 0);
+        assert_int_equal(penstock_query_watch(q, on_answer, &s), 0);
+        for (bool ended = false; !ended; ended = info && penstock_info_is_ended(info)) {
+                info = penstock_info_free(info);
+                run_until(&s, s.n + 1);
+                assert_int_equal(penstock_query_describe(q, &info, &e), 0);
+        }
+        assert_int_equal(penstock_info_get_error(info, &e), 0);
+        assert_string_equal(e.name, "Canceled");
+        assert_int_equal(late.n, 0);
+        penstock_info_free(info);
+        penstock_query_free(q);
+        penstock_query_free(other);
+        penstock_client_free(d);
+        penstock_request_free(r);
+        sd_event_unref(s.event);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(to_wait_for_no_time_is_to_ask_once),
+                cmocka_unit_test(a_submission_ends_with_its_client),
                 cmocka_unit_test(what_a_handler_got_lives_while_it_runs),
         };
 
