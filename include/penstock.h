@@ -183,8 +183,8 @@ int penstock_request_check(const PenstockRequest *r, PenstockError *ret_error);
 /* Submit @r. Returns when the service has recorded it, or refused it (a full queue, a bad request). The query holds
  * its results and its hold from then on; free with penstock_query_free(). */
 int penstock_query_submit(PenstockClient *c, const PenstockRequest *r, PenstockQuery **ret, PenstockError *ret_error);
-/* A handle on a query by its ID, without results or hold. The service is not asked: an unknown ID is NoSuchQuery in
- * the first call. */
+/* A handle on a query by its ID, without results or hold. The service is not asked: an unknown ID, as 0 always is, is
+ * NoSuchQuery in the first call. */
 int penstock_query_open(PenstockClient *c, uint64_t id, PenstockQuery **ret);
 /* Takes NULL, returns NULL. Closes results and hold: an attached query that still runs is canceled by that, one that
  * ended is Done. Handlers of @q are not called any more. */

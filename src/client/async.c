@@ -55,7 +55,7 @@ static int call_async(PenstockQuery *q, const char *member, uint64_t timeout_use
 
         if (!q->client->event)
                 return -ENOTCONN;
-        r = client_message_new(q->client, member, q->id, AUTO_START_YES, &m);
+        r = client_id_message_new(q->client, member, q->id, AUTO_START_YES, &m);
         if (r < 0)
                 return r;
         call = calloc(1, sizeof(*call));

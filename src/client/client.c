@@ -104,15 +104,32 @@ int client_reconnect(PenstockClient *c) {
         return 0;
 }
 
-int client_message_new(PenstockClient *c, const char *member, uint64_t id, AutoStart start, sd_bus_message **ret) {
+int client_call_new(PenstockClient *c, const char *path, const char *interface, const char *member, AutoStart start,
+                    sd_bus_message **ret) {
         CLEANUP(message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, BUS_PATH, BUS_CONTROLLER, member);
-        if (r >= 0 && id > 0)
-                r = sd_bus_message_append(m, "t", id);
+        r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, path, interface, member);
         if (r >= 0)
                 r = sd_bus_message_set_auto_start(m, start == AUTO_START_YES && !c->starts_nobody);
+        if (r < 0)
+                return r;
+        *ret = m;
+        m = NULL;
+        return 0;
+}
+
+int client_message_new(PenstockClient *c, const char *member, sd_bus_message **ret) {
+        return client_call_new(c, BUS_PATH, BUS_CONTROLLER, member, AUTO_START_YES, ret);
+}
+
+int client_id_message_new(PenstockClient *c, const char *member, uint64_t id, AutoStart start, sd_bus_message **ret) {
+        CLEANUP(message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = client_call_new(c, BUS_PATH, BUS_CONTROLLER, member, start, &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "t", id);
         if (r < 0)
                 return r;
         *ret = m;
@@ -150,7 +167,7 @@ static int call_simple(PenstockClient *c, const char *member, uint64_t timeout_u
         CLEANUP(message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        r = client_message_new(c, member, 0, AUTO_START_YES, &m);
+        r = client_message_new(c, member, &m);
         if (r < 0)
                 return client_error_from_bus(e, r, NULL);
         return client_call(c, m, timeout_usec, ret, e);
@@ -160,12 +177,9 @@ int client_status_message_new(PenstockClient *c, sd_bus_message **ret) {
         CLEANUP(message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, BUS_PATH, "org.freedesktop.DBus.Properties",
-                                           "GetAll");
+        r = client_call_new(c, BUS_PATH, "org.freedesktop.DBus.Properties", "GetAll", AUTO_START_YES, &m);
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", BUS_CONTROLLER);
-        if (r >= 0)
-                r = sd_bus_message_set_auto_start(m, !c->starts_nobody);
         if (r < 0)
                 return r;
         *ret = m;
@@ -234,7 +248,7 @@ EXPORT int penstock_client_shutdown(PenstockClient *c, uint64_t timeout_usec, Pe
         CLEANUP(message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        r = client_message_new(c, "Shutdown", 0, AUTO_START_YES, &m);
+        r = client_message_new(c, "Shutdown", &m);
         if (r >= 0)
                 r = sd_bus_message_append(m, "t", timeout_usec);
         if (r < 0)

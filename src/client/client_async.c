@@ -115,7 +115,7 @@ EXPORT int penstock_client_list_async(PenstockClient *c, PenstockListHandler han
 
         if (!c->event)
                 return -ENOTCONN;
-        r = client_message_new(c, "ListQueries", 0, AUTO_START_YES, &m);
+        r = client_message_new(c, "ListQueries", &m);
         if (r >= 0)
                 r = call_async(c, m, CALL_USEC, &(ClientCall) { .on_list = handler, .userdata = userdata });
         return r;

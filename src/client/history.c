@@ -140,7 +140,7 @@ static int append_filter(sd_bus_message *m, const PenstockFilter *f) {
 
 static int message_new(PenstockClient *c, const PenstockFilter *f, sd_bus_message **ret) {
         CLEANUP(message_unrefp) sd_bus_message *m = NULL;
-        int r = client_message_new(c, "History", 0, AUTO_START_YES, &m);
+        int r = client_message_new(c, "History", &m);
 
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "{sv}");

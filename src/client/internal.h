@@ -54,8 +54,12 @@ int client_reconnect(PenstockClient *c);
 
 typedef enum AutoStart { AUTO_START_NO, AUTO_START_YES } AutoStart;
 
-/* A call to the Controller's method @member with @id as its argument (no argument for 0). */
-int client_message_new(PenstockClient *c, const char *member, uint64_t id, AutoStart start, sd_bus_message **ret);
+/* A call of @member at @path, without arguments yet. */
+int client_call_new(PenstockClient *c, const char *path, const char *interface, const char *member, AutoStart start,
+                    sd_bus_message **ret);
+/* A call to the Controller's method @member; the second has @id, which may be 0, as its argument. */
+int client_message_new(PenstockClient *c, const char *member, sd_bus_message **ret);
+int client_id_message_new(PenstockClient *c, const char *member, uint64_t id, AutoStart start, sd_bus_message **ret);
 /* A call for all properties of the Controller. */
 int client_status_message_new(PenstockClient *c, sd_bus_message **ret);
 /* How long to wait for an answer to @m, which takes @timeout_usec when nobody has to authenticate. */

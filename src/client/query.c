@@ -122,9 +122,7 @@ static int call_by_id(PenstockQuery *q, const char *member, uint64_t timeout_use
         CLEANUP(message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        if (q->id == 0)
-                return client_error(e, -ENXIO, "NoSuchQuery", "there is no query 0; IDs start at 1");
-        r = client_message_new(q->client, member, q->id, AUTO_START_YES, &m);
+        r = client_id_message_new(q->client, member, q->id, AUTO_START_YES, &m);
         if (r < 0)
                 return client_error_from_bus(e, r, NULL);
         return client_call(q->client, m, timeout_usec, ret, e);
@@ -159,9 +157,7 @@ static int call_object(PenstockQuery *q, const char *member, sd_bus_message **re
         CLEANUP(message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(q->client->bus, &m, BUS_NAME, q->path, BUS_QUERY, member);
-        if (r >= 0)
-                r = sd_bus_message_set_auto_start(m, !q->client->starts_nobody);
+        r = client_call_new(q->client, q->path, BUS_QUERY, member, AUTO_START_YES, &m);
         if (r < 0)
                 return client_error_from_bus(e, r, NULL);
         return client_call(q->client, m, CALL_USEC, ret, e);

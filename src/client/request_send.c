@@ -105,7 +105,7 @@ int request_message_new(PenstockClient *c, const PenstockRequest *r, sd_bus_mess
         CLEANUP(message_unrefp) sd_bus_message *m = NULL;
         int k;
 
-        k = client_message_new(c, "Query", 0, AUTO_START_YES, &m);
+        k = client_message_new(c, "Query", &m);
         if (k >= 0)
                 k = sd_bus_message_open_container(m, 'a', "{sv}");
         if (k >= 0)

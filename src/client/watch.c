@@ -167,7 +167,7 @@ static int watch_describe(Watch *w) {
         /* The first contact may start the service. Later ones must not: an operator who stops it would find it
          * started again by those who watch. */
         start = w->info || w->query->is_submitted ? AUTO_START_NO : AUTO_START_YES;
-        r = client_message_new(w->query->client, "Describe", w->query->id, start, &m);
+        r = client_id_message_new(w->query->client, "Describe", w->query->id, start, &m);
         if (r >= 0)
                 r = sd_bus_call_async(w->query->client->bus, &w->describe, m, on_described, w, CALL_USEC);
         if (r < 0)
@@ -315,8 +315,6 @@ EXPORT int penstock_query_wait(PenstockQuery *q, uint64_t timeout_usec, Penstock
         Watch *w = NULL;
         int r;
 
-        if (q->id == 0)
-                return client_error(ret_error, -ENXIO, "NoSuchQuery", "there is no query 0; IDs start at 1");
         deadline = timeout_usec > USEC_INFINITY - now ? USEC_INFINITY : now + timeout_usec;
         r = watch_new(q, NULL, NULL, &w);
         if (r < 0)

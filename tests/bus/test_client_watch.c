@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What libpenstock promises of one query: what a handler is given, who waits for no time, and a submission that its
- * client does not live to see. */
+/* What libpenstock promises of one query: what a handler is given, who waits for no time, an ID that nobody has, and a
+ * submission that its client does not live to see. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -129,6 +129,36 @@ static void to_wait_for_no_time_is_to_ask_once(void **state) {
         penstock_client_free(c);
 }
 
+static void no_query_has_the_id_0(void **state) {
+        PenstockQuery *q = NULL;
+        PenstockInfo *info = NULL;
+        PenstockError e = {};
+        Seen s = {};
+        PenstockClient *c = open_client(&s);
+
+        (void) state;
+        assert_int_equal(penstock_query_open(c, 0, &q), 0);
+        assert_int_equal(penstock_query_describe(q, &info, &e), -ENXIO);
+        assert_string_equal(e.name, "NoSuchQuery");
+        assert_int_equal(penstock_query_wait(q, UINT64_MAX, &info, &e), -ENXIO);
+        assert_string_equal(e.name, "NoSuchQuery");
+        assert_int_equal(penstock_query_describe_async(q, on_answer, &s), 0);
+        run_until(&s, 1);
+        assert_string_equal(s.name, "NoSuchQuery");
+        assert_int_equal(penstock_query_cancel_async(q, on_answer, &s), 0);
+        run_until(&s, 2);
+        assert_string_equal(s.name, "NoSuchQuery");
+        assert_int_equal(penstock_query_done_async(q, on_answer, &s), 0);
+        run_until(&s, 3);
+        assert_string_equal(s.name, "NoSuchQuery");
+        assert_int_equal(penstock_query_watch(q, on_answer, &s), 0);
+        run_until(&s, 4);
+        assert_string_equal(s.name, "NoSuchQuery");
+        penstock_query_free(q);
+        penstock_client_free(c);
+        sd_event_unref(s.event);
+}
+
 static void on_submitted(PenstockClient *c, PenstockQuery *q, const PenstockError *error, void *userdata) {
         Seen *s = userdata;
 
@@ -188,6 +218,7 @@ static void a_submission_ends_with_its_client(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(to_wait_for_no_time_is_to_ask_once),
+                cmocka_unit_test(no_query_has_the_id_0),
                 cmocka_unit_test(a_submission_ends_with_its_client),
                 cmocka_unit_test(what_a_handler_got_lives_while_it_runs),
         };
