@@ -47,7 +47,9 @@ typedef struct PenstockError {
 
 /* ---- The connection ---- */
 
-/* Connect to the system bus, or to $DBUS_SYSTEM_BUS_ADDRESS. The service is not asked anything yet.
+/* Connect to the system bus, or to $DBUS_SYSTEM_BUS_ADDRESS. The service is not asked anything yet. When the bus was
+ * lost, the next call connects anew. While it can't, it is Unreachable; one with a handler returns -EHOSTDOWN, but
+ * penstock_query_watch(), which tells the handler.
  * Errors: Unreachable. Free with penstock_client_free(). */
 int penstock_client_new(PenstockClient **ret, PenstockError *ret_error);
 /* Takes NULL, returns NULL. Queries that are still there keep the connection until they are freed. No handler that takes

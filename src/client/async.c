@@ -57,7 +57,7 @@ static int call_async(PenstockQuery *q, const char *member, uint64_t timeout_use
                 return -ENOTCONN;
         r = client_id_message_new(q->client, member, q->id, AUTO_START_YES, &m);
         if (r < 0)
-                return r;
+                return client_error_from_bus(NULL, r, NULL);
         call = calloc(1, sizeof(*call));
         if (!call)
                 return -ENOMEM;
@@ -66,7 +66,7 @@ static int call_async(PenstockQuery *q, const char *member, uint64_t timeout_use
         r = sd_bus_call_async(q->client->bus, &call->slot, m, on_answer, call, timeout_usec);
         if (r < 0)
                 call_free(call);
-        return r < 0 ? r : 0;
+        return r < 0 ? client_error_from_bus(NULL, r, NULL) : 0;
 }
 
 EXPORT int penstock_query_describe_async(PenstockQuery *q, PenstockHandler handler, void *userdata) {

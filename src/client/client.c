@@ -2,6 +2,7 @@
 /* client/client: the connection, and the calls to the Controller. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 
 #include "client/internal.h"
@@ -82,10 +83,22 @@ uint64_t client_timeout(const PenstockClient *c, uint64_t timeout_usec) {
         return c->interactive ? MAX(timeout_usec, INTERACTIVE_USEC) : timeout_usec;
 }
 
-int client_reconnect(PenstockClient *c) {
+/* The other end of a stream may be gone before anybody has read that it is. */
+static bool is_connected(const PenstockClient *c) {
+        struct pollfd p = {};
+
+        if (sd_bus_is_open(c->bus) <= 0)
+                return false;
+        p.fd = sd_bus_get_fd(c->bus);
+        return p.fd < 0 || poll(&p, 1, 0) <= 0 || !(p.revents & (POLLHUP | POLLERR));
+}
+
+int client_connect(PenstockClient *c) {
         sd_bus *bus = NULL;
         int r;
 
+        if (is_connected(c))
+                return 0;
         r = open_bus(&bus);
         if (r < 0)
                 return r;
@@ -95,9 +108,10 @@ int client_reconnect(PenstockClient *c) {
                         sd_bus_close_unref(bus);
                         return r;
                 }
-                sd_bus_detach_event(c->bus);
         }
-        sd_bus_close_unref(c->bus);
+        /* Not closed here: it is still to tell who asked by it that no answer comes. Their slots keep it so long, and
+         * the event loop sees its end. */
+        sd_bus_unref(c->bus);
         c->bus = bus;
         penstock_client_set_interactive(c, c->interactive);
         c->generation++;
@@ -109,7 +123,9 @@ int client_call_new(PenstockClient *c, const char *path, const char *interface, 
         CLEANUP(message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, path, interface, member);
+        r = client_connect(c);
+        if (r >= 0)
+                r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, path, interface, member);
         if (r >= 0)
                 r = sd_bus_message_set_auto_start(m, start == AUTO_START_YES && !c->starts_nobody);
         if (r < 0)

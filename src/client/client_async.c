@@ -106,7 +106,7 @@ EXPORT int penstock_client_status_async(PenstockClient *c, PenstockStatusHandler
         r = client_status_message_new(c, &m);
         if (r >= 0)
                 r = call_async(c, m, CALL_USEC, &(ClientCall) { .on_status = handler, .userdata = userdata });
-        return r;
+        return r < 0 ? client_error_from_bus(NULL, r, NULL) : 0;
 }
 
 EXPORT int penstock_client_list_async(PenstockClient *c, PenstockListHandler handler, void *userdata) {
@@ -118,7 +118,7 @@ EXPORT int penstock_client_list_async(PenstockClient *c, PenstockListHandler han
         r = client_message_new(c, "ListQueries", &m);
         if (r >= 0)
                 r = call_async(c, m, CALL_USEC, &(ClientCall) { .on_list = handler, .userdata = userdata });
-        return r;
+        return r < 0 ? client_error_from_bus(NULL, r, NULL) : 0;
 }
 
 EXPORT int penstock_query_submit_async(PenstockClient *c, const PenstockRequest *r, PenstockSubmitHandler handler,

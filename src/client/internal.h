@@ -49,12 +49,13 @@ struct PenstockClient {
 
 PenstockClient *client_ref(PenstockClient *c);
 PenstockClient *client_unref(PenstockClient *c); /* takes NULL, returns NULL */
-/* Open a new connection in place of a lost one; slots on the old one are dead then. Returns 0 or -errno. */
-int client_reconnect(PenstockClient *c);
+/* Open a new connection in place of a lost one, or try once: what was asked by the old one is answered with an error by
+ * the event loop, and its matches are dead. Nothing is done while there is one. Returns 0 or -errno. */
+int client_connect(PenstockClient *c);
 
 typedef enum AutoStart { AUTO_START_NO, AUTO_START_YES } AutoStart;
 
-/* A call of @member at @path, without arguments yet. */
+/* A call of @member at @path, without arguments yet. All are made here, so that each connects anew where it must. */
 int client_call_new(PenstockClient *c, const char *path, const char *interface, const char *member, AutoStart start,
                     sd_bus_message **ret);
 /* A call to the Controller's method @member; the second has @id, which may be 0, as its argument. */

@@ -31,6 +31,7 @@ struct Watch {
 };
 
 static int watch_describe(Watch *w);
+static int watch_subscribe(Watch *w);
 
 static uint64_t now_monotonic(void) {
         struct timespec ts;
@@ -156,9 +157,14 @@ static int on_described(sd_bus_message *m, void *userdata, sd_bus_error *ret_err
 
 static int watch_describe(Watch *w) {
         CLEANUP(message_unrefp) sd_bus_message *m = NULL;
+        PenstockClient *c = w->query->client;
         AutoStart start;
         int r;
 
+        if (w->generation != c->generation) {
+                watch_unsubscribe(w);
+                w->generation = c->generation;
+        }
         if (w->describe) {
                 w->again = true;
                 return 0;
@@ -167,9 +173,13 @@ static int watch_describe(Watch *w) {
         /* The first contact may start the service. Later ones must not: an operator who stops it would find it
          * started again by those who watch. */
         start = w->info || w->query->is_submitted ? AUTO_START_NO : AUTO_START_YES;
-        r = client_id_message_new(w->query->client, "Describe", w->query->id, start, &m);
+        r = client_id_message_new(c, "Describe", w->query->id, start, &m);
+        if (r >= 0 && (!w->lost || w->generation != c->generation)) {
+                watch_unsubscribe(w);
+                r = watch_subscribe(w);
+        }
         if (r >= 0)
-                r = sd_bus_call_async(w->query->client->bus, &w->describe, m, on_described, w, CALL_USEC);
+                r = sd_bus_call_async(c->bus, &w->describe, m, on_described, w, CALL_USEC);
         if (r < 0)
                 watch_errno(w, r);
         return r;
@@ -211,20 +221,8 @@ static int watch_subscribe(Watch *w) {
 
 /* The retry time has come. */
 static void watch_retry(Watch *w) {
-        PenstockClient *c = w->query->client;
-        int r = 0;
-
         watch_set_retry(w, USEC_INFINITY);
-        if (sd_bus_is_open(c->bus) <= 0)
-                r = client_reconnect(c);
-        if (r >= 0 && w->generation != c->generation) { /* perhaps another query's watch was the one to reconnect */
-                watch_unsubscribe(w);
-                r = watch_subscribe(w);
-        }
-        if (r < 0)
-                watch_errno(w, r);
-        else
-                (void) watch_describe(w);
+        (void) watch_describe(w);
 }
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
@@ -244,6 +242,7 @@ static int watch_new(PenstockQuery *q, PenstockHandler handler, void *userdata, 
                 .query = q,
                 .handler = handler,
                 .userdata = userdata,
+                .generation = q->client->generation,
                 .retry_usec = USEC_INFINITY,
                 .give_up_usec = USEC_INFINITY,
         };
@@ -252,8 +251,6 @@ static int watch_new(PenstockQuery *q, PenstockHandler handler, void *userdata, 
                 if (r >= 0)
                         r = sd_event_source_set_enabled(w->timer, SD_EVENT_OFF);
         }
-        if (r >= 0)
-                r = watch_subscribe(w);
         if (r < 0) {
                 watch_free(w);
                 return r;
@@ -280,12 +277,14 @@ EXPORT int penstock_query_watch(PenstockQuery *q, PenstockHandler handler, void 
 /* Block until something happens, a retry is due, or @deadline_usec, which counts from the first answer on: else who has
  * no time would never hear of what has ended. */
 static int watch_step(Watch *w, uint64_t deadline_usec) {
-        sd_bus *bus = w->query->client->bus;
+        const PenstockClient *c = w->query->client;
         bool was_answered = w->info || w->result < 0;
         uint64_t until = was_answered ? MIN(w->retry_usec, deadline_usec) : w->retry_usec, now = now_monotonic();
+        sd_bus *bus = c->bus;
         int r;
 
-        if (now >= w->retry_usec) {
+        /* A handler that was called from here may have found a new connection: nobody reads the old one now. */
+        if (now >= w->retry_usec || w->generation != c->generation) {
                 watch_retry(w);
                 return 1;
         }
