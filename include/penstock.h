@@ -221,8 +221,8 @@ int penstock_query_open_profile(PenstockQuery *q, int *ret_fd, PenstockError *re
 
 /* Block until @q has ended, at most @timeout_usec (then -ETIMEDOUT with Timeout), but always for the first answer, as
  * penstock_query_describe() does: 0 asks once. @ret gets its description: that a query failed is told there
- * (error_name), not by the return value. A restart of the service or of the bus meanwhile is waited out for half a
- * minute. */
+ * (error_name), not by the return value. Once the service has answered a call of @q, its restart or that of the bus is
+ * waited out for half a minute, and it is not started. */
 int penstock_query_wait(PenstockQuery *q, uint64_t timeout_usec, PenstockInfo **ret, PenstockError *ret_error);
 
 /* ---- With an event loop (penstock_client_attach_event() first; -ENOTCONN without) ---- */

@@ -36,8 +36,10 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
         (void) ret_error;
         if (sd_bus_message_is_method_error(m, NULL))
                 r = client_error_from_bus(&error, -EIO, sd_bus_message_get_error(m));
-        else if (sd_bus_message_has_signature(m, "a{sv}")) {
-                r = info_read(m, &info);
+        else {
+                call->query->was_there = true;
+                if (sd_bus_message_has_signature(m, "a{sv}"))
+                        r = info_read(m, &info);
                 if (r < 0)
                         client_error_from_bus(&error, r, NULL);
         }

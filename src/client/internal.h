@@ -123,7 +123,7 @@ struct PenstockQuery {
         PenstockClient *client;
         uint64_t id;
         char *path;
-        bool is_submitted; /* by this handle: so the service was there */
+        bool was_there; /* the service, which has answered for this handle */
         int results_fd, hold_fd;
         PendingCall *calls;
         Watch *watch;

@@ -84,7 +84,7 @@ int query_from_reply(PenstockClient *c, sd_bus_message *reply, PenstockQuery **r
                 r = client_read_fd(reply, &q->hold_fd);
         if (r < 0)
                 return r;
-        q->is_submitted = true;
+        q->was_there = true;
         if (strcmp(path, q->path) != 0) {
                 char *copy = strdup(path);
 
@@ -125,7 +125,10 @@ static int call_by_id(PenstockQuery *q, const char *member, uint64_t timeout_use
         r = client_id_message_new(q->client, member, q->id, AUTO_START_YES, &m);
         if (r < 0)
                 return client_error_from_bus(e, r, NULL);
-        return client_call(q->client, m, timeout_usec, ret, e);
+        r = client_call(q->client, m, timeout_usec, ret, e);
+        if (r >= 0)
+                q->was_there = true;
+        return r;
 }
 
 static int call_for_info(PenstockQuery *q, const char *member, uint64_t timeout_usec, PenstockInfo **ret,

@@ -97,7 +97,7 @@ static bool passes(int r) {
 
 /* No answer. What passes is waited out for a while, once the service is known to have been there; any other error is final. */
 static void watch_no_answer(Watch *w, int r, const PenstockError *error) {
-        bool was_there = w->info || w->query->is_submitted || r == -EUSERS;
+        bool was_there = w->query->was_there || r == -EUSERS;
         uint64_t now = now_monotonic();
 
         w->error = *error;
@@ -139,6 +139,7 @@ static int on_described(sd_bus_message *m, void *userdata, sd_bus_error *ret_err
         }
         penstock_info_free(w->info);
         w->info = info;
+        q->was_there = true;
         w->give_up_usec = USEC_INFINITY;
         watch_set_retry(w, USEC_INFINITY);
         if (penstock_info_is_ended(info)) {
@@ -172,7 +173,7 @@ static int watch_describe(Watch *w) {
         w->again = false;
         /* The first contact may start the service. Later ones must not: an operator who stops it would find it
          * started again by those who watch. */
-        start = w->info || w->query->is_submitted ? AUTO_START_NO : AUTO_START_YES;
+        start = w->query->was_there ? AUTO_START_NO : AUTO_START_YES;
         r = client_id_message_new(c, "Describe", w->query->id, start, &m);
         if (r >= 0 && (!w->lost || w->generation != c->generation)) {
                 watch_unsubscribe(w);

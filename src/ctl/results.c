@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include <systemd/sd-event.h>
+
 #include "ctl/complete.h"
 
 #define FOLLOW_USEC (200 * USEC_PER_MSEC)
@@ -45,22 +47,52 @@ static int copy_to_stdout(int fd) {
         return 0;
 }
 
+typedef struct Follow {
+        PenstockInfo *info; /* of the query, when it has ended */
+        PenstockError error;
+        bool is_over;
+} Follow;
+
+static void on_change(PenstockQuery *q, PenstockInfo *info, const PenstockError *error, void *userdata) {
+        Follow *f = userdata;
+
+        (void) q;
+        if (error)
+                f->error = *error;
+        else if (penstock_info_is_ended(info))
+                f->info = penstock_info_ref(info);
+        f->is_over = error || f->info;
+}
+
 /* Copy until the query has ended, as @ret says, and its file was read to the end. A last copy comes after the end is known, since
- * the file may have grown in between. */
-static int follow(PenstockQuery *q, int fd, PenstockInfo **ret, PenstockError *error) {
+ * the file may have grown in between. One watch for all of it: it waits for a service that is away as `wait` does. */
+static int follow(PenstockClient *c, PenstockQuery *q, int fd, PenstockInfo **ret, PenstockError *error) {
+        sd_event *event = NULL;
+        Follow f = {};
         int r;
 
-        for (;;) {
+        r = sd_event_new(&event);
+        if (r >= 0)
+                r = penstock_client_attach_event(c, event);
+        if (r >= 0)
+                r = penstock_query_watch(q, on_change, &f);
+        while (r >= 0 && !f.is_over) {
                 r = copy_to_stdout(fd);
-                if (r < 0)
-                        return r;
-                *error = (PenstockError) {};
-                r = penstock_query_wait(q, FOLLOW_USEC, ret, error);
-                if (r == 0)
-                        return copy_to_stdout(fd);
-                if (r != -ETIMEDOUT)
-                        return r;
+                if (r >= 0)
+                        r = sd_event_run(event, FOLLOW_USEC);
         }
+        if (r >= 0)
+                r = copy_to_stdout(fd);
+        if (r >= 0 && !f.info) {
+                *error = f.error;
+                r = -EIO;
+        }
+        if (r >= 0)
+                *ret = f.info;
+        else
+                penstock_info_free(f.info);
+        sd_event_unref(event);
+        return r;
 }
 
 /* That there may be less than was asked for. */
@@ -75,7 +107,7 @@ static void tell_incomplete(const PenstockInfo *i) {
                        strcmp(info_string(i, "state"), "canceled") == 0 ? "was canceled" : "has failed", error.name);
 }
 
-static int copy_results(const Verb *verb, PenstockQuery *q, bool wanted_to_end) {
+static int copy_results(const Verb *verb, PenstockClient *c, PenstockQuery *q, bool wanted_to_end) {
         CLEANUP(info_freep) PenstockInfo *i = NULL;
         CLEANUP(closep) int fd = -1;
         PenstockError error = {};
@@ -84,7 +116,7 @@ static int copy_results(const Verb *verb, PenstockQuery *q, bool wanted_to_end) 
         if (penstock_query_open_results(q, &fd, &error) < 0)
                 return report_error(&error, verb->failure);
         signal(SIGPIPE, SIG_DFL);
-        r = wanted_to_end ? follow(q, fd, &i, &error) : copy_to_stdout(fd);
+        r = wanted_to_end ? follow(c, q, fd, &i, &error) : copy_to_stdout(fd);
         if (r < 0 && error.name[0] != '\0')
                 return report_error(&error, verb->failure);
         if (r < 0) {
@@ -117,7 +149,7 @@ static int results_run(const Verb *verb, int argc, char *argv[]) {
         r = query_open(verb, argv[optind], &c, &q);
         if (r != GO_ON)
                 return r;
-        return copy_results(verb, q, to_end);
+        return copy_results(verb, c, q, to_end);
 }
 
 const Verb verb_results = {
