@@ -59,13 +59,23 @@ static void maybe_finish(Run *run) {
         }
 }
 
-static void cancel(Run *run) {
-        /* Should the call get lost, the hold does it. */
-        if (penstock_query_cancel_async(run->query, NULL, NULL) < 0) {
-                int fd = penstock_query_take_hold_fd(run->query);
+static void let_go(PenstockQuery *q) {
+        int fd = penstock_query_take_hold_fd(q);
 
-                closep(&fd);
-        }
+        closep(&fd);
+}
+
+/* Whoever answers, or does not: a query whose hold is closed ends, also under a penstockd that started anew. */
+static void on_cancel(PenstockQuery *q, PenstockInfo *info, const PenstockError *error, void *userdata) {
+        (void) info;
+        (void) userdata;
+        if (error)
+                let_go(q);
+}
+
+static void cancel(Run *run) {
+        if (penstock_query_cancel_async(run->query, on_cancel, NULL) < 0)
+                let_go(run->query);
 }
 
 static void close_results(Run *run) {

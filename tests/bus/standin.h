@@ -4,6 +4,7 @@
  * proves nothing about the service. Languages:
  *   shell   sh -c QUERY ARGUMENT…
  *   exec    ARGV…
+ *   shell-kept  as shell, and CancelQuery is refused; its hold ends it
  *   dump    the results are one line for each key of the request: KEY SIGNATURE VALUE (strings: with their length
  *           before)
  *   fail    the query ends with the error whose short name is QUERY

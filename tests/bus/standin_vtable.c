@@ -80,7 +80,7 @@ static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *e) {
 
         if (r < 0)
                 return r;
-        if (q->pose.denied)
+        if (q->pose.denied || strcmp(q->language, "shell-kept") == 0)
                 return sd_bus_error_setf(e, ERRORS "PermissionDenied", "it is not yours");
         standin_cancel(q);
         return sd_bus_reply_method_return(m, NULL);
