@@ -143,7 +143,7 @@ static int on_out(sd_event_source *s, int fd, uint32_t revents, void *userdata) 
 
         (void) s;
         (void) fd;
-        if (revents & EPOLLERR)
+        if (revents & (EPOLLERR | EPOLLHUP)) /* pipes tell of a lost reader by the one, sockets by the other */
                 stop_reading(run, RUN_BROKEN_PIPE);
         else if (!run->out_is_ready)
                 step(run);
@@ -239,7 +239,7 @@ static int add_sources(Run *run) {
                 r = sd_event_add_io(run->event, &run->in, run->stream.in, EPOLLIN, on_in, run);
         if (r < 0)
                 return r;
-        /* No events are wanted yet, but the loss of a reader (EPOLLERR) is always told. Files have no such thing. */
+        /* No events are wanted yet, but the loss of a reader is always told. Files have no such thing. */
         r = sd_event_add_io(run->event, &run->out, run->stream.out, 0, on_out, run);
         if (r < 0 && r != -EPERM)
                 return r;

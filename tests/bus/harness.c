@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -188,19 +189,10 @@ void harness_stop_standin(void) {
         harness_stop_server(&standin_pid);
 }
 
-void ctl_start(Ctl *c, const char *const args[]) {
-        const char *argv[64] = { harness_variable("PENSTOCKCTL") };
-
-        for (size_t i = 0; args[i]; i++)
-                argv[i + 1] = args[i];
-        program_start(c, argv);
-}
-
-void program_start(Ctl *c, const char *const argv[]) {
-        int in[2], out[2], err[2];
+static void start_on(Ctl *c, const char *const argv[], const int out[2]) {
+        int in[2], err[2];
 
         assert_int_equal(pipe2(in, O_CLOEXEC), 0);
-        assert_int_equal(pipe2(out, O_CLOEXEC), 0);
         assert_int_equal(pipe2(err, O_CLOEXEC), 0);
         *c = (Ctl) { .in = in[1], .out = out[0], .err = err[0] };
         signal(SIGPIPE, SIG_DFL);
@@ -209,6 +201,35 @@ void program_start(Ctl *c, const char *const argv[]) {
         close(in[0]);
         close(out[1]);
         close(err[1]);
+}
+
+void program_start(Ctl *c, const char *const argv[]) {
+        int out[2];
+
+        assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+        start_on(c, argv, out);
+}
+
+static void ctl_argv(const char *argv[static 64], const char *const args[]) {
+        argv[0] = harness_variable("PENSTOCKCTL");
+        for (size_t i = 0; args[i]; i++)
+                argv[i + 1] = args[i];
+}
+
+void ctl_start(Ctl *c, const char *const args[]) {
+        const char *argv[64] = {};
+
+        ctl_argv(argv, args);
+        program_start(c, argv);
+}
+
+void ctl_start_on_socket(Ctl *c, const char *const args[]) {
+        const char *argv[64] = {};
+        int out[2];
+
+        ctl_argv(argv, args);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, out), 0);
+        start_on(c, argv, out);
 }
 
 static void close_fd(int *fd) {

@@ -41,6 +41,8 @@ typedef struct Ctl {
 
 /* Start penstockctl with @args (NULL-terminated, without argv[0]). */
 void ctl_start(Ctl *c, const char *const args[]);
+/* The same with a socket as its stdout. */
+void ctl_start_on_socket(Ctl *c, const char *const args[]);
 /* Start any program; argv[0] is its path. */
 void program_start(Ctl *c, const char *const argv[]);
 /* Read its stdout until @text was seen. */

@@ -40,9 +40,25 @@ static void interrupt_cancels_though_the_call_fails(void **state) {
         assert_nothing_executes();
 }
 
+/* Who closes a socket leaves no EPOLLERR behind, as at a pipe, but EPOLLHUP. */
+static void lost_reader_of_a_socket_ends_the_query(void **state) {
+        Ctl c;
+
+        (void) state;
+        ctl_start_on_socket(&c, (const char *const[]) { "run", "-l", "shell", "echo ready; sleep 100", NULL });
+        ctl_expect(&c, "ready");
+        ctl_close_out(&c);
+        ctl_finish(&c, "", 0);
+        assert_int_equal(ctl_exit_status(&c), 1000 + SIGPIPE);
+        assert_string_equal(c.err_text, "");
+        ctl_done(&c);
+        assert_nothing_executes();
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(interrupt_cancels_though_the_call_fails),
+                cmocka_unit_test(lost_reader_of_a_socket_ends_the_query),
         };
 
         return cmocka_run_group_tests_name("ctl-ends", tests, harness_start, harness_stop);
