@@ -15,7 +15,7 @@ static void print_overview(void) {
              "      --version  show the version\n\n"
              "Examples:\n"
              "  penstockctl run --language sqlite --database sales.db 'select 1'\n"
-             "  penstockctl run --memory-max 4G -- sort -S 3G -u big.txt\n"
+             "  penstockctl run --memory-max 1G -- sort -S 700M -u big.txt\n"
              "  penstockctl help run\n\n"
              "penstock(7) is the way in; penstockctl(1) has exit statuses and the JSON output.");
 }

@@ -72,7 +72,7 @@ const Verb verb_run = {
         .usage = EXIT_CODE_REFUSED,
         .run = run_run,
         .examples = "  penstockctl run --language sqlite --database sales.db 'select 1 from t'\n"
-                    "  penstockctl run --memory-max 4G -- ./report.py --year 2024 > out.csv\n"
+                    "  penstockctl run --memory-max 1G -- ./report.py --year 2024 > out.csv\n"
                     "  penstockctl run -l python --file train.py --label team=ml\n"
                     "  penstockctl run -l shell - < nightly.sh\n",
         .complete = complete_request,
