@@ -137,6 +137,12 @@ int memstream_close(FILE *f, char *const *text) {
         return fclose(f) != 0 || !*text ? -ENOMEM : 0;
 }
 
+int stream_flush(FILE *f) {
+        if (fflush(f) == 0 && !ferror(f))
+                return 0;
+        return errno > 0 ? -errno : -EIO;
+}
+
 int size_parse(const char *text, uint64_t ram_bytes, uint64_t *ret_bytes) {
         const char *s = skip_blanks(text), *end = s + trimmed_len(s);
         uint64_t unit, bytes;

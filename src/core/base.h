@@ -29,6 +29,9 @@ static inline void freep(void *p) {
 /* Close @f of open_memstream(), whose text is *@text. Returns 0, or -ENOMEM when not all of it is there: glibc's fclose() does not
  * tell of its last realloc(), which leaves NULL for a text. *@text is the caller's in any case. */
 int memstream_close(FILE *f, char *const *text);
+/* Hand over what @f still keeps. Returns 0, or -errno when that, or anything before, could not be written: a reason
+ * that stdio has forgotten is the errno that is there, or EIO. */
+int stream_flush(FILE *f);
 
 /* Read a size: an unsigned decimal number, perhaps with a fraction ("1.5G"), then K, M, G or T (1024, "KiB" and "KB"
  * are taken too), or "%" of @ram_bytes (100% at most), or "infinity". Surrounding blanks are ignored.

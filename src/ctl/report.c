@@ -64,9 +64,11 @@ int query_open(const Verb *verb, const char *text, PenstockClient **ret_client, 
 }
 
 int finish_output(int failure) {
-        if (fflush(stdout) == 0 && !ferror(stdout))
+        int r = stream_flush(stdout);
+
+        if (r == 0)
                 return EXIT_CODE_OK;
-        if (errno != EPIPE)
-                report("cannot write to standard output: %s", strerror(errno));
+        if (r != -EPIPE)
+                report("cannot write to standard output: %s", strerror(-r));
         return failure;
 }

@@ -399,6 +399,16 @@ static int help(FILE *out) {
         return out == stdout ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Who asked for what was printed must have got it, or else that is the outcome. */
+static int written(int status) {
+        int r = stream_flush(stdout);
+
+        if (r == 0)
+                return status;
+        fprintf(stderr, "penstockd: cannot write to standard output: %s\n", strerror(-r));
+        return EXIT_FAILURE;
+}
+
 int main(int argc, char *argv[]) {
         enum { OPT_CHECK = 256, OPT_SHOW, OPT_STOPPED, OPT_CLOSED, OPT_JSON, OPT_CONFIG, OPT_VERSION, OPT_HELP };
         static const struct option options[] = {
@@ -417,27 +427,17 @@ int main(int argc, char *argv[]) {
                 case OPT_CHECK:
                 case OPT_SHOW:
                 case OPT_STOPPED:
-                case OPT_CLOSED:
-                        mode = c;
-                        break;
-                case OPT_JSON:
-                        json = true;
-                        break;
-                case OPT_CONFIG:
-                        config_file = optarg;
-                        break;
-                case OPT_VERSION:
-                        puts(PENSTOCK_VERSION);
-                        return EXIT_SUCCESS;
-                case OPT_HELP:
-                        return help(stdout);
-                default:
-                        return help(stderr);
+                case OPT_CLOSED: mode = c; break;
+                case OPT_JSON: json = true; break;
+                case OPT_CONFIG: config_file = optarg; break;
+                case OPT_VERSION: puts(PENSTOCK_VERSION); return written(EXIT_SUCCESS);
+                case OPT_HELP: return written(help(stdout));
+                default: return help(stderr);
                 }
         if (mode == OPT_CHECK)
-                return config_report_check(optind < argc ? argv[optind] : config_file, stdout, json);
+                return written(config_report_check(optind < argc ? argv[optind] : config_file, stdout, json));
         if (mode == OPT_SHOW)
-                return config_report_show(config_file, stdout, json);
+                return written(config_report_show(config_file, stdout, json));
         if (optind < argc)
                 return help(stderr);
         if (mode == OPT_STOPPED)

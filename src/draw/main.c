@@ -26,7 +26,7 @@ static int usage(void) {
 static int paint(const Scene *s, bool svg, const char *title, const char *description) {
         int r = s->failed ? -ENOMEM : svg ? paint_svg(s, title, description, stdout) : paint_png(s, stdout);
 
-        return r == 0 && fflush(stdout) != 0 ? -errno : r;
+        return r == 0 ? stream_flush(stdout) : r;
 }
 
 static int paint_profile(Timeline *t, const Facts *f, bool svg, Scene *s) {

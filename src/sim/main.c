@@ -155,17 +155,21 @@ static int parse_only(Story *s, char *list) {
 
 static int run_recorded(const Story *story, uint64_t count, bool trace, bool json, const char *path) {
         FILE *f = NULL;
-        int r;
+        int r, k;
 
         if (path && !(f = fopen(path, "we"))) {
                 fprintf(stderr, "sim: %s: %s\n", path, strerror(errno));
                 return EXIT_FAILURE;
         }
         r = run(*story, count, trace, json, f);
-        if (f && fclose(f) != 0) {
-                fprintf(stderr, "sim: %s: %s\n", path, strerror(errno));
+        if (!f)
+                return r;
+        k = stream_flush(f);
+        if (k < 0) {
+                fprintf(stderr, "sim: %s: %s\n", path, strerror(-k));
                 r = EXIT_FAILURE;
         }
+        fclose(f);
         return r;
 }
 
@@ -198,7 +202,7 @@ static int replay(const char *path, bool json) {
         return EXIT_SUCCESS;
 }
 
-int main(int argc, char **argv) {
+static int command(int argc, char **argv) {
         enum { OPT_SEED = 256, OPT_COUNT, OPT_QUERIES, OPT_TRACE, OPT_RECORD, OPT_ONLY, OPT_JSON };
         static const struct option options[] = {
                 { "seed", required_argument, NULL, OPT_SEED },       { "count", required_argument, NULL, OPT_COUNT },
@@ -240,4 +244,13 @@ int main(int argc, char **argv) {
                 r = run_recorded(&story, count, trace, json, record);
         free(story.without);
         return r;
+}
+
+int main(int argc, char **argv) {
+        int status = command(argc, argv), r = stream_flush(stdout);
+
+        if (r == 0 || status != EXIT_SUCCESS)
+                return status;
+        fprintf(stderr, "sim: cannot write to standard output: %s\n", strerror(-r));
+        return EXIT_FAILURE;
 }

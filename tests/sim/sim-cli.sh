@@ -37,6 +37,21 @@ for words, name in names.items():
     assert said[name] == int(re.search(rf"(\d+){words}", text)[1]), (name, said, text)
 END
 
+# What cannot be written is told.
+printf 'arrival,duration,peak\n0,1,1000000\n' >"$dir/load"
+"$sim" run --seed 7 --record "$dir/record" >/dev/null
+for args in --help run "run --json" "run --trace" "plan $dir/load" "plan --json $dir/load" "plan --help" \
+        "replay $dir/record" "run --record /dev/full"; do
+        status=0
+        # shellcheck disable=SC2086 # split on purpose
+        "$sim" $args >/dev/full 2>"$dir/err" || status=$?
+        [ "$status" -eq 1 ] || fail "'$args' on a full disk ended with $status"
+        grep -q 'No space left on device' "$dir/err" || fail "'$args' on a full disk said: $(cat "$dir/err")"
+done
+status=0
+"$sim" run --record /dev/full >/dev/null 2>"$dir/err" || status=$?
+[ "$status" -eq 1 ] || fail "a record on a full disk ended with $status"
+
 for args in "" "walk" "replay" "replay a b" "run --count 2 --record x" "run --seed" "run --seed -1" "run --seed x" "run --queries 1001" "run --count 1.5" "run more" "run --only 41" "run --only 0"; do
         status=0
         # shellcheck disable=SC2086 # split on purpose
