@@ -175,6 +175,7 @@ static int print_page(const Options *o, PenstockClient *c, HistoryOutput *out, u
                 r = penstock_client_history(c, o->filter, &list, &len, &error);
         if (r < 0)
                 return report_error(&error, o->verb->failure);
+        history_output_answered(out);
         for (size_t i = 0; i < len; i++)
                 history_output_add(out, list[i]);
         *ret_n = len;

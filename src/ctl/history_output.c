@@ -25,15 +25,22 @@ int history_output_begin(HistoryOutput *o, HistoryForm form, const Verb *verb) {
         *o = (HistoryOutput) { .form = form };
         switch (form) {
         case HISTORY_TABLE: o->table = table_new(columns, ELEMENTSOF(columns), TABLE_WITH_HEADINGS); break;
-        case HISTORY_CSV:
-                for (size_t k = 0; history_keys[k]; k++)
-                        csv_write_cell(stdout, history_keys[k], k == 0, !history_keys[k + 1]);
-                break;
-        case HISTORY_JSON: putchar('['); break;
         case HISTORY_PICTURE: return history_picture_begin(&o->picture, verb);
+        case HISTORY_CSV:
+        case HISTORY_JSON:
         case HISTORY_NOWHERE: break;
         }
         return GO_ON;
+}
+
+void history_output_answered(HistoryOutput *o) {
+        if (o->is_answered)
+                return;
+        o->is_answered = true;
+        if (o->form == HISTORY_JSON)
+                putchar('[');
+        for (size_t k = 0; o->form == HISTORY_CSV && history_keys[k]; k++)
+                csv_write_cell(stdout, history_keys[k], k == 0, !history_keys[k + 1]);
 }
 
 static void add_to_table(struct libscols_table *t, const PenstockInfo *i) {

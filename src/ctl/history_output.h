@@ -21,11 +21,14 @@ typedef struct HistoryOutput {
         HistoryForm form;
         struct libscols_table *table;
         HistoryPicture picture;
-        bool any;
+        bool is_answered, any;
 } HistoryOutput;
 
 /* Returns GO_ON, or an exit status after a report. history_output_done() it in either case. */
 int history_output_begin(HistoryOutput *o, HistoryForm form, const Verb *verb);
+/* The service has answered, perhaps without a row. What stands before the rows is printed at the first call: a failure
+ * leaves nothing that looks like an empty history. */
+void history_output_answered(HistoryOutput *o);
 void history_output_add(HistoryOutput *o, const PenstockInfo *i);
 /* Returns the exit status. */
 int history_output_end(HistoryOutput *o, const Verb *verb, const HistoryFrame *frame);

@@ -5,14 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Rows N … 1, of which `limit` and `before` choose; what else is asked for is told in each row's error. */
+/* Rows N … 1, of which `limit` and `before` choose; what else is asked for is told in each row's error. Of the language
+ * "none" there is no row; of "refuse" each page is refused, of "break" the second. */
 #define ROWS UINT64_C(2500)
 /* As if a page of more were too large. */
 #define PAGE_MAX UINT64_C(900)
 
 typedef struct Asked {
         uint64_t limit, before;
-        char dump[512];
+        char language[16], dump[512];
         size_t len;
 } Asked;
 
@@ -53,6 +54,8 @@ static int read_value(sd_bus_message *m, const char *key, const char *contents, 
         if (strcmp(contents, "s") == 0) {
                 r = sd_bus_message_read(m, "s", &s);
                 dump(a, "%s=%s;", key, r < 0 ? "?" : s);
+                if (r >= 0 && strcmp(key, "language") == 0)
+                        snprintf(a->language, sizeof(a->language), "%s", s);
                 return r;
         }
         r = sd_bus_message_enter_container(m, 'a', "{ss}");
@@ -109,6 +112,10 @@ int standin_reply_history(sd_bus_message *m) {
         sd_bus_message *reply = NULL;
         int r = read_filter(m, &a);
 
+        if (strcmp(a.language, "refuse") == 0 || (strcmp(a.language, "break") == 0 && a.before <= ROWS))
+                return sd_bus_reply_method_errorf(m, ERRORS "Internal", "it was asked to refuse");
+        if (strcmp(a.language, "none") == 0)
+                a.limit = 0;
         if (r >= 0)
                 r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)

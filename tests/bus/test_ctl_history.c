@@ -139,6 +139,37 @@ static void each_option_becomes_a_key_of_the_filter(void **state) {
         json_decref(a);
 }
 
+static void nothing_is_printed_before_the_service_answers(void **state) {
+        static const char *const forms[] = { "--json", "--csv" };
+        Ctl c;
+
+        (void) state;
+        for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(ctl_run(&c, "history", forms[i], "--language", "refuse"), 1);
+                assert_has(c.err_text, "penstockctl: Internal: it was asked to refuse");
+                assert_string_equal(c.out_text, "");
+                ctl_done(&c);
+        }
+        assert_int_equal(ctl_run(&c, "history", "--json", "--language", "none"), 0);
+        assert_string_equal(c.out_text, "[]\n");
+        ctl_done(&c);
+        assert_int_equal(ctl_run(&c, "history", "--csv", "--language", "none"), 0);
+        assert_int_equal(strncmp(c.out_text, "id,boot_id,", 11), 0);
+        assert_ptr_equal(strchr(c.out_text, '\n'), c.out_text + c.out_len - 1);
+        ctl_done(&c);
+}
+
+static void a_later_page_that_fails_leaves_the_array_open(void **state) {
+        Ctl c;
+
+        (void) state;
+        assert_int_equal(ctl_run(&c, "history", "--json", "--language", "break", "--limit", "2000"), 1);
+        assert_has(c.err_text, "penstockctl: Internal: it was asked to refuse");
+        assert_has(c.out_text, "\"row\": 2500");
+        assert_int_equal(c.out_text[c.out_len - 1], '}');
+        ctl_done(&c);
+}
+
 static void csv_has_a_header_and_quotes_what_needs_it(void **state) {
         char *line;
         Ctl c;
@@ -291,6 +322,8 @@ int main(void) {
                 cmocka_unit_test(json_is_an_array_of_all_that_is_known),
                 cmocka_unit_test(pages_are_asked_for_until_there_are_enough),
                 cmocka_unit_test(each_option_becomes_a_key_of_the_filter),
+                cmocka_unit_test(nothing_is_printed_before_the_service_answers),
+                cmocka_unit_test(a_later_page_that_fails_leaves_the_array_open),
                 cmocka_unit_test(csv_has_a_header_and_quotes_what_needs_it),
                 cmocka_unit_test(the_table_is_for_people),
                 cmocka_unit_test(a_picture_is_of_all_that_were_chosen),
