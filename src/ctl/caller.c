@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ctl/caller: what an engine finds of its caller's surroundings. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -103,4 +104,31 @@ int caller_describe(const Verb *verb, PenstockRequest *r, const char *user, cons
         if (k == GO_ON)
                 k = add_directory(verb, r, working_directory);
         return k;
+}
+
+/* Hand @fd over, or /dev/null where @fd cannot be used that way, as main() leaves one that was closed: an engine finds the end of its
+ * input then, and what it writes is lost. */
+static int give(const Verb *verb, PenstockRequest *r, int fd, int mode, int (*set)(PenstockRequest *r, int fd)) {
+        int unusable = mode == O_RDONLY ? O_WRONLY : O_RDONLY, k;
+        CLEANUP(closep) int null = -1;
+
+        if ((fcntl(fd, F_GETFL) & O_ACCMODE) == unusable) {
+                fd = null = open("/dev/null", mode | O_CLOEXEC);
+                if (null < 0) {
+                        report("/dev/null: %s", strerror(errno));
+                        return verb->failure;
+                }
+        }
+        k = set(r, fd);
+        if (k < 0)
+                report("descriptor %d cannot be handed over: %s", fd, strerror(-k));
+        return k < 0 ? (int) verb->failure : GO_ON;
+}
+
+int caller_give_stdin(const Verb *verb, PenstockRequest *r) {
+        return give(verb, r, STDIN_FILENO, O_RDONLY, penstock_request_set_stdin);
+}
+
+int caller_give_stderr(const Verb *verb, PenstockRequest *r) {
+        return give(verb, r, STDERR_FILENO, O_WRONLY, penstock_request_set_stderr);
 }

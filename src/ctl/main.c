@@ -25,12 +25,13 @@ const Verb *verb_find(const char *name) {
         return NULL;
 }
 
-/* The bus connection must not become descriptor 0, 1 or 2, where an engine or a table would be sent to it. */
+/* The bus connection must not become descriptor 0, 1 or 2, where an engine or a table would be sent to it. What was
+ * closed stays of no use: reading and writing is EBADF, as before, so that no ID of a query gets lost in silence. */
 static int open_standard_fds(void) {
         for (int fd = 0; fd <= 2; fd++) {
                 if (fcntl(fd, F_GETFD) >= 0)
                         continue;
-                if (open("/dev/null", O_RDWR) != fd)
+                if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
                         return -EBADF;
         }
         return 0;

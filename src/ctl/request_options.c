@@ -247,7 +247,7 @@ static int apply(RequestOptions *o) {
         if (r == GO_ON && strcmp(c.language, "exec") == 0 && o->verb == &verb_run)
                 o->wants_stdin = true;
         if (r == GO_ON && o->wants_stdin)
-                r = check(o, penstock_request_set_stdin(o->request, STDIN_FILENO));
+                r = caller_give_stdin(o->verb, o->request);
         return r;
 }
 

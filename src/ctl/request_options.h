@@ -53,6 +53,9 @@ CommandFault command_from_words(const char *language, const char *file, Words be
 int caller_describe(const Verb *verb, PenstockRequest *r, const char *user, const char *working_directory);
 /* Add "NAME=VALUE", or the caller's own "NAME". Returns GO_ON or an exit status. */
 int caller_add_environment(const Verb *verb, PenstockRequest *r, const char *text);
+/* Give the engine the caller's, or /dev/null for what he had closed. Returns GO_ON or an exit status. */
+int caller_give_stdin(const Verb *verb, PenstockRequest *r);
+int caller_give_stderr(const Verb *verb, PenstockRequest *r);
 
 /* ---- paths.c ---- */
 

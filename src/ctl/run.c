@@ -44,11 +44,9 @@ static int submit_and_follow(const Verb *verb, const RequestOptions *o) {
 
         if (o->json)
                 return usage_error(verb, "--json is for `submit`; here, standard output is the query's");
-        if (penstock_request_set_stderr(o->request, STDERR_FILENO) < 0) {
-                report("out of memory");
-                return verb->failure;
-        }
-        r = client_open(verb, &c);
+        r = caller_give_stderr(verb, o->request);
+        if (r == GO_ON)
+                r = client_open(verb, &c);
         if (r != GO_ON)
                 return r;
         if (penstock_query_submit(c, o->request, &q, &error) < 0)

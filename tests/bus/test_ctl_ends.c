@@ -55,10 +55,67 @@ static void lost_reader_of_a_socket_ends_the_query(void **state) {
         assert_nothing_executes();
 }
 
+/* penstockctl, which is $0, by a shell that closes what is asked for. */
+static int shell_run(Ctl *c, const char *line) {
+        program_start(c, (const char *const[]) { "/bin/sh", "-c", line, harness_variable("PENSTOCKCTL"), NULL });
+        ctl_finish(c, "", 0);
+        return ctl_exit_status(c);
+}
+
+static void a_closed_stdout_loses_nothing_in_silence(void **state) {
+        static const struct {
+                const char *line;
+                int status;
+        } rows[] = {
+                { "exec \"$0\" submit -l shell true >&-", 1 }, { "exec \"$0\" submit --json -l shell true >&-", 1 },
+                { "exec \"$0\" list >&-", 1 },                 { "exec \"$0\" run -l shell 'echo out' >&-", 125 },
+                { "exec \"$0\" help >&- <&-", 1 },             { "exec \"$0\" list --json >&- 2>&-", 1 },
+        };
+        Ctl c;
+
+        (void) state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                assert_int_equal(shell_run(&c, rows[i].line), rows[i].status);
+                if (!strstr(rows[i].line, "2>&-"))
+                        assert_has(c.err_text, "penstockctl: cannot write to standard output: Bad file descriptor\n");
+                ctl_done(&c);
+        }
+}
+
+static void a_closed_stdin_is_empty_for_the_query(void **state) {
+        Ctl c;
+
+        (void) state;
+        assert_int_equal(shell_run(&c, "exec \"$0\" run -- sh -c 'cat && echo empty' <&-"), 0);
+        assert_string_equal(c.out_text, "empty\n");
+        ctl_done(&c);
+        assert_int_equal(shell_run(&c, "exec \"$0\" run -l shell --stdin 'cat && echo empty' <&- 2>&-"), 0);
+        assert_string_equal(c.out_text, "empty\n");
+        ctl_done(&c);
+        /* but no query can be read from it */
+        assert_int_equal(shell_run(&c, "exec \"$0\" run -l shell - <&-"), 125);
+        assert_has(c.err_text, "cannot read the query from standard input: Bad file descriptor");
+        ctl_done(&c);
+}
+
+static void a_closed_stderr_takes_what_the_query_writes(void **state) {
+        Ctl c;
+
+        (void) state;
+        assert_int_equal(shell_run(&c, "exec \"$0\" run -- sh -c 'echo err >&2 && echo out' 2>&-"), 0);
+        assert_string_equal(c.out_text, "out\n");
+        ctl_done(&c);
+        assert_int_equal(shell_run(&c, "exec \"$0\" run -l shell 'exit 3' 2>&-"), 3);
+        ctl_done(&c);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(interrupt_cancels_though_the_call_fails),
                 cmocka_unit_test(lost_reader_of_a_socket_ends_the_query),
+                cmocka_unit_test(a_closed_stdout_loses_nothing_in_silence),
+                cmocka_unit_test(a_closed_stdin_is_empty_for_the_query),
+                cmocka_unit_test(a_closed_stderr_takes_what_the_query_writes),
         };
 
         return cmocka_run_group_tests_name("ctl-ends", tests, harness_start, harness_stop);
