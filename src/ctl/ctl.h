@@ -74,6 +74,9 @@ enum { OPTION_END = -1, OPTION_HELP = 'h', OPTION_BAD = '?', OPTION_NO_VALUE = '
 /* For verbs whose only option is --json ('j'). */
 extern const struct option options_json[];
 
+/* What is said of an option that may be a command's own. */
+extern const char options_of_command[];
+
 /* Of @verb, also where it has none of its own; never NULL. */
 const struct option *verb_options(const Verb *verb);
 #define SHORT_OPTIONS_MAX 32u

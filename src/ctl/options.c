@@ -65,11 +65,13 @@ int id_error(const Verb *verb, const char *text) {
         return usage_error(verb, "'%s' is not the ID of a query; `penstockctl list` shows them", text);
 }
 
+const char options_of_command[] = "; a command and its own options stand behind --";
+
 /* A word came before the option: it may be meant for a command. */
 static bool saw_word;
 
 static const char *hint(void) {
-        return saw_word ? "; a command and its own options stand behind --" : "";
+        return saw_word ? options_of_command : "";
 }
 
 static void tell_ambiguous(const Verb *verb, const char *name) {

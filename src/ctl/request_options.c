@@ -147,7 +147,10 @@ static int add_pair(RequestOptions *o, const char *option, const char *text, Add
 static int take_option(RequestOptions *o, int c) {
         switch (c) {
         case OPTION_WORD: return check(o, word_add(o, optarg));
-        case 'l': o->language = optarg; return GO_ON;
+        case 'l':
+                o->language = optarg;
+                o->language_is_late = o->before.n > 0;
+                return GO_ON;
         case 'd': o->database = optarg; return GO_ON;
         case OPTION_FILE: o->file = optarg; return GO_ON;
         case OPTION_USER: o->user = optarg; return GO_ON;
@@ -275,6 +278,14 @@ int request_options_parse(RequestOptions *o, int argc, char *argv[]) {
                 return r;
         o->after = (Words) { .v = argv + optind, .n = (size_t) (argc - optind) };
         return apply(o);
+}
+
+int request_refused(const RequestOptions *o, const PenstockError *e) {
+        /* "ls -la" is "--language a ls" */
+        if (!o->language_is_late || strcmp(e->name, "UnknownLanguage") != 0)
+                return report_error(e, o->verb->failure);
+        report("%s: %s%s", e->name, e->message, options_of_command);
+        return o->verb->failure;
 }
 
 int request_run(const Verb *verb, int argc, char *argv[], int (*submit)(const Verb *verb, const RequestOptions *o)) {

@@ -20,6 +20,7 @@ typedef struct RequestOptions {
         PenstockRequest *request;
         const char *language, *database, *file, *working_directory, *user;
         Words before, after; /* words before and after "--"; they point into argv */
+        bool language_is_late; /* words came before it */
         bool wants_stdin, quiet, json;
 } RequestOptions;
 
@@ -27,6 +28,9 @@ typedef struct RequestOptions {
  * Returns GO_ON, or the exit status to leave with; request_options_done(@o) in either case. */
 int request_options_parse(RequestOptions *o, int argc, char *argv[]);
 void request_options_done(RequestOptions *o);
+
+/* Report that the service refused it, and why that may be. Returns the exit status. */
+int request_refused(const RequestOptions *o, const PenstockError *e);
 
 /* VERB with these options: parse, then @submit. Returns the exit status. */
 int request_run(const Verb *verb, int argc, char *argv[], int (*submit)(const Verb *verb, const RequestOptions *o));

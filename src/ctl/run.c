@@ -50,7 +50,7 @@ static int submit_and_follow(const Verb *verb, const RequestOptions *o) {
         if (r != GO_ON)
                 return r;
         if (penstock_query_submit(c, o->request, &q, &error) < 0)
-                return report_error(&error, verb->failure);
+                return request_refused(o, &error);
         r = run_loop(c, q, o->quiet, &result);
         return r == GO_ON ? conclude(q, &result, sigpipe_was_ignored) : r;
 }

@@ -33,7 +33,7 @@ static int submit(const Verb *verb, const RequestOptions *o) {
         if (r != GO_ON)
                 return r;
         if (penstock_query_submit(c, o->request, &q, &error) < 0)
-                return report_error(&error, verb->failure);
+                return request_refused(o, &error);
         if (o->json)
                 return json_print(verb, submit_json(q));
         printf("%llu\n", (unsigned long long) penstock_query_id(q));

@@ -10,6 +10,7 @@
  *   fail    the query ends with the error whose short name is QUERY
  *   refuse  the Query call is refused with that error
  *   bounce  the service's name is lost and comes back while the query runs; nothing tells that it ended
+ *   (of one letter)  is none: UnknownLanguage
  *   pose    nothing runs: the query is what each ARGUMENT, KEY=VALUE, says of it, until it is canceled; see
  * standin_pose.c
  * SIGUSR1 takes the service's name away and leaves what runs, SIGUSR2 brings it back. */

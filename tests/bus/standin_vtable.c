@@ -31,7 +31,9 @@ static int method_query(sd_bus_message *m, void *userdata, sd_bus_error *e) {
 
                 snprintf(name, sizeof(name), ERRORS "%.64s", request->query);
                 r = sd_bus_error_setf(e, name, "it was asked to refuse");
-        } else if (r >= 0)
+        } else if (r >= 0 && strlen(request->language) == 1)
+                r = sd_bus_error_setf(e, ERRORS "UnknownLanguage", "there is no language %s", request->language);
+        else if (r >= 0)
                 r = standin_start(userdata, request, m);
         standin_request_done(request);
         free(request);

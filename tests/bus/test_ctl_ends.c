@@ -109,6 +109,28 @@ static void a_closed_stderr_takes_what_the_query_writes(void **state) {
         ctl_done(&c);
 }
 
+/* "ls -la" is --language a for getopt, which takes options from anywhere. */
+static void an_option_of_the_command_is_answered_with_the_dashes(void **state) {
+        static const char hint[] = "; a command and its own options stand behind --\n";
+        Ctl c;
+
+        (void) state;
+        assert_int_equal(ctl_run(&c, "run", "ls", "-la"), 125);
+        assert_has(c.err_text, "penstockctl: UnknownLanguage: there is no language a");
+        assert_has(c.err_text, hint);
+        ctl_done(&c);
+        assert_int_equal(ctl_run(&c, "submit", "ls", "-la"), 1);
+        assert_has(c.err_text, hint);
+        ctl_done(&c);
+        /* but not where it was meant so, or another thing is wrong */
+        assert_int_equal(ctl_run(&c, "run", "-l", "a", "ls"), 125);
+        assert_has(c.err_text, "penstockctl: UnknownLanguage: there is no language a\n");
+        ctl_done(&c);
+        assert_int_equal(ctl_run(&c, "run", "QueueLengthExceeded", "-l", "refuse"), 125);
+        assert_has(c.err_text, "it was asked to refuse\n");
+        ctl_done(&c);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(interrupt_cancels_though_the_call_fails),
@@ -116,6 +138,7 @@ int main(void) {
                 cmocka_unit_test(a_closed_stdout_loses_nothing_in_silence),
                 cmocka_unit_test(a_closed_stdin_is_empty_for_the_query),
                 cmocka_unit_test(a_closed_stderr_takes_what_the_query_writes),
+                cmocka_unit_test(an_option_of_the_command_is_answered_with_the_dashes),
         };
 
         return cmocka_run_group_tests_name("ctl-ends", tests, harness_start, harness_stop);
