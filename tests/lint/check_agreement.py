@@ -13,6 +13,7 @@ import sys
 import xml.etree.ElementTree
 
 XML, CONFIG, DBUS = "src/bus/org.penstock1.xml", "docs/configuration.md", "docs/dbus.md"
+VERDICTS = "src/core/query.c"
 # Named in the tables of docs/dbus.md, and of other interfaces.
 FOREIGN = {"PropertiesChanged", "GetConnectionCredentials", "CORE", "MEMLOCK"}
 KIND_TYPES = {"COUNT": "t", "BYTES": "t", "USEC": "t", "BOOL": "b", "CHOICE": "s", "LIST": "as"}
@@ -148,6 +149,18 @@ def check_statistics_keys(tree):
     yield from missing(f"{XML}: statistics", "the key", code, said)
 
 
+def check_verdicts(tree):
+    """docs/dbus.md has each verdict in the table by errors, and in the line of Statistics."""
+    code = re.findall(r'\[VERDICT_\w+\] = "(\w+)"', tree.read(VERDICTS))
+    if len(code) < 10:
+        yield f"{VERDICTS}: hardly any verdict was found; is this check out of date?"
+    table = tree.part(DBUS, "| verdict | of the error |", "\n\n")
+    rows = re.findall(r"^\| ([a-z]+(?:, [a-z]+)*) \|", table, flags=re.M)
+    yield from missing(f"{DBUS}: verdicts by error", "the verdict", code, ", ".join(rows).split(", "))
+    line = tree.part(DBUS, "| `verdict` | whose limit or hand ended it: ", ";")
+    yield from missing(f"{DBUS}: `verdict` of Statistics", "the verdict", code, line.split(", "))
+
+
 def config_keys(tree):
     """The code's table: {key: (kind, default)}."""
     text = " ".join(tree.read("src/core/config.c").split())
@@ -249,6 +262,7 @@ def check(root, help_of, pages=None):
     yield from check_parity(tree)
     yield from check_request_keys(tree)
     yield from check_statistics_keys(tree)
+    yield from check_verdicts(tree)
     yield from check_config(tree)
     yield from check_sections(tree)
     yield from check_ctl(tree, help_of)

@@ -68,6 +68,12 @@ class TestCheckAgreement(Broken):
         self.assert_fault("the key verdict is not there")
         self.assert_fault("there is the key judgement")
 
+    def test_a_verdict_that_is_not_said(self):
+        self.replace("src/core/query.c", '[VERDICT_OOMD] = "oomd"', '[VERDICT_OOMD] = "oomdaemon"')
+        for place in ("docs/dbus.md: verdicts by error", "docs/dbus.md: `verdict` of Statistics"):
+            self.assert_fault(place, "the verdict oomdaemon is not there")
+            self.assert_fault(place, "there is the verdict oomd,")
+
     def test_a_setting_without_a_property(self):
         self.replace(XML, '<property name="QueueSize"', '<property name="QueueLength"')
         self.assert_fault("the configuration's property QueueSize is not there")
