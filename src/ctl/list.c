@@ -106,7 +106,8 @@ const Verb verb_list = {
         .name = "list",
         .arguments = "[--json]",
         .summary = "List the queries that were not Done yet, by submission",
-        .help = "  --json  an array of objects, as of `show --json`\n",
+        .help = "  --json  an array of objects, as of `show --json` but for initial_bytes,\n"
+                "          learned, raises_saved, retries, dependencies and verdict\n",
         .options = options_json,
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,

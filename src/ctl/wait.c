@@ -17,7 +17,7 @@ static int wait_run(const Verb *verb, int argc, char *argv[]) {
                 return r;
         if (penstock_query_wait(q, USEC_INFINITY, &i, &error) < 0)
                 return report_error(&error, verb->failure);
-        r = json ? json_print(verb, json_query(i)) : EXIT_CODE_OK;
+        r = json ? json_print(verb, json_description(i)) : EXIT_CODE_OK;
         return r == EXIT_CODE_OK ? outcome_report(i) : r;
 }
 

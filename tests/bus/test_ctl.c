@@ -253,7 +253,7 @@ static void lost_reader_ends_the_query(void **state) {
 }
 
 static void detached_query_is_waited_for_and_read(void **state) {
-        char id[32];
+        char id[32], *waited;
         Ctl c;
 
         (void) state;
@@ -268,6 +268,8 @@ static void detached_query_is_waited_for_and_read(void **state) {
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "wait", "--json", id), 4);
         assert_has(c.out_text, "\"state\": \"errored\"");
+        waited = c.out_text;
+        c.out_text = NULL;
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "results", id), 0);
         assert_string_equal(c.out_text, "one\ntwo\n");
@@ -280,6 +282,8 @@ static void detached_query_is_waited_for_and_read(void **state) {
         assert_has(c.out_text, "\"learned\": true");
         assert_has(c.out_text, "\"raises_saved\": 2");
         assert_has(c.out_text, "\"retries\": 1");
+        assert_string_equal(waited, c.out_text);
+        free(waited);
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "show", id), 0);
         assert_has(c.out_text, "Initial quota: 160M, learned, which saved 2 raises\n");
