@@ -106,13 +106,18 @@ int caller_describe(const Verb *verb, PenstockRequest *r, const char *user, cons
         return k;
 }
 
-/* Hand @fd over, or /dev/null where @fd cannot be used that way, as main() leaves one that was closed: an engine finds the end of its
- * input then, and what it writes is lost. */
-static int give(const Verb *verb, PenstockRequest *r, int fd, int mode, int (*set)(PenstockRequest *r, int fd)) {
-        int unusable = mode == O_RDONLY ? O_WRONLY : O_RDONLY, k;
-        CLEANUP(closep) int null = -1;
+/* Whether main() has put it in the place of one that was closed, or the caller gave what is open the wrong way. */
+static bool has_mode(int fd, int mode) {
+        return (fcntl(fd, F_GETFL) & O_ACCMODE) == mode;
+}
 
-        if ((fcntl(fd, F_GETFL) & O_ACCMODE) == unusable) {
+/* Hand @fd over, or /dev/null: an engine finds the end of its input there, and what it writes is lost. */
+static int give(const Verb *verb, PenstockRequest *r, int fd, int mode, bool as_null,
+                int (*set)(PenstockRequest *r, int fd)) {
+        CLEANUP(closep) int null = -1;
+        int k;
+
+        if (as_null) {
                 fd = null = open("/dev/null", mode | O_CLOEXEC);
                 if (null < 0) {
                         report("/dev/null: %s", strerror(errno));
@@ -125,10 +130,14 @@ static int give(const Verb *verb, PenstockRequest *r, int fd, int mode, int (*se
         return k < 0 ? (int) verb->failure : GO_ON;
 }
 
-int caller_give_stdin(const Verb *verb, PenstockRequest *r) {
-        return give(verb, r, STDIN_FILENO, O_RDONLY, penstock_request_set_stdin);
+/* An engine is in nobody's background, so that the terminal's driver does not stop it there. */
+int caller_give_stdin(const Verb *verb, PenstockRequest *r, bool is_asked_for) {
+        bool is_others = !is_asked_for && !terminal_is_ours(STDIN_FILENO);
+
+        return give(verb, r, STDIN_FILENO, O_RDONLY, is_others || has_mode(STDIN_FILENO, O_WRONLY),
+                    penstock_request_set_stdin);
 }
 
 int caller_give_stderr(const Verb *verb, PenstockRequest *r) {
-        return give(verb, r, STDERR_FILENO, O_WRONLY, penstock_request_set_stderr);
+        return give(verb, r, STDERR_FILENO, O_WRONLY, has_mode(STDERR_FILENO, O_RDONLY), penstock_request_set_stderr);
 }

@@ -247,10 +247,8 @@ static int apply(RequestOptions *o) {
                                     : check(o, penstock_request_set_database(o->request, o->database));
         if (r == GO_ON && o->user)
                 r = check(o, penstock_request_set_user(o->request, o->user));
-        if (r == GO_ON && strcmp(c.language, "exec") == 0 && o->verb == &verb_run)
-                o->wants_stdin = true;
-        if (r == GO_ON && o->wants_stdin)
-                r = caller_give_stdin(o->verb, o->request);
+        if (r == GO_ON && (o->wants_stdin || (strcmp(c.language, "exec") == 0 && o->verb == &verb_run)))
+                r = caller_give_stdin(o->verb, o->request, o->wants_stdin);
         return r;
 }
 

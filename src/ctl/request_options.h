@@ -57,8 +57,9 @@ CommandFault command_from_words(const char *language, const char *file, Words be
 int caller_describe(const Verb *verb, PenstockRequest *r, const char *user, const char *working_directory);
 /* Add "NAME=VALUE", or the caller's own "NAME". Returns GO_ON or an exit status. */
 int caller_add_environment(const Verb *verb, PenstockRequest *r, const char *text);
-/* Give the engine the caller's, or /dev/null for what he had closed. Returns GO_ON or an exit status. */
-int caller_give_stdin(const Verb *verb, PenstockRequest *r);
+/* Give the engine the caller's, or /dev/null for what he had closed; unless it @is_asked_for, also for a terminal in
+ * whose background we are: the engine would take what is typed to another. Returns GO_ON or an exit status. */
+int caller_give_stdin(const Verb *verb, PenstockRequest *r, bool is_asked_for);
 int caller_give_stderr(const Verb *verb, PenstockRequest *r);
 
 /* ---- paths.c ---- */

@@ -81,6 +81,16 @@ class TestTerminal(unittest.TestCase):
         self.assertIn("over", behind)
         self.assertNotIn("executing", behind)
 
+    def test_the_background_takes_nothing_that_is_typed(self):
+        run = f"{os.environ['PENSTOCKCTL']} run -q"
+        look = "sh -c 'test -t 0 && echo a terminal || { cat && echo none; }'"
+        for line, seen in ((f"{run} -- {look} & wait", "none"), (f"{run} --stdin -- {look} & wait", "a terminal"),
+                           (f"{run} -- {look}", "a terminal"),
+                           (f"echo a file | {run} -- {look} & wait", "a file\nnone")):
+            text, _ = Terminal(["sh", "-c", f"set -m; {line}; echo over"]).rest()
+            self.assertIn(f"{seen}\n", text.replace("\r\n", "\n"), line)
+            self.assertIn("over", text, line)
+
     def test_a_signal_that_is_ignored_stays_so(self):
         run = subprocess.Popen(["sh", "-c", f"trap '' INT; exec {os.environ['PENSTOCKCTL']} run -l shell 'echo up; sleep 1; echo done'"],
                                stdout=subprocess.PIPE, text=True)
