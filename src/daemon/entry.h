@@ -69,6 +69,7 @@ typedef struct Entry {
         bool leaving;           /* released: no more commands */
         size_t record_bytes; /* of its request, as it is written down */
         int record_error;    /* of the last write of its state */
+        bool ack_waits;      /* its worker stays until its end is on record */
         bool handed;            /* EXECUTE was sent */
         bool started_told;      /* the engine was told that the unit is ready */
         bool ended_told;        /* … or that the engine has ended: acknowledge, do not release */
@@ -232,6 +233,7 @@ void manager_record_released(Manager *m, uint64_t id); /* … and its dependenci
 void manager_record_profiles(Manager *m); /* of those that run, as they are when we leave */
 void manager_record_started(Manager *m, Entry *e); /* … and its worker says so */
 void manager_record_end(Manager *m, Entry *e); /* without what only its run needed */
+void manager_record_again(Manager *m, Entry *e, unsigned what); /* AGAIN_*: what there was no room for */
 void entry_drop_parcel(Entry *e);
 void entry_drop_hold(Entry *e);
 
@@ -250,7 +252,8 @@ void manager_adopt_all(Manager *m);
 void manager_adoptions_free(Manager *m);
 
 /* manager_again.c: what is done to the groups of a query, and what is told of it. What fails there, though they still
- * exist, is done again a moment later, and again: the engine takes for done what it asked for. */
+ * exist, is done again a moment later, and again: the engine takes for done what it asked for. So is what can't be
+ * written: the next penstockd takes for true what was written last. */
 enum {
         AGAIN_FREEZE = 1,
         AGAIN_THAW = 2,
@@ -258,11 +261,15 @@ enum {
         AGAIN_KILL_COMPILE = 8,
         AGAIN_SAMPLE = 16,
         AGAIN_TELL = 32,
+        AGAIN_STATE = 64,    /* it is written, as it is by then */
+        AGAIN_REQUEST = 128, /* … without what is not needed any more */
+        AGAIN_RECORD = AGAIN_STATE | AGAIN_REQUEST,
 };
 void manager_tell_state(Manager *m, Entry *e); /* on the bus: who waits for a query has no other way to hear of its end */
 void manager_on_groups(Manager *m, Entry *e, ActionType type);
 int manager_freeze(Manager *m, Entry *e, bool frozen); /* 0 or -errno; then it is done again */
 void manager_try_later(Manager *m, Entry *e, unsigned what, int r); /* unless @r says that it was done, or can't be any more */
+void manager_record_later(Manager *m, Entry *e, unsigned what, int r); /* unless @r says that it was written */
 /* Its worker was told, or is about to see, that the end has come. One that says nothing is stopped with its unit. */
 void manager_await_word(Manager *m, Entry *e);
 void manager_try_again(Manager *m); /* what is due */
@@ -315,6 +322,9 @@ void manager_trace_end(Manager *m);
 /* manager_unit.c: from ACTION_START_UNIT to EVENT_UNIT_READY, and EVENT_UNIT_GONE */
 void manager_start_unit(Manager *m, Entry *e);
 void manager_release_unit(Manager *m, Entry *e);
+/* Its end was heard: its worker may go, once that is on record. Who shuts down waits for no room. */
+void manager_acknowledge(Manager *m, Entry *e, WorkerConn *c);
+void manager_acknowledge_later(Manager *m, Entry *e); /* if it waits, and need not any more */
 void manager_unit_asked(Manager *m, Entry *e, uint64_t max_bytes); /* PID 1 was, for a unit with that memory.max */
 void manager_move_unit(Manager *m, Entry *e, Entry *from); /* @from has none any more */
 void manager_tell_ready(Manager *m, Entry *e); /* the engine, if its unit is its own and its worker there */

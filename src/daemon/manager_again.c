@@ -6,6 +6,8 @@
 #include "host/journal.h"
 
 #define AGAIN_USEC (50 * USEC_PER_MSEC)
+/* /run is full until somebody makes room. */
+#define RECORD_AGAIN_USEC USEC_PER_SEC
 /* A worker on a host that is busy has all the time that it needs; this is for one that stands still (SIGSTOP). */
 #define WORD_USEC (15 * USEC_PER_SEC)
 
@@ -24,6 +26,14 @@ void manager_try_later(Manager *m, Entry *e, unsigned what, int r) {
         }
         e->again |= what;
         manager_wake_at(m, manager_now(m) + AGAIN_USEC);
+}
+
+void manager_record_later(Manager *m, Entry *e, unsigned what, int r) {
+        e->again &= ~what;
+        if (r >= 0)
+                return;
+        e->again |= what;
+        manager_wake_at(m, manager_now(m) + RECORD_AGAIN_USEC);
 }
 
 int manager_freeze(Manager *m, Entry *e, bool frozen) {
@@ -77,6 +87,10 @@ static void try_again(Manager *m, Entry *e) {
                 manager_on_groups(m, e, ACTION_KILL_COMPILE);
         if (what & AGAIN_TELL)
                 manager_tell_state(m, e);
+        if (what & AGAIN_RECORD)
+                manager_record_again(m, e, what & AGAIN_RECORD);
+        if (e->ack_waits)
+                manager_acknowledge_later(m, e);
         if (what & AGAIN_SAMPLE)
                 manager_sample(m, e); /* last: it is told to the engine, and entries may leave over that */
 }
@@ -111,7 +125,7 @@ void manager_try_again(Manager *m) {
 
                 if (e && e->word_due_usec)
                         look_for_word(m, e, now);
-                if (e && e->again)
+                if (e && (e->again || e->ack_waits))
                         try_again(m, e);
         }
 }

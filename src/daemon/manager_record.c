@@ -22,12 +22,19 @@ const char *entry_stored_name(uint64_t id, const char *role, char buf[static FDS
         return buf;
 }
 
-static void complain(Manager *m, uint64_t id, const char *what, int r) {
+static void complain(Manager *m, uint64_t id, const char *what, int r, const char *then) {
         uint64_t ignored;
 
         if (r < 0 && rate_limit_take(&m->record_failures, &of_complaints, manager_now(m), &ignored))
-                journal_write(LOG_WARNING, JOURNAL_PLAIN, id, "Query %llu: %s: %s; a restart of penstockd would lose it",
-                              (unsigned long long) id, what, strerror(-r));
+                journal_write(LOG_WARNING, JOURNAL_PLAIN, id, "Query %llu: %s: %s; %s", (unsigned long long) id, what, strerror(-r),
+                              then);
+}
+
+/* @e may be NULL: it is not there any more. */
+static void written(Manager *m, Entry *e, uint64_t id, unsigned part, const char *what, int r) {
+        complain(m, id, what, r, "it is tried again, and a restart of penstockd would lose it meanwhile");
+        if (e)
+                manager_record_later(m, e, part, r);
 }
 
 void entry_count_record(Entry *e, size_t bytes) {
@@ -83,11 +90,13 @@ void manager_record_started(Manager *m, Entry *e) {
         r->n_gids = r->n_limits = 0;
         k = write_request(e, e->record.id, NULL, SIZE_MAX);
         *r = whole;
-        complain(m, e->record.id, "its start can't be written", k);
+        written(m, e, e->record.id, AGAIN_REQUEST, "its start can't be written", k);
 }
 
 void manager_record_end(Manager *m, Entry *e) {
-        complain(m, e->record.id, "its end can't be written", write_request(e, e->record.id, NULL, SIZE_MAX));
+        int r = write_request(e, e->record.id, NULL, SIZE_MAX);
+
+        written(m, e, e->record.id, AGAIN_REQUEST, "its end can't be written", r);
 }
 
 /* Its loss is not worth a complaint. */
@@ -105,10 +114,16 @@ void manager_record_profiles(Manager *m) {
                         record_profile(q);
 }
 
+static int write_snapshot(Manager *m, uint64_t id, const QuerySnapshot *s, const Error *error) {
+        char line[TRACE_LINE_MAX];
+
+        trace_event_line(&(Event) { .type = EVENT_ADOPT, .query_id = id, .adopt = { s, error } }, manager_now(m), line);
+        return record_write_state(id, line);
+}
+
 static void record_state(Manager *m, uint64_t id, const ActionList *unperformed) {
         const Query *q = engine_find(m->engine, id);
         Entry *entry = manager_entry(m, id);
-        char line[TRACE_LINE_MAX];
         QuerySnapshot snapshot;
         Error error;
         int r;
@@ -118,13 +133,31 @@ static void record_state(Manager *m, uint64_t id, const ActionList *unperformed)
         engine_snapshot(q, unperformed, &snapshot, &error);
         if (manager_is_releasing(m, id))
                 snapshot.dependencies = DEPENDENCIES_HELD; /* told at least once */
-        trace_event_line(&(Event) { .type = EVENT_ADOPT, .query_id = id, .adopt = { &snapshot, &error } }, manager_now(m), line);
-        r = record_write_state(id, line);
-        complain(m, id, "its state can't be written", r);
+        r = write_snapshot(m, id, &snapshot, &error);
+        written(m, entry, id, AGAIN_STATE, "its state can't be written", r);
         if (entry)
                 entry->record_error = r;
-        if (r < 0 && query_state_is_end(q->state) && !(entry && entry->handed))
+        if (r < 0 && query_state_is_end(q->state) && !(entry && entry->handed)) {
                 record_remove(id); /* else it would be run after all: what is written says that it waits */
+                if (entry)
+                        entry->again |= AGAIN_REQUEST;
+        }
+}
+
+/* Its state last: a request without one is none, and a state without a request is damaged. */
+void manager_record_again(Manager *m, Entry *e, unsigned what) {
+        const Query *q = engine_find(m->engine, e->record.id);
+
+        if (!m->adopted)
+                manager_record_later(m, e, what, -EAGAIN); /* the engine does not know it yet */
+        else if (q) {
+                if (what & AGAIN_REQUEST && query_state_is_end(q->state))
+                        manager_record_end(m, e);
+                else if (what & AGAIN_REQUEST && e->handed && !manager_may_retry(m, e))
+                        manager_record_started(m, e);
+                if (what & AGAIN_STATE)
+                        record_state(m, e->record.id, NULL);
+        }
 }
 
 /* One write a query, however much a step has changed of it. */
@@ -180,7 +213,7 @@ void manager_keep_descriptors(Manager *m, Entry *e) {
                 r = e->parcel_fd = parcel_new(fds, _PARCEL_MAX);
         if (r >= 0)
                 r = fdstore_push(m->notify, entry_stored_name(e->record.id, "parcel", name), e->parcel_fd);
-        complain(m, e->record.id, "its descriptors can't be kept", r == -ENODATA ? 0 : r);
+        complain(m, e->record.id, "its descriptors can't be kept", r == -ENODATA ? 0 : r, "a restart of penstockd would lose it");
 }
 
 /* Emptied by us, so that whoever reads the results sees their end however slow PID 1 is. */

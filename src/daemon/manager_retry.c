@@ -21,7 +21,7 @@ bool entry_results_are_empty(const Entry *e) {
 
 void entry_forget_run(Entry *e) {
         e->handed = e->ended_told = e->leaving = false;
-        e->again = 0;
+        e->again &= AGAIN_RECORD;
         e->numbers_usec = e->usage_usec = 0;
         free(e->record.stderr_tail);
         e->record.stderr_tail = NULL;

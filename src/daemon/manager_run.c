@@ -358,7 +358,7 @@ void manager_on_failed(WorkerConn *c, const WorkerFailed *msg, void *userdata) {
         e->ended_told = true;
         feed_start_failure(userdata, e, EVENT_ENDED, &error);
         if (e->leaving)
-                (void) worker_conn_send_ack(c); /* said again after a reconnection */
+                manager_acknowledge(userdata, e, c); /* said again after a reconnection */
 }
 
 void manager_on_exited(WorkerConn *c, const WorkerExited *msg, void *userdata) {
@@ -378,7 +378,7 @@ void manager_on_exited(WorkerConn *c, const WorkerExited *msg, void *userdata) {
         if (e->groups)
                 (void) query_groups_final(e->groups, &r->numbers);
         if (e->leaving) {
-                (void) worker_conn_send_ack(c); /* said again after a reconnection */
+                manager_acknowledge(m, e, c); /* said again after a reconnection */
                 return;
         }
         e->ended_told = true;

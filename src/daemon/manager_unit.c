@@ -90,10 +90,26 @@ void manager_tell_ready(Manager *m, Entry *e) {
         manager_feed(m, &(Event) { .type = EVENT_UNIT_READY, .query_id = e->record.id });
 }
 
+/* On record it still runs, and without its worker the next penstockd would have to take it for lost. */
+static bool is_witness(const Manager *m, const Entry *e) {
+        return e->again & AGAIN_STATE && !engine_is_shut_down(m->engine);
+}
+
+void manager_acknowledge(Manager *m, Entry *e, WorkerConn *c) {
+        e->ack_waits = is_witness(m, e);
+        if (!e->ack_waits)
+                (void) worker_conn_send_ack(c);
+}
+
 /* Its worker ends by itself when it is told to; PID 1 ends a unit whose worker can't be told. */
 static void let_go(Manager *m, Entry *e) {
         int r = -ENOTCONN;
 
+        e->ack_waits = e->ended_told && is_witness(m, e);
+        if (e->ack_waits) {
+                e->word_due_usec = 0;
+                return;
+        }
         if (e->conn)
                 r = e->ended_told ? worker_conn_send_ack(e->conn) : worker_conn_send_release(e->conn);
         if (r < 0)
@@ -102,6 +118,11 @@ static void let_go(Manager *m, Entry *e) {
                 r = -EINPROGRESS;
         if (r < 0) /* else PID 1 sees to it */
                 manager_await_word(m, e);
+}
+
+void manager_acknowledge_later(Manager *m, Entry *e) {
+        if (e->ack_waits && e->unit_requested && !e->unit_forgotten && !is_witness(m, e))
+                let_go(m, e);
 }
 
 static void start_checked(Manager *m, Entry *e) {
@@ -147,7 +168,7 @@ static void drop_unit(Manager *m, Entry *e) {
         manager_start_settled(m, e);
         entry_drop_unit(e);
         cgroup_remove_unit(e->record.control_group);
-        e->unit_requested = e->unit_forgotten = e->started_told = e->is_misfit = false;
+        e->unit_requested = e->unit_forgotten = e->started_told = e->is_misfit = e->ack_waits = false;
         if (e->cap_bytes != SIZE_INFINITY) /* an administrator's word on that unit */
                 manager_feed(m, &(Event) { .type = EVENT_CAP, .query_id = e->record.id, .bytes = SIZE_INFINITY });
         e->word_due_usec = 0;

@@ -85,6 +85,25 @@ def records_disk_full():
         expect_counts(before, "the counts")
 
 
+@test("the end of a query that found no room on record is on record when there is some: it is told so after a kill of penstockd", slow=True)
+def end_without_room():
+    with small(RECORDS, "size=256k"):
+        before = counts_at_rest()
+        q = Gated("print('well')")
+        with filled(RECORDS):
+            q.go()
+            expect_equal(q.wait().expect(0).text, "well\n", "the output")
+            expect(worker_of(q.id) > 0, "who alone knows of its end is there as long as there is no room")
+        wait_for(lambda: not os.path.exists(cgroups.unit_group(q.id)), "its unit is gone once there is")
+        pid = daemon_pid()
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: daemon_pid() not in (0, pid) and ctl("status", user="root").status == 0, "another penstockd serves")
+        told = ctl_json("stats", str(q.id))
+        expect_equal((told["error"], told["verdict"]), (None, ""), "its end, as the next penstockd tells it")
+        run("--", "true").expect(0)
+        expect_counts(before, "the counts")
+
+
 def submit_or_not():
     """A detached one, to its Done if it was taken."""
     done = ctl("submit", "--json", "--", "true")
