@@ -233,6 +233,7 @@ void manager_record_released(Manager *m, uint64_t id); /* … and its dependenci
 void manager_record_profiles(Manager *m); /* of those that run, as they are when we leave */
 void manager_record_started(Manager *m, Entry *e); /* … and its worker says so */
 void manager_record_end(Manager *m, Entry *e); /* without what only its run needed */
+void manager_record_not_handed(Manager *m, Adoption *a); /* its worker says so; before its unit goes */
 void manager_record_again(Manager *m, Entry *e, unsigned what); /* AGAIN_*: what there was no room for */
 void entry_drop_parcel(Entry *e);
 void entry_drop_hold(Entry *e);

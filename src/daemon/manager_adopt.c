@@ -117,7 +117,8 @@ void manager_gather_hello(Manager *m, uint64_t id, WorkerPhase phase) {
         heard(m, a);
         a->snapshot.has_ended = phase == WORKER_PHASE_ENDED;
         if (phase < WORKER_PHASE_EXECUTING) { /* what was sent to it never arrived, and so never ran */
-                a->snapshot.handed = a->snapshot.unit_exists = a->entry->unit_requested = false;
+                a->snapshot.unit_exists = a->entry->unit_requested = false;
+                manager_record_not_handed(m, a);
                 a->entry->groups = query_groups_free(a->entry->groups);
                 stop_stale(m, id);
         }

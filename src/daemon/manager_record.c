@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/trace.h"
+#include "daemon/adoption.h"
 #include "daemon/dependencies.h"
 #include "host/journal.h"
 #include "host/records.h"
@@ -158,6 +159,15 @@ void manager_record_again(Manager *m, Entry *e, unsigned what) {
                 if (what & AGAIN_STATE)
                         record_state(m, e->record.id, NULL);
         }
+}
+
+/* Or a second penstockd that is killed would leave a third one without its unit, and the word that it may have run. One that
+ * was being ended has its end on record already. */
+void manager_record_not_handed(Manager *m, Adoption *a) {
+        a->snapshot.handed = false;
+        if (!a->snapshot.ending)
+                written(m, a->entry, a->id, AGAIN_STATE, "that it starts anew can't be written",
+                        write_snapshot(m, a->id, &a->snapshot, &a->error));
 }
 
 /* One write a query, however much a step has changed of it. */

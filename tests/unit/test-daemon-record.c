@@ -52,6 +52,50 @@ static void no_worker_holds_up_a_shutdown_for_want_of_room(void **state) {
         assert_int_equal(n_acks, 1);
 }
 
+/* ---- what was never handed over ---- */
+
+/* It is on record as handed over, and its worker says that nothing has come. */
+static void gather_one_that_was_not(Manager *m, bool ending) {
+        Adoption *a = calloc(1, sizeof(*a));
+
+        assert_non_null(a);
+        *a = (Adoption) { .id = ID, .entry = entry_of_one(m), .snapshot = snapshot_of_one_that_runs(m), .waits_for_worker = true };
+        a->snapshot.unit_exists = a->entry->unit_requested = true;
+        a->snapshot.ending = ending;
+        a->snapshot.ending_state = ending ? QUERY_CANCELED : QUERY_CREATED;
+        m->adopted = false;
+        m->adoptions = a;
+        m->n_adoptions = m->n_loaded = m->n_awaited = 1;
+        manager_gather_hello(m, ID, WORKER_PHASE_IDLE);
+        assert_int_equal(n_stops, 1);
+}
+
+static void what_its_worker_never_got_is_on_record_as_not_handed_over_before_another_unit_is_made(void **state) {
+        gather_one_that_was_not(*state, false);
+        assert_false(written().handed);
+        manager_adoptions_free(*state);
+}
+
+static void that_it_was_not_handed_over_is_written_once_there_is_room(void **state) {
+        Manager *m = *state;
+
+        set_full(true);
+        gather_one_that_was_not(m, false);
+        what_is_due_later_is_done(m); /* it is not adopted yet */
+        set_full(false);
+        m->n_stale = 0;
+        manager_adopt_all(m);
+        what_is_due_later_is_done(m);
+        assert_false(written().handed);
+}
+
+/* It ends as it was to, whether it ran or not. */
+static void what_is_being_ended_stays_on_record_as_it_was(void **state) {
+        gather_one_that_was_not(*state, true);
+        assert_false(files.has_state);
+        manager_adoptions_free(*state);
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_manager, close_manager)
         static const struct CMUnitTest tests[] = {
@@ -59,6 +103,9 @@ int main(void) {
                 T(a_worker_is_not_let_go_before_its_querys_end_is_on_record),
                 T(a_worker_is_let_go_at_once_when_its_querys_end_is_on_record),
                 T(no_worker_holds_up_a_shutdown_for_want_of_room),
+                T(what_its_worker_never_got_is_on_record_as_not_handed_over_before_another_unit_is_made),
+                T(that_it_was_not_handed_over_is_written_once_there_is_room),
+                T(what_is_being_ended_stays_on_record_as_it_was),
         };
 
         return cmocka_run_group_tests_name("daemon-record", tests, NULL, NULL);
