@@ -185,7 +185,6 @@ static void perform_on_query(Manager *m, Entry *e, const Action *a) {
 static void on_admitted(Manager *m, uint64_t id) {
         Entry *e = m->submitting, *spare = manager_entry(m, id);
 
-        e->record.id = id;
         if (spare) {
                 m->entries[entry_position(m, id)] = e;
                 spares_take(m, e, spare);

@@ -124,7 +124,8 @@ static int write_snapshot(Manager *m, uint64_t id, const QuerySnapshot *s, const
 
 static void record_state(Manager *m, uint64_t id, const ActionList *unperformed) {
         const Query *q = engine_find(m->engine, id);
-        Entry *entry = manager_entry(m, id);
+        bool is_new = m->submitting && m->submitting->record.id == id; /* what has its place is a spare, or nothing */
+        Entry *entry = is_new ? m->submitting : manager_entry(m, id);
         QuerySnapshot snapshot;
         Error error;
         int r;

@@ -247,6 +247,23 @@ static void fill_spec(const Entry *e, bool allow_priority, QuerySpec *spec) {
         manager_history_fingerprint(e->manager, r, spec);
 }
 
+/* The engine has admitted it, and a restart would know nothing of it: it has not started, and ends before its caller hears
+ * of it. */
+static int take_no_unrecorded(Manager *m, Entry *e, Submitted *ret, Error *ret_error) {
+        uint64_t id = e->record.id;
+
+        error_set(ret_error, ERROR_INTERNAL, "the query can't be recorded: %s", strerror(-e->record_error));
+        manager_count_refusal(m, &e->record.request.labels, ret_error->code);
+        manager_feed(m, &(Event) { .type = EVENT_DONE, .query_id = id });
+        e = manager_entry(m, id);
+        if (e)
+                e->again &= ~(unsigned) AGAIN_RECORD;
+        record_remove(id);
+        entry_close_fd(&ret->results_fd);
+        entry_close_fd(&ret->hold_fd);
+        return -error_errno(ret_error->code);
+}
+
 /* Ask the engine. On success the entry belongs to the table, and the caller has its descriptors. */
 static int admit(Manager *m, Entry *e, const Language *l, bool allow_priority, Submitted *ret, Error *ret_error) {
         const Entry *spare;
@@ -282,10 +299,12 @@ static int admit(Manager *m, Entry *e, const Language *l, bool allow_priority, S
                 entry_free(e);
                 return -error_errno(ret_error->code);
         }
-        ret->id = id;
+        ret->id = e->record.id = id;
         m->submitting = e;
         m->submit_error = (Error) {};
         manager_feed(m, &(Event) { .type = EVENT_REQUEST, .query_id = id, .request = { &spec } });
+        if (!m->submitting && e->record_error < 0 && !e->handed)
+                return take_no_unrecorded(m, e, ret, ret_error);
         if (!m->submitting) {
                 manager_keep_descriptors(m, e);
                 return 0;

@@ -96,6 +96,49 @@ static void what_is_being_ended_stays_on_record_as_it_was(void **state) {
         manager_adoptions_free(*state);
 }
 
+/* ---- submissions ---- */
+
+static int submit(Manager *m, Submitted *ret, Error *ret_error) {
+        Request r = REQUEST_INIT;
+        SubmitFds none = { -1, -1 };
+
+        r.language = strdup("exec");
+        assert_non_null(r.language);
+        assert_int_equal(strlist_add(&r.argv, "true"), 0);
+        r.uid = ALICE;
+        *ret = (Submitted) { .results_fd = -1, .hold_fd = -1 };
+        return manager_submit(m, &r, &none, false, ret, ret_error);
+}
+
+static void a_query_whose_state_can_not_be_written_is_refused_and_nothing_of_it_stays(void **state) {
+        Manager *m = *state;
+        Submitted s;
+        Error error = {};
+
+        files.no_room_for_state = true; /* its request got the last page */
+        assert_true(submit(m, &s, &error) < 0);
+        assert_int_equal(error.code, ERROR_INTERNAL);
+        assert_non_null(strstr(error.message, "No space left"));
+        assert_true(s.results_fd == -1 && s.hold_fd == -1);
+        assert_null(engine_next(m->engine, NULL));
+        set_full(false);
+        m->again_usec = 0;
+        manager_try_again(m);
+        assert_false(files.has_state || files.has_request);
+}
+
+static void a_query_that_is_on_record_is_taken(void **state) {
+        Manager *m = *state;
+        Submitted s;
+        Error error = {};
+
+        assert_int_equal(submit(m, &s, &error), 0);
+        assert_true(files.has_state && files.has_request);
+        assert_non_null(engine_next(m->engine, NULL));
+        entry_close_fd(&s.results_fd);
+        entry_close_fd(&s.hold_fd);
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_manager, close_manager)
         static const struct CMUnitTest tests[] = {
@@ -106,6 +149,8 @@ int main(void) {
                 T(what_its_worker_never_got_is_on_record_as_not_handed_over_before_another_unit_is_made),
                 T(that_it_was_not_handed_over_is_written_once_there_is_room),
                 T(what_is_being_ended_stays_on_record_as_it_was),
+                T(a_query_whose_state_can_not_be_written_is_refused_and_nothing_of_it_stays),
+                T(a_query_that_is_on_record_is_taken),
         };
 
         return cmocka_run_group_tests_name("daemon-record", tests, NULL, NULL);
