@@ -143,18 +143,21 @@ int adoption_load(Manager *m, uint64_t id, StoredFds *stored, Adoption *a) {
         RequestRecord record = { .request = REQUEST_INIT };
         size_t bytes = 0;
         SubmitFds none = { -1, -1 };
-        int r = read_state(id, &a->snapshot, &a->error), k = record_read_request(id, &record, &bytes), unread = MIN(r, k);
+        int state = read_state(id, &a->snapshot, &a->error), k = record_read_request(id, &record, &bytes), r = 0;
+        int unread = MIN(state, k);
 
-        if (passes(r) || passes(k))
-                r = passes(r) ? r : k;
-        else
-                r = unread < 0 ? fill_in(m, &a->snapshot, r == 0, &record.request, k == 0) : 0;
+        if (passes(state) || passes(k))
+                r = passes(state) ? state : k;
+        else if (unread < 0)
+                r = fill_in(m, &a->snapshot, state == 0, &record.request, k == 0);
         if (r == 0)
                 r = entry_new(m, &record.request, &none, &a->entry);
         if (r == 0) { /* they are told its end, also of one that runs or has ended */
                 r = entry_restore_dependencies(a->entry, &record.dependencies);
                 if (r < 0)
                         a->entry = entry_free(a->entry);
+                else if (state < 0 && a->entry->dependencies.n > 0) /* told at least once */
+                        a->snapshot.dependencies = DEPENDENCIES_HELD;
                 else if (a->snapshot.dependencies == DEPENDENCIES_RELEASED) /* their names are all that is asked for */
                         dependency_list_done(&a->entry->dependencies);
         }

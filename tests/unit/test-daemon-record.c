@@ -96,6 +96,28 @@ static void what_is_being_ended_stays_on_record_as_it_was(void **state) {
         manager_adoptions_free(*state);
 }
 
+/* ---- what can't be read ---- */
+
+static DependencyPhase dependencies_of_one_that_is_loaded(Manager *m) {
+        StoredFds stored = {};
+        Adoption a = {};
+
+        assert_int_equal(adoption_load(m, ID, &stored, &a), 0);
+        entry_free(a.entry);
+        return (DependencyPhase) a.snapshot.dependencies;
+}
+
+static void dependencies_are_told_of_the_end_of_one_whose_state_is_not_understood(void **state) {
+        files.is_damaged = true;
+        files.released_by = "/bin/true";
+        assert_int_equal(dependencies_of_one_that_is_loaded(*state), DEPENDENCIES_HELD);
+}
+
+static void one_without_dependencies_has_none_to_tell_when_its_state_is_not_understood(void **state) {
+        files.is_damaged = true;
+        assert_int_equal(dependencies_of_one_that_is_loaded(*state), DEPENDENCIES_NONE);
+}
+
 /* ---- submissions ---- */
 
 static int submit(Manager *m, Submitted *ret, Error *ret_error) {
@@ -149,6 +171,8 @@ int main(void) {
                 T(what_its_worker_never_got_is_on_record_as_not_handed_over_before_another_unit_is_made),
                 T(that_it_was_not_handed_over_is_written_once_there_is_room),
                 T(what_is_being_ended_stays_on_record_as_it_was),
+                T(dependencies_are_told_of_the_end_of_one_whose_state_is_not_understood),
+                T(one_without_dependencies_has_none_to_tell_when_its_state_is_not_understood),
                 T(a_query_whose_state_can_not_be_written_is_refused_and_nothing_of_it_stays),
                 T(a_query_that_is_on_record_is_taken),
         };
