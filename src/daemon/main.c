@@ -112,10 +112,7 @@ static void stop(Daemon *d) {
         d->stopping = true;
         (void) sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, STOP_TIMEOUT_USEC, 0, on_stop_timeout, d);
         tell_systemd(d, "STOPPING=1\nSTATUS=Ending all queries");
-        manager_feed(d->manager, &(Event) { .type = EVENT_SHUTDOWN, .shutdown_usec = 0 });
-        /* A stop by an operator opens the door again at the next start; a crash does not come by here. */
-        state_set(STATE_SHUT_DOWN, false);
-        state_set(STATE_PAUSED, false);
+        manager_stop(d->manager);
 }
 
 static void reload(Daemon *d) {

@@ -76,6 +76,9 @@ void manager_note_refusal(Manager *m, const uid_t *uid, const Error *error);
 
 /* Feed one event; for EVENT_CANCEL, EVENT_DONE, EVENT_PAUSE, EVENT_RESUME, EVENT_SHUTDOWN of the bus side. */
 void manager_feed(Manager *m, const Event *ev);
+/* An operator stops it: every query ends, as after EVENT_SHUTDOWN. Unlike that, and unlike a crash, it opens the door again
+ * at the next start, whoever had closed it. */
+void manager_stop(Manager *m);
 /* Read the configuration and languages again. A bad file changes nothing: -EINVAL with @ret_error. */
 int manager_reload(Manager *m, Error *ret_error);
 

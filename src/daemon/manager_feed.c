@@ -143,13 +143,9 @@ int manager_on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         return 0;
 }
 
-void manager_feed(Manager *m, const Event *ev) {
-        if (ev->type == EVENT_SHUTDOWN) {
-                state_set(STATE_SHUT_DOWN, true); /* a crash must not open the door again */
-                spares_look_soon(m);              /* nobody will come for them */
-        }
-        if (ev->type == EVENT_PAUSE || ev->type == EVENT_RESUME)
-                state_set(STATE_PAUSED, ev->type == EVENT_PAUSE);
+static void feed(Manager *m, const Event *ev) {
+        if (ev->type == EVENT_SHUTDOWN)
+                spares_look_soon(m); /* nobody will come for them */
         if (ev->type == EVENT_REQUEST && m->n_pending > 0)
                 return; /* no memory for those before it: refused as one that there is none for */
         if (push(m, ev) < 0) {
@@ -158,4 +154,19 @@ void manager_feed(Manager *m, const Event *ev) {
         }
         if (!m->draining)
                 drain(m);
+}
+
+void manager_feed(Manager *m, const Event *ev) {
+        if (ev->type == EVENT_SHUTDOWN)
+                state_set(STATE_SHUT_DOWN, true); /* a crash must not open the door again */
+        if (ev->type == EVENT_PAUSE || ev->type == EVENT_RESUME)
+                state_set(STATE_PAUSED, ev->type == EVENT_PAUSE);
+        feed(m, ev);
+}
+
+/* First of all: should this be the last that we do, the next start must not find the door closed. */
+void manager_stop(Manager *m) {
+        state_set(STATE_SHUT_DOWN, false);
+        state_set(STATE_PAUSED, false);
+        feed(m, &(Event) { .type = EVENT_SHUTDOWN, .shutdown_usec = 0 });
 }

@@ -161,6 +161,29 @@ static void a_query_that_is_on_record_is_taken(void **state) {
         entry_close_fd(&s.hold_fd);
 }
 
+/* ---- stops ---- */
+
+static void at_no_moment_of_a_stop_does_the_next_start_find_the_door_closed(void **state) {
+        Manager *m = *state;
+
+        (void) running(m);
+        was_shut_down = false;
+        flags[STATE_PAUSED] = true;
+        manager_stop(m);
+        assert_true(engine_is_shut_down(m->engine));
+        assert_false(was_shut_down);
+        assert_false(flags[STATE_PAUSED]);
+}
+
+static void a_shutdown_that_somebody_asked_for_outlives_a_crash_and_a_stop_ends_it(void **state) {
+        Manager *m = *state;
+
+        manager_feed(m, &(Event) { .type = EVENT_SHUTDOWN });
+        assert_true(flags[STATE_SHUT_DOWN]);
+        manager_stop(m);
+        assert_false(flags[STATE_SHUT_DOWN]);
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_manager, close_manager)
         static const struct CMUnitTest tests[] = {
@@ -175,6 +198,8 @@ int main(void) {
                 T(one_without_dependencies_has_none_to_tell_when_its_state_is_not_understood),
                 T(a_query_whose_state_can_not_be_written_is_refused_and_nothing_of_it_stays),
                 T(a_query_that_is_on_record_is_taken),
+                T(at_no_moment_of_a_stop_does_the_next_start_find_the_door_closed),
+                T(a_shutdown_that_somebody_asked_for_outlives_a_crash_and_a_stop_ends_it),
         };
 
         return cmocka_run_group_tests_name("daemon-record", tests, NULL, NULL);
