@@ -264,7 +264,8 @@ enum {
         AGAIN_TELL = 32,
         AGAIN_STATE = 64,    /* it is written, as it is by then */
         AGAIN_REQUEST = 128, /* … without what is not needed any more */
-        AGAIN_RECORD = AGAIN_STATE | AGAIN_REQUEST,
+        AGAIN_DESCRIPTORS = 256, /* PID 1 is to keep them */
+        AGAIN_RECORD = AGAIN_STATE | AGAIN_REQUEST | AGAIN_DESCRIPTORS,
 };
 void manager_tell_state(Manager *m, Entry *e); /* on the bus: who waits for a query has no other way to hear of its end */
 void manager_on_groups(Manager *m, Entry *e, ActionType type);

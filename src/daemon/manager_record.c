@@ -23,17 +23,14 @@ const char *entry_stored_name(uint64_t id, const char *role, char buf[static FDS
         return buf;
 }
 
-static void complain(Manager *m, uint64_t id, const char *what, int r, const char *then) {
+/* @e may be NULL: it is not there any more. */
+static void written(Manager *m, Entry *e, uint64_t id, unsigned part, const char *what, int r) {
         uint64_t ignored;
 
         if (r < 0 && rate_limit_take(&m->record_failures, &of_complaints, manager_now(m), &ignored))
-                journal_write(LOG_WARNING, JOURNAL_PLAIN, id, "Query %llu: %s: %s; %s", (unsigned long long) id, what, strerror(-r),
-                              then);
-}
-
-/* @e may be NULL: it is not there any more. */
-static void written(Manager *m, Entry *e, uint64_t id, unsigned part, const char *what, int r) {
-        complain(m, id, what, r, "it is tried again, and a restart of penstockd would lose it meanwhile");
+                journal_write(LOG_WARNING, JOURNAL_PLAIN, id,
+                              "Query %llu: %s: %s; it is tried again, and a restart would lose it meanwhile",
+                              (unsigned long long) id, what, strerror(-r));
         if (e)
                 manager_record_later(m, e, part, r);
 }
@@ -159,6 +156,8 @@ void manager_record_again(Manager *m, Entry *e, unsigned what) {
                         manager_record_started(m, e);
                 if (what & AGAIN_STATE)
                         record_state(m, e->record.id, NULL);
+                if (what & AGAIN_DESCRIPTORS)
+                        manager_keep_descriptors(m, e);
         }
 }
 
@@ -220,11 +219,11 @@ void manager_keep_descriptors(Manager *m, Entry *e) {
                 return;
         if (e->hold_fd >= 0)
                 r = fdstore_push(m->notify, entry_stored_name(e->record.id, "hold", name), e->hold_fd);
-        if (r == 0)
+        if (r == 0 && e->parcel_fd < 0 && (!e->handed || manager_may_retry(m, e))) /* else its worker has them */
                 r = e->parcel_fd = parcel_new(fds, _PARCEL_MAX);
-        if (r >= 0)
+        if (r >= 0 && e->parcel_fd >= 0)
                 r = fdstore_push(m->notify, entry_stored_name(e->record.id, "parcel", name), e->parcel_fd);
-        complain(m, e->record.id, "its descriptors can't be kept", r == -ENODATA ? 0 : r, "a restart of penstockd would lose it");
+        written(m, e, e->record.id, AGAIN_DESCRIPTORS, "its descriptors can't be kept", r == -ENODATA ? 0 : r);
 }
 
 /* Emptied by us, so that whoever reads the results sees their end however slow PID 1 is. */

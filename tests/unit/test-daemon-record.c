@@ -161,6 +161,25 @@ static void a_query_that_is_on_record_is_taken(void **state) {
         entry_close_fd(&s.hold_fd);
 }
 
+static void descriptors_that_could_not_be_kept_are_when_they_can(void **state) {
+        Manager *m = *state;
+        Submitted s;
+        Error error = {};
+
+        no_memory = true;
+        assert_int_equal(submit(m, &s, &error), 0);
+        no_memory = false;
+        what_is_due_later_is_done(m);
+        assert_int_equal(n_kept, 2);
+        assert_non_null(strstr(kept[0], "hold"));
+        assert_non_null(strstr(kept[1], "parcel"));
+        m->again_usec = 0;
+        manager_try_again(m);
+        assert_int_equal(n_kept, 2);
+        entry_close_fd(&s.results_fd);
+        entry_close_fd(&s.hold_fd);
+}
+
 /* ---- stops ---- */
 
 static void at_no_moment_of_a_stop_does_the_next_start_find_the_door_closed(void **state) {
@@ -198,6 +217,7 @@ int main(void) {
                 T(one_without_dependencies_has_none_to_tell_when_its_state_is_not_understood),
                 T(a_query_whose_state_can_not_be_written_is_refused_and_nothing_of_it_stays),
                 T(a_query_that_is_on_record_is_taken),
+                T(descriptors_that_could_not_be_kept_are_when_they_can),
                 T(at_no_moment_of_a_stop_does_the_next_start_find_the_door_closed),
                 T(a_shutdown_that_somebody_asked_for_outlives_a_crash_and_a_stop_ends_it),
         };
