@@ -15,6 +15,7 @@
 #include "host/mounts.h"
 #include "host/pathcheck.h"
 #include "host/remover.h"
+#include "host/state_files.h"
 #include "host/systemd.h"
 #include "host/worker_link.h"
 
@@ -150,6 +151,7 @@ struct Manager {
         Notify *notify; /* borrowed */
         size_t records_bytes; /* of all requests, as they are written down */
         RateLimit record_failures;
+        unsigned flags_again; /* a bit a StateFlag that is to be set, once there is room */
         bool leaves; /* what PID 1 keeps for the next life is left alone */
         Adoption *adoptions; /* queries of an earlier life, until all of them are known */
         size_t n_adoptions, n_loaded; /* those that are to be known yet; and all, while their memory is needed */
@@ -272,6 +274,7 @@ void manager_on_groups(Manager *m, Entry *e, ActionType type);
 int manager_freeze(Manager *m, Entry *e, bool frozen); /* 0 or -errno; then it is done again */
 void manager_try_later(Manager *m, Entry *e, unsigned what, int r); /* unless @r says that it was done, or can't be any more */
 void manager_record_later(Manager *m, Entry *e, unsigned what, int r); /* unless @r says that it was written */
+void manager_set_flag(Manager *m, StateFlag flag, bool is);
 /* Its worker was told, or is about to see, that the end has come. One that says nothing is stopped with its unit. */
 void manager_await_word(Manager *m, Entry *e);
 void manager_try_again(Manager *m); /* what is due */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 
 #include "daemon/entry.h"
 #include "host/journal.h"
@@ -33,6 +34,22 @@ void manager_record_later(Manager *m, Entry *e, unsigned what, int r) {
         if (r >= 0)
                 return;
         e->again |= what;
+        manager_wake_at(m, manager_now(m) + RECORD_AGAIN_USEC);
+}
+
+void manager_set_flag(Manager *m, StateFlag flag, bool is) {
+        unsigned bit = 1u << flag;
+        int r = state_set(flag, is);
+
+        if (r >= 0 || !is) { /* to remove it takes no room */
+                m->flags_again &= ~bit;
+                return;
+        }
+        if (!(m->flags_again & bit))
+                journal_write(LOG_WARNING, JOURNAL_PLAIN, 0,
+                              "%s can't be written: %s; it is tried again, and a crash would undo it meanwhile",
+                              flag == STATE_PAUSED ? "Pause" : "Shutdown", strerror(-r));
+        m->flags_again |= bit;
         manager_wake_at(m, manager_now(m) + RECORD_AGAIN_USEC);
 }
 
@@ -120,6 +137,9 @@ void manager_try_again(Manager *m) {
                 return;
         m->again_usec = USEC_INFINITY;
         manager_look_at_slice_due(m, now);
+        for (unsigned flag = 0; m->flags_again >> flag; flag++)
+                if (m->flags_again >> flag & 1)
+                        manager_set_flag(m, (StateFlag) flag, true);
         for (size_t i = m->n_entries; i > 0; i--) {
                 Entry *e = i <= m->n_entries ? m->entries[i - 1] : NULL;
 

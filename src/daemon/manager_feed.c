@@ -158,15 +158,15 @@ static void feed(Manager *m, const Event *ev) {
 
 void manager_feed(Manager *m, const Event *ev) {
         if (ev->type == EVENT_SHUTDOWN)
-                state_set(STATE_SHUT_DOWN, true); /* a crash must not open the door again */
+                manager_set_flag(m, STATE_SHUT_DOWN, true); /* a crash must not open the door again */
         if (ev->type == EVENT_PAUSE || ev->type == EVENT_RESUME)
-                state_set(STATE_PAUSED, ev->type == EVENT_PAUSE);
+                manager_set_flag(m, STATE_PAUSED, ev->type == EVENT_PAUSE);
         feed(m, ev);
 }
 
 /* First of all: should this be the last that we do, the next start must not find the door closed. */
 void manager_stop(Manager *m) {
-        state_set(STATE_SHUT_DOWN, false);
-        state_set(STATE_PAUSED, false);
+        manager_set_flag(m, STATE_SHUT_DOWN, false);
+        manager_set_flag(m, STATE_PAUSED, false);
         feed(m, &(Event) { .type = EVENT_SHUTDOWN, .shutdown_usec = 0 });
 }

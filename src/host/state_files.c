@@ -100,16 +100,16 @@ bool state_is(StateFlag flag) {
         return access(flag_files[flag], F_OK) == 0;
 }
 
-void state_set(StateFlag flag, bool is) {
+int state_set(StateFlag flag, bool is) {
         int fd;
 
-        if (!is) {
-                (void) unlink(flag_files[flag]);
-                return;
-        }
+        if (!is)
+                return unlink(flag_files[flag]) < 0 && errno != ENOENT ? -errno : 0;
         fd = open(flag_files[flag], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-        if (fd >= 0)
-                close(fd);
+        if (fd < 0)
+                return -errno;
+        close(fd);
+        return 0;
 }
 
 void state_set_held(uint64_t since_usec) {

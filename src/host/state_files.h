@@ -24,7 +24,7 @@ int state_reserve_id(uint64_t id);
  * grows was frozen when penstockd ended, and no other one has been ready since; it was stopped, and none has been ready since. */
 typedef enum StateFlag { STATE_SHUT_DOWN, STATE_PAUSED, STATE_HELD, STATE_STOPPED } StateFlag;
 bool state_is(StateFlag flag);
-void state_set(StateFlag flag, bool is);
+int state_set(StateFlag flag, bool is); /* 0 or -errno */
 /* STATE_HELD, and since when (CLOCK_MONOTONIC). */
 void state_set_held(uint64_t since_usec);
 uint64_t state_held_since(void); /* 0: it is not, or that is not known */

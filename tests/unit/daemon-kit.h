@@ -110,10 +110,13 @@ int __wrap_state_reserve_id(uint64_t id) {
         return 0;
 }
 
-void __wrap_state_set(StateFlag flag, bool is);
-void __wrap_state_set(StateFlag flag, bool is) {
+int __wrap_state_set(StateFlag flag, bool is);
+int __wrap_state_set(StateFlag flag, bool is) {
+        if (is && files.no_room_for_state)
+                return -ENOSPC;
         flags[flag] = is;
         was_shut_down = was_shut_down || flags[STATE_SHUT_DOWN];
+        return 0;
 }
 
 int __wrap_systemd_unit_start(SystemdLink *l, const UnitSpec *spec, Error *ret_error);

@@ -203,6 +203,29 @@ static void a_shutdown_that_somebody_asked_for_outlives_a_crash_and_a_stop_ends_
         assert_false(flags[STATE_SHUT_DOWN]);
 }
 
+static void that_the_door_is_closed_is_written_once_there_is_room(void **state) {
+        Manager *m = *state;
+
+        set_full(true);
+        manager_feed(m, &(Event) { .type = EVENT_PAUSE });
+        manager_feed(m, &(Event) { .type = EVENT_SHUTDOWN });
+        set_full(false);
+        what_is_due_later_is_done(m);
+        assert_true(flags[STATE_PAUSED] && flags[STATE_SHUT_DOWN]);
+}
+
+static void a_door_that_was_opened_meanwhile_is_not_closed_again(void **state) {
+        Manager *m = *state;
+
+        set_full(true);
+        manager_feed(m, &(Event) { .type = EVENT_PAUSE });
+        manager_feed(m, &(Event) { .type = EVENT_RESUME });
+        set_full(false);
+        m->again_usec = 0;
+        manager_try_again(m);
+        assert_false(flags[STATE_PAUSED]);
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_manager, close_manager)
         static const struct CMUnitTest tests[] = {
@@ -220,6 +243,8 @@ int main(void) {
                 T(descriptors_that_could_not_be_kept_are_when_they_can),
                 T(at_no_moment_of_a_stop_does_the_next_start_find_the_door_closed),
                 T(a_shutdown_that_somebody_asked_for_outlives_a_crash_and_a_stop_ends_it),
+                T(that_the_door_is_closed_is_written_once_there_is_room),
+                T(a_door_that_was_opened_meanwhile_is_not_closed_again),
         };
 
         return cmocka_run_group_tests_name("daemon-record", tests, NULL, NULL);
