@@ -232,6 +232,10 @@ static int check_bounds(const Calls *c, const Sender *s, size_t bytes, Error *e)
                 return error_set(e, ERROR_QUEUE_LENGTH_EXCEEDED,
                                  "%zu calls of this connection wait for an answer; wait for some of them first",
                                  s->n);
+        /* Whose it is nobody knows yet, and one user has 256 connections: they are not to fill what is left for others. */
+        if (!s->known && s->n > 0 && c->n >= CALLS_PER_USER_MAX)
+                return error_set(e, ERROR_QUEUE_LENGTH_EXCEEDED, "%zu calls wait to be looked at, one of them of this connection; wait for its answer",
+                                 c->n);
         if (c->n >= CALLS_MAX)
                 return error_set(e, ERROR_QUEUE_LENGTH_EXCEEDED, "%zu calls wait to be looked at; try again", c->n);
         /* One that comes alone is always taken: its own size was checked by then. */

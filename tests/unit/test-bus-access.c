@@ -273,6 +273,33 @@ static void one_sender_may_have_so_many_calls_waiting(void **state) {
         sd_bus_message_unref(other);
 }
 
+/* As many as a user may have of them leave room for who comes later. */
+static void connections_of_nobody_known_fill_no_more_than_half(void **state) {
+        enum { CONNECTIONS = 254, EACH = 3 };
+        static sd_bus_message *replies[CONNECTIONS * EACH];
+        sd_bus_message *other = NULL;
+        Bench *b = *state;
+        char sender[16];
+
+        memset(replies, 0, sizeof(replies));
+        b->hold_answers = true;
+        b->manager.config.max_queries_per_user = 1000;
+        for (size_t i = 0; i < CONNECTIONS * EACH; i++) {
+                snprintf(sender, sizeof(sender), ":1.%zu", 10 + i / EACH);
+                send_from(b, sender, &replies[i]);
+        }
+        send_from(b, ":1.5", &other);
+        bench_settle(b);
+        assert_error(replies[CONNECTIONS * EACH - 1], TOO_MANY, "one of them of this connection");
+        replies[CONNECTIONS * EACH - 1] = NULL;
+        assert_null(other); /* it waits, as it may */
+        bench_answer_all(b);
+        assert_non_null(other);
+        sd_bus_message_unref(other);
+        for (size_t i = 0; i < CONNECTIONS * EACH; i++)
+                sd_bus_message_unref(replies[i]);
+}
+
 static void the_bytes_that_wait_are_bounded_too(void **state) {
         sd_bus_message *replies[5] = {};
         Bench *b = *state;
@@ -362,6 +389,7 @@ int main(void) {
                 BENCH_TEST(calls_of_a_sender_run_in_their_order),
                 BENCH_TEST(a_user_look_up_holds_back_the_senders_later_calls),
                 BENCH_TEST(one_sender_may_have_so_many_calls_waiting),
+                BENCH_TEST(connections_of_nobody_known_fill_no_more_than_half),
                 BENCH_TEST(the_bytes_that_wait_are_bounded_too),
                 BENCH_TEST(few_questions_are_asked_at_once),
                 BENCH_TEST(a_sender_that_left_submits_nothing),
