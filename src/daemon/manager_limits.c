@@ -202,11 +202,13 @@ void manager_look_at_slice_due(Manager *m, uint64_t now_usec) {
                 set_slice_later(m);
 }
 
+/* Kernel memory of groups that are gone comes and goes with them, and half of the slice's slack is there for it. What is above that
+ * somebody holds: sockets with data in them, for example. */
 static void look_for_leftovers(Manager *m) {
         uint64_t bytes;
 
         m->leftover_usec = manager_now(m);
-        if (cgroup_slice_leftovers(SLICE_CGROUP, &bytes) < 0)
+        if (cgroup_slice_leftovers(SLICE_CGROUP, manager_slice_slack(m) / 2, &bytes) < 0)
                 return;
         if (bytes < LEFTOVER_STEP_BYTES)
                 bytes = 0;

@@ -20,8 +20,9 @@ const char *cgroup_host_root(void);
 int cgroup_read_value(const char *cgroup, const char *file, uint64_t *ret);
 
 /* What is charged to @slice, can't be reclaimed and is of none of the groups in it: memory of queries that are gone, held
- * by somebody else. Takes a file for each group in the slice. Returns 0 or -errno. */
-int cgroup_slice_leftovers(const char *slice, uint64_t *ret_bytes);
+ * by somebody else; of the kernel's own only what is more than @kernel_free_bytes. Takes a file for each group in the slice. Returns 0
+ * or -errno. */
+int cgroup_slice_leftovers(const char *slice, uint64_t kernel_free_bytes, uint64_t *ret_bytes);
 /* Remove what is left of a unit's groups, when none holds a process. systemd leaves them when they were made at the moment
  * at which it removed the unit's own, and never looks again. */
 void cgroup_remove_unit(const char *unit_cgroup);

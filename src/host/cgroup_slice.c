@@ -12,15 +12,20 @@
 /* Two readings of files that change meanwhile; the smaller is nearer to what stays. */
 #define LEFTOVER_LOOKS 2
 
-/* Memory that no reclaim gives back without swap, of a group and all below it. Kernel memory of groups that are gone is
- * left out: it comes and goes with them, and the slice's slack is there for it. */
-static int read_held(int dir_fd, uint64_t *ret) {
+/* Memory that no reclaim gives back without swap, of a group and all below it. */
+typedef struct Held {
+        uint64_t user, kernel;
+} Held;
+
+static int read_held(int dir_fd, Held *ret) {
         Sample s = {};
         int r = cgroup_read_stat_at(dir_fd, &s);
 
-        if (r == 0)
-                *ret = s.anon_bytes + s.shmem_bytes;
-        return r;
+        if (r < 0)
+                return r;
+        ret->user = s.anon_bytes + s.shmem_bytes;
+        ret->kernel = s.kernel_bytes - MIN(s.kernel_bytes, s.slab_reclaimable_bytes) + s.sock_bytes;
+        return 0;
 }
 
 /* @each is called for each group right below @slice_fd; one that vanishes is none. */
@@ -49,25 +54,28 @@ static int for_each_group(int slice_fd, void (*each)(int dir_fd, const char *nam
 }
 
 static void add_held(int dir_fd, const char *name, void *userdata) {
-        uint64_t held, *sum = userdata;
+        Held held, *sum = userdata;
 
         (void) name;
-        if (read_held(dir_fd, &held) == 0)
-                *sum += held;
+        if (read_held(dir_fd, &held) < 0)
+                return;
+        sum->user += held.user;
+        sum->kernel += held.kernel;
 }
 
-int cgroup_slice_leftovers(const char *slice, uint64_t *ret_bytes) {
+int cgroup_slice_leftovers(const char *slice, uint64_t kernel_free_bytes, uint64_t *ret_bytes) {
         int fd = cgroup_open_dir(slice), r = fd < 0 ? fd : 0;
         uint64_t least = SIZE_INFINITY;
 
         for (unsigned i = 0; i < LEFTOVER_LOOKS && r == 0; i++) {
-                uint64_t all, units = 0;
+                Held all, units = {};
 
                 r = read_held(fd, &all);
-                if (r == 0 && all > 0)
+                if (r == 0)
                         r = for_each_group(fd, add_held, &units);
                 if (r == 0)
-                        least = MIN(least, all > units ? all - units : 0);
+                        least = MIN(least, subtract_saturating(all.user, units.user) +
+                                                   subtract_saturating(all.kernel, add_saturating(units.kernel, kernel_free_bytes)));
         }
         if (fd >= 0)
                 close(fd);

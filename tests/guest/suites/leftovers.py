@@ -3,13 +3,16 @@
 
 import contextlib
 import os
+import resource
+import select
 import shutil
+import socket
 import subprocess
 
 from lib import cgroups
 from lib.cgroups import MIB, SLICE
 from lib.harness import expect, expect_equal, note, test, wait_for
-from lib.service import Gated, configured, ctl, environment, home, identity, run, status, submit, system, wait_for_state
+from lib.service import Gated, configured, ctl, ctl_start, environment, home, identity, run, status, submit, system, wait_for_state
 
 # What the kernel may not have summed up yet, of two CPUs.
 NOISE = 2 * MIB
@@ -111,6 +114,69 @@ def held_from_outside():
         run("--", "true").expect(0)
         wait_for(lambda: leftover_metric() == 0, "it is back when it is let go")
         wait_for(lambda: status()["unused_memory_bytes"] == unused, "unused memory is as before")
+
+
+# Each socket takes what it may, and its other end goes to who holds the end of standard input.
+SOCKETS = '''
+import socket
+outside = socket.socket(fileno=0)
+outside.recv(1)
+block = bytes(64 << 10)
+current = "/sys/fs/cgroup" + open("/proc/self/cgroup").read().strip().split(":", 2)[2] + "/memory.current"
+while int(open(current).read()) < {0}:
+    a, b = socket.socketpair()
+    a.setblocking(False)
+    try:
+        while True: a.send(block)
+    except BlockingIOError:
+        pass
+    socket.send_fds(outside, [b"s"], [b.fileno()])
+    a.close()
+    b.close()
+print("sent", flush=True)
+'''
+
+
+def kernel_held_by_slice():
+    stat = cgroups.table(SLICE, "memory.stat")
+    return stat["kernel"] - stat["slab_reclaimable"] + stat["sock"]
+
+
+@test("what the kernel holds for a dead query, as data in sockets that somebody else has, is taken off the budget as far as no slack is there for it", slow=True)
+def sockets_held_from_outside():
+    keys = SMALL | {"MaxMemoryBytes": "640M", "MemoryBytesQuotaPerQuery": "512M"}
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
+    before = status()["unused_memory_bytes"]
+    ours, its = socket.socketpair()
+    held = []
+    with configured(**keys):
+        wait_for(lambda: cgroups.limit(SLICE) < 900 * MIB, "the slice's limit is that of the smaller budget")
+        slack = cgroups.limit(SLICE) - 640 * MIB
+        amount = slack // 2 + 128 * MIB
+        unused, events = status()["unused_memory_bytes"], cgroups.table(SLICE, "memory.events.local")
+        try:
+            q = ctl_start("run", "--", "python3", "-c", "import sys\n" + SOCKETS.format(amount), stdin=its)
+            ours.send(b"g")
+            while q.is_running() and b"sent" not in q.out():
+                if select.select([ours], [], [], 1)[0]:
+                    held += socket.recv_fds(ours, 1, 1)[1]
+            q.wait().expect(0)
+            wait_for(lambda: not cgroups.unit_groups(), "its unit is gone")
+            note(f"{len(held)} sockets hold {kernel_held_by_slice() / MIB:.0f}M; the slack is {slack / MIB:.0f}M")
+            wait_for(lambda: leftover_metric() >= 96 * MIB, "the metric tells of it")
+            lost = unused - status()["unused_memory_bytes"]
+            expect(lost >= 96 * MIB, f"unused memory is less by {lost / MIB:.0f}M")
+            run("--", "python3", "-c", "bytearray(600 << 20)", user="bob").expect(137)
+            expect_equal(cgroups.table(SLICE, "memory.events.local"), events, "events of the slice's own limit")
+        finally:
+            for fd in held:
+                os.close(fd)
+            ours.close()
+            its.close()
+        run("--", "true").expect(0)
+        wait_for(lambda: leftover_metric() == 0, "it is back when it is let go")
+        wait_for(lambda: status()["unused_memory_bytes"] == unused, "unused memory is as before")
+    wait_for(lambda: status()["unused_memory_bytes"] == before, "the budget is as before")
 
 
 def make_results(names):
