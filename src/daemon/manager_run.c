@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/dependencies.h"
+#include "daemon/unit_paths.h"
 #include "host/journal.h"
 
 /* CPU and I/O totals are read at most this often, on top of a sample. */
@@ -72,8 +73,11 @@ static size_t make_credentials(const Entry *e, LaunchCredential *credentials, si
         return n;
 }
 
+_Static_assert(LAUNCH_CHECKS_MAX >= 2 * UNIT_PATHS_MAX, "each path is looked at once more, and so is its directory");
+
 static int make_launch(const Entry *e, const LanguageCommand *c) {
         const Request *r = &e->record.request;
+        CLEANUP(strlist_done) StrList directories = {};
         LaunchCheck checks[LAUNCH_CHECKS_MAX];
         LaunchCredential credentials[LAUNCH_CREDENTIALS_MAX];
         StrList environment = {};
@@ -97,8 +101,12 @@ static int make_launch(const Entry *e, const LanguageCommand *c) {
                 .n_credentials = make_credentials(e, credentials, LAUNCH_CREDENTIALS_MAX),
         };
         int fd = make_environment(e, c, c == &e->compile, &environment);
+        size_t n = 0;
 
+        if (fd >= 0)
+                fd = unit_paths_checks(e, checks + l.n_checks, &directories, &n);
         if (fd >= 0) {
+                l.n_checks += n;
                 l.envp = environment.v;
                 fd = launch_memfd(&l);
         }
@@ -117,7 +125,7 @@ static void describe_step(uint32_t step, int error, uint32_t detail, const Entry
                 break;
         case WORKER_STEP_CHECK:
                 error_set(ret, ERROR_INVALID_ARGUMENT, "%s: the caller can't open it in the sandbox: %s",
-                          detail < e->n_paths ? e->paths[detail].key : "path", why);
+                          detail < e->n_paths ? e->paths[detail].key : "a directory that it may write to", why);
                 break;
         case WORKER_STEP_EXEC:
                 error_set(ret, ERROR_EXECUTION_FAILED, "its program could not be started: %s%s", why,

@@ -44,6 +44,8 @@ static void start_now(Manager *m, Entry *e) {
         Error error = {};
         int r = unit_plan_make(e, &plan);
 
+        if (r >= 0 && !unit_paths_are_apart(&plan.paths, &error))
+                r = -EINVAL;
         if (r >= 0)
                 r = unit_plan_start(&plan, m->systemd, e->record.id, "Penstock query", &error);
         if (r < 0) {

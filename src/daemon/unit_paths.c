@@ -23,18 +23,20 @@ static bool is_private_directory(const Entry *e, const char *path) {
         return false;
 }
 
-static bool is_below_private(const Entry *e, const char *path) {
-        for (size_t i = 0; i < n_private(e); i++) {
-                size_t n = strlen(private_directories[i]);
+static bool path_is_or_is_below(const char *path, const char *top) {
+        size_t n = strlen(top);
 
-                if (strncmp(path, private_directories[i], n) == 0 && path[n] == '/')
+        return strncmp(path, top, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+static bool is_below_private(const Entry *e, const char *path) {
+        for (size_t i = 0; i < n_private(e); i++)
+                if (path_is_or_is_below(path, private_directories[i]) && strcmp(path, private_directories[i]) != 0)
                         return true;
-        }
         return false;
 }
 
 void unit_paths_done(UnitPaths *p) {
-        strlist_done(&p->read_write);
         strlist_done(&p->bind);
         strlist_done(&p->bind_read_only);
         strlist_done(&p->requisite);
@@ -42,60 +44,171 @@ void unit_paths_done(UnitPaths *p) {
         strlist_done(&p->files);
 }
 
-/* Let the unit see @path as the language says. All is visible read-only by default; what lies where the unit has a
- * directory of its own must be bound in. The unit's own /tmp itself is never replaced by the host's. */
-static int add_path(const Entry *e, UnitPaths *p, const char *path, PathAccess access, const FileIdentity *is) {
-        bool is_below = is_below_private(e, path);
-        char file[80];
-        int r;
+/* ---- what the caller named ---- */
 
-        if (access == PATH_HIDDEN || is_private_directory(e, path) || (access != PATH_READ_WRITE && !is_below))
+/* Not what is the kernel's: it says by itself who may write to what, and nobody works there. */
+static bool is_of_kernel(const char *path) {
+        return strcmp(path, "/") == 0 || path_is_or_is_below(path, "/proc") || path_is_or_is_below(path, "/sys") ||
+               path_is_or_is_below(path, "/dev");
+}
+
+typedef struct Given {
+        char *path;
+        const FileIdentity *is;
+        bool is_bound; /* it lies where the unit has a directory of its own, so all of it is bound in; else it is there, read-only */
+        bool is_directory, read_write;
+        bool is_part; /* of another one that is bound */
+} Given;
+
+typedef struct GivenList {
+        Given v[UNIT_PATHS_MAX];
+        size_t n;
+} GivenList;
+
+static void given_done(GivenList *l) {
+        for (size_t i = 0; i < l->n; i++)
+                free(l->v[i].path);
+}
+
+/* Let the unit see @path as the language says. The unit's own /tmp itself is never replaced by the host's. */
+static int add_path(const Entry *e, GivenList *l, const PathcheckResult *p, bool above, PathAccess access) {
+        Given g = { .is = above ? &p->above : &p->self, .is_directory = above || p->is_directory, .read_write = access == PATH_READ_WRITE };
+        char *path = strdup(p->resolved);
+
+        if (!path)
+                return -ENOMEM;
+        if (above)
+                path = dirname(path);
+        g.is_bound = is_below_private(e, path);
+        if (access == PATH_HIDDEN || is_private_directory(e, path) ||
+            (!g.is_bound && (!g.read_write || !g.is_directory || p->is_mounted_read_only || is_of_kernel(path)))) {
+                free(path);
                 return 0;
-        snprintf(file, sizeof(file), "%llu:%llu:%llu", (unsigned long long) is->dev, (unsigned long long) is->ino,
-                 (unsigned long long) is->born_nsec);
-        p->is_uncertain |= is->born_nsec == 0;
-        r = strlist_add(&p->files, file);
-        if (r < 0)
-                return r;
-        return strlist_add(!is_below ? &p->read_write : access == PATH_READ_WRITE ? &p->bind : &p->bind_read_only, path);
+        }
+        g.path = path;
+        l->v[l->n++] = g;
+        return 0;
 }
 
 /* A writable database brings its directory, where its journal and WAL are; not all of /tmp. */
-static int add_database(const Entry *e, UnitPaths *p, const PathcheckResult *database) {
-        char *copy = strdup(database->resolved);
-        const char *directory;
-        int r;
+static int add_database(const Entry *e, GivenList *l, const PathcheckResult *database) {
+        char *directory = strdup(database->resolved);
+        bool is_private;
 
-        if (!copy)
+        if (!directory)
                 return -ENOMEM;
-        directory = dirname(copy);
-        if (is_private_directory(e, directory))
-                r = add_path(e, p, database->resolved, PATH_READ_WRITE, &database->self);
-        else
-                r = add_path(e, p, directory, PATH_READ_WRITE, &database->above);
-        free(copy);
-        return r;
+        is_private = is_private_directory(e, dirname(directory));
+        free(directory);
+        return add_path(e, l, database, !is_private, PATH_READ_WRITE);
 }
 
-int unit_paths_collect(const Entry *e, UnitPaths *ret) {
-        size_t n;
+/* PID 1 mounts by path, and the caller can rename what is in a directory of his. So nothing is bound into what is bound: the outer one
+ * is given what the inner one would have been. */
+static void merge_nested(GivenList *l) {
+        for (size_t i = 0; i < l->n; i++)
+                for (size_t k = 0; k < l->n; k++) {
+                        Given *inner = &l->v[i], *outer = &l->v[k];
+
+                        if (i == k || !inner->is_bound || !outer->is_bound || !path_is_or_is_below(inner->path, outer->path) ||
+                            (strcmp(inner->path, outer->path) == 0 && i < k))
+                                continue;
+                        outer->read_write |= inner->read_write;
+                        inner->is_part = true;
+                }
+}
+
+static int collect_given(const Entry *e, GivenList *l) {
         int r = 0;
 
         for (size_t i = 0; i < e->n_paths && r >= 0; i++) {
                 const PathcheckResult *p = &e->paths[i];
 
                 if (strcmp(p->key, "working_directory") == 0)
-                        r = add_path(e, ret, p->resolved, e->working_directory_access, &p->self);
+                        r = add_path(e, l, p, false, e->working_directory_access);
                 else if (strcmp(p->key, "database") == 0 && e->database_access == PATH_READ_WRITE)
-                        r = add_database(e, ret, p);
+                        r = add_database(e, l, p);
                 else
-                        r = add_path(e, ret, p->resolved, PATH_READ_ONLY, &p->self);
+                        r = add_path(e, l, p, false, PATH_READ_ONLY);
         }
+        merge_nested(l);
+        return r;
+}
+
+/* ---- what becomes of it ---- */
+
+static int bind_given(const Given *g, UnitPaths *p) {
+        char file[80];
+        int r;
+
+        snprintf(file, sizeof(file), "%llu:%llu:%llu", (unsigned long long) g->is->dev, (unsigned long long) g->is->ino,
+                 (unsigned long long) g->is->born_nsec);
+        p->is_uncertain |= g->is->born_nsec == 0;
+        r = strlist_add(&p->files, file);
+        return r < 0 ? r : strlist_add(g->read_write ? &p->bind : &p->bind_read_only, g->path);
+}
+
+int unit_paths_collect(const Entry *e, UnitPaths *ret) {
+        CLEANUP(given_done) GivenList l = {};
+        size_t n;
+        int r = collect_given(e, &l);
+
+        for (size_t i = 0; i < l.n && r >= 0; i++)
+                if (l.v[i].is_bound && !l.v[i].is_part)
+                        r = bind_given(&l.v[i], ret);
         n = ret->bind.n + ret->bind_read_only.n;
         if (r >= 0)
                 r = entry_dependency_binds(e, &ret->bind, &ret->bind_read_only);
         ret->is_uncertain |= ret->bind.n + ret->bind_read_only.n > n;
         return r < 0 ? r : entry_dependency_units(e, &ret->requisite, &ret->after);
+}
+
+int unit_paths_checks(const Entry *e, LaunchCheck checks[static UNIT_PATHS_MAX], StrList *texts, size_t *ret_n) {
+        CLEANUP(given_done) GivenList l = {};
+        size_t n = 0;
+        int r = collect_given(e, &l);
+
+        for (size_t i = 0; i < l.n && r >= 0; i++) {
+                const Given *g = &l.v[i];
+
+                if (!g->is_directory)
+                        continue;
+                r = strlist_add(texts, g->path);
+                checks[n++] = (LaunchCheck) { .kind = g->is_bound ? LAUNCH_CHECK_DIRECTORY : LAUNCH_CHECK_WRITABLE,
+                                              .dev = g->is->dev,
+                                              .ino = g->is->ino };
+        }
+        for (size_t i = 0; i < n && r >= 0; i++)
+                checks[i].path = texts->v[i];
+        *ret_n = n;
+        return r;
+}
+
+/* ---- what can't be given ---- */
+
+static bool are_apart(const StrList *a, const StrList *b, const char **ret_inner, const char **ret_outer) {
+        for (size_t i = 0; i < a->n; i++)
+                for (size_t k = 0; k < b->n; k++) {
+                        *ret_inner = a->v[i];
+                        *ret_outer = b->v[k];
+                        if (strcmp(*ret_inner, *ret_outer) != 0 && path_is_or_is_below(*ret_inner, *ret_outer))
+                                return false;
+                }
+        return true;
+}
+
+bool unit_paths_are_apart(const UnitPaths *p, Error *error) {
+        const StrList *lists[] = { &p->bind, &p->bind_read_only };
+        const char *inner, *outer;
+
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
+                for (size_t k = 0; k < ELEMENTSOF(lists); k++)
+                        if (!are_apart(lists[i], lists[k], &inner, &outer)) {
+                                error_set(error, ERROR_INVALID_ARGUMENT,
+                                          "of its paths and those that its dependencies bind, %.200s lies in %.200s: one of them must lie elsewhere",
+                                          inner, outer);
+                                return false;
+                        }
+        return true;
 }
 
 bool unit_path_is_usable(const Entry *e, const PathcheckResult *p, Error *error) {

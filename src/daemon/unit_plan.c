@@ -79,7 +79,6 @@ char *unit_plan_key(const UnitPlan *p, bool with_files) {
         fprintf(f, "%llu %llu %llu %llu %d %d %d %d\n", (unsigned long long) s->memory_max_bytes,
                 (unsigned long long) s->memory_low_bytes, (unsigned long long) s->tasks_max, (unsigned long long) s->tmpfs_bytes,
                 s->protect_min, s->tmp_on_disk, s->network, (int) s->home);
-        put_list(f, "rw", &u->read_write);
         put_list(f, "bind", &u->bind);
         put_list(f, "bind-ro", &u->bind_read_only);
         put_list(f, "requisite", &u->requisite);
@@ -109,7 +108,6 @@ int unit_plan_start(const UnitPlan *p, SystemdLink *link, uint64_t id, const cha
         spec.query_id = id;
         spec.description = description;
         spec.exec_argv = argv;
-        spec.read_write_paths = &p->paths.read_write;
         spec.bind_paths = &p->paths.bind;
         spec.bind_read_only_paths = &p->paths.bind_read_only;
         spec.requisite_units = &p->paths.requisite;

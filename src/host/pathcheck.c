@@ -8,16 +8,20 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "host/child.h"
+#include "host/mounts.h"
+
+#define HOST_MOUNTS_FILE "/proc/1/mountinfo" /* in this process's own mounts all is read-only: ProtectSystem=strict */
 
 /* What the child writes for one item, of a fixed size. */
 typedef struct Answer {
         int error;
-        bool is_directory, is_writable, root_reaches;
+        bool is_directory, is_writable, is_mounted_read_only, root_reaches;
         FileIdentity self, above;
         char resolved[PATH_MAX];
 } Answer;
@@ -123,7 +127,7 @@ static int look_above(const char *resolved, Answer *a) {
 }
 
 /* In the child, as the caller: walked once, and all that is said is of what was found then. */
-static void look(const PathcheckItem *item, const struct stat *as_root, Answer *a) {
+static void look(const PathcheckItem *item, const struct stat *as_root, FILE *mounts, Answer *a) {
         struct stat st;
         char self[64];
         int fd = open(item->path, O_PATH | O_CLOEXEC);
@@ -146,22 +150,25 @@ static void look(const PathcheckItem *item, const struct stat *as_root, Answer *
                 a->error = look_above(a->resolved, a);
         snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
         a->is_writable = access(self, W_OK) == 0;
+        a->is_mounted_read_only = !mounts || mounts_is_read_only(mounts, a->resolved);
         close(fd);
 }
 
 static void child(const PathcheckRequest *r, int fd) {
         static Answer a;
         static struct stat as_root[PATHCHECK_ITEMS_MAX];
+        FILE *mounts;
 
         child_shed(fd);
+        mounts = fopen(HOST_MOUNTS_FILE, "re");
         for (size_t i = 0; i < r->n_items; i++)
                 look_as_root(&r->items[i], &as_root[i]);
         if (setgroups(r->n_gids, r->gids) < 0 || setresgid(r->gid, r->gid, r->gid) < 0 ||
-            setresuid(r->uid, r->uid, r->uid) < 0)
-                _exit(1);
+            setresuid(r->uid, r->uid, r->uid) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+                _exit(1); /* that call let fs.suid_dumpable decide anew who may look into what is a copy of penstockd */
         for (size_t i = 0; i < r->n_items; i++) {
                 memset(&a, 0, sizeof(a));
-                look(&r->items[i], &as_root[i], &a);
+                look(&r->items[i], &as_root[i], mounts, &a);
                 child_answer(&a, sizeof(a));
         }
         _exit(0);
@@ -178,6 +185,7 @@ static void finish(Pathcheck *p, int r) {
                 results[i].error = a->error;
                 results[i].is_directory = a->is_directory;
                 results[i].is_writable = a->is_writable;
+                results[i].is_mounted_read_only = a->is_mounted_read_only;
                 results[i].root_reaches = a->root_reaches;
                 results[i].self = a->self;
                 results[i].above = a->above;

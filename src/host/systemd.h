@@ -29,7 +29,6 @@ typedef struct UnitSpec {
         bool network;
         /* hidden: /home and /root are empty, and what is bound in from there is all there is */
         enum { UNIT_HOME_HIDDEN, UNIT_HOME_READ_ONLY, UNIT_HOME_READ_WRITE } home;
-        const StrList *read_write_paths, *read_only_paths;
         /* bound in at the same place: what lies under /tmp, /var/tmp, /dev/shm, or a hidden home */
         const StrList *bind_paths, *bind_read_only_paths;
         /* must be active, and are not started; their stop is the unit's; the second: order only */

@@ -66,9 +66,10 @@ static const Property fixed_properties[] = {
 
         /* the sandbox */
         { "NoNewPrivileges", 'b', .b = 1 },
-        /* SETPCAP lets the worker's child empty its bounding set before exec. */
+        /* SETPCAP lets the worker's child empty its bounding set before exec; SYS_ADMIN lets it make the caller's directories writable
+         * in the unit, see worker/child_mounts. */
         { "CapabilityBoundingSet", 't',
-          .t = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL | 1u << CAP_SETPCAP },
+          .t = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL | 1u << CAP_SETPCAP | 1u << CAP_SYS_ADMIN },
         { "PrivateDevices", 'b', .b = 1 },
         { "PrivateIPC", 'b', .b = 1 },
         { "ProtectSystem", 's', .s = "strict" },
@@ -145,6 +146,10 @@ static const char *const system_calls[] = {
         "landlock_create_ruleset",
         "landlock_add_rule",
         "landlock_restrict_self",
+        /* The worker's, too (worker/child_mounts): whoever has no capability can do nothing with them. */
+        "open_tree",
+        "mount_setattr",
+        "move_mount",
 };
 
 static int append_property(sd_bus_message *m, const Property *p) {
@@ -237,10 +242,6 @@ static int append_paths_of_spec(sd_bus_message *m, const UnitSpec *spec) {
                 r = props_append_strings(m, "InaccessiblePaths", inaccessible_paths, ELEMENTSOF(inaccessible_paths));
         if (r >= 0)
                 r = append_tmp(m, spec);
-        if (r >= 0)
-                r = props_append_paths(m, "ReadWritePaths", spec->read_write_paths);
-        if (r >= 0)
-                r = props_append_paths(m, "ReadOnlyPaths", spec->read_only_paths);
         if (r >= 0)
                 r = props_append_binds(m, "BindPaths", spec->bind_paths);
         if (r >= 0)
@@ -340,14 +341,10 @@ static int append_all(sd_bus_message *m, const UnitSpec *spec, Error *ret_error)
 }
 
 int systemd_props_append(sd_bus_message *m, const UnitSpec *spec, Error *ret_error) {
-        int r = props_check_paths(spec->read_write_paths, false, ret_error);
+        int r = props_check_paths(spec->bind_paths, ret_error);
 
         if (r >= 0)
-                r = props_check_paths(spec->read_only_paths, false, ret_error);
-        if (r >= 0)
-                r = props_check_paths(spec->bind_paths, true, ret_error);
-        if (r >= 0)
-                r = props_check_paths(spec->bind_read_only_paths, true, ret_error);
+                r = props_check_paths(spec->bind_read_only_paths, ret_error);
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "(sv)");
         if (r >= 0)

@@ -21,14 +21,12 @@ bool props_path_can_pass(const char *path, bool bound) {
         return true;
 }
 
-int props_check_paths(const StrList *paths, bool bound, Error *ret_error) {
+int props_check_paths(const StrList *paths, Error *ret_error) {
         for (size_t i = 0; paths && i < paths->n; i++)
-                if (!props_path_can_pass(paths->v[i], bound))
+                if (!props_path_can_pass(paths->v[i], true))
                         return error_set(ret_error, ERROR_INVALID_ARGUMENT,
-                                         "a path can't be made visible in the query's sandbox: it holds a control "
-                                         "character%s, "
-                                         "is not UTF-8, or is not absolute and plain",
-                                         bound ? " or a quote" : "");
+                                         "a path can't be made visible in the query's sandbox: it holds a control character or a "
+                                         "quote, is not UTF-8, or is not absolute and plain");
         return 0;
 }
 

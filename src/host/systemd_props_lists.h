@@ -6,7 +6,7 @@
 
 /* False for a path that systemd would read as something else; @bound: for BindPaths= and BindReadOnlyPaths=. */
 bool props_path_can_pass(const char *path, bool bound);
-int props_check_paths(const StrList *paths, bool bound, Error *ret_error); /* NULL: none */
+int props_check_paths(const StrList *paths, Error *ret_error); /* NULL: none */
 
 /* Open "(sv)" of property @name and its variant of @type; and close both. */
 int props_open(sd_bus_message *m, const char *name, const char *type);

@@ -18,6 +18,7 @@
 #include "worker/child_creds.h"
 #include "worker/child_fence.h"
 #include "worker/child_files.h"
+#include "worker/child_mounts.h"
 #include "worker/exec.h"
 #include "worker/groups.h"
 
@@ -208,13 +209,15 @@ _Noreturn static void start(ChildFds *fds) {
         set_up_descriptors(fds, &m.launch);
         if ((r = files_open(&m.launch, secrets, &which)) < 0)
                 fail(fds, WORKER_STEP_SECRETS, r, which);
+        if ((r = mounts_make_writable(&m.launch, &which)) < 0)
+                fail(fds, WORKER_STEP_CHECK, r, which);
         become_caller(fds, &m.launch);
         if ((r = files_copy(&m.launch, secrets, &which)) < 0)
                 fail(fds, WORKER_STEP_SECRETS, r, which);
         if (chdir(m.launch.cwd) < 0)
                 fail(fds, WORKER_STEP_DIRECTORY, -errno, 0);
         for (size_t i = 0; i < m.launch.n_checks; i++)
-                if ((r = check(&m.launch.checks[i])) < 0)
+                if (m.launch.checks[i].kind != LAUNCH_CHECK_WRITABLE && (r = check(&m.launch.checks[i])) < 0)
                         fail(fds, WORKER_STEP_CHECK, r, (uint32_t) i);
         if ((r = set_limits(&m.launch)) < 0)
                 fail(fds, WORKER_STEP_LIMITS, r, 0);

@@ -12,3 +12,5 @@ int creds_become(const Launch *l);
  * Each returns 0 or -errno; -EPERM when root could be regained. */
 int creds_drop_bounding_set(void);
 int creds_drop_capabilities(uint32_t uid);
+/* Of the worker, whose last child was made: no mounting from now on. */
+void creds_give_up_mounting(void);

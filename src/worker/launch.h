@@ -17,6 +17,7 @@ typedef enum LaunchCheckKind {
         LAUNCH_CHECK_FILE,      /* must open for reading and be no directory */
         LAUNCH_CHECK_DIRECTORY, /* must be a directory that can be entered */
         LAUNCH_CHECK_STDIN,     /* as FILE; and it becomes descriptor 0: opened as the caller, checked, and kept */
+        LAUNCH_CHECK_WRITABLE,  /* a directory that was reached as the caller may be written to in the unit: see worker/child_mounts */
         _LAUNCH_CHECK_MAX,
 } LaunchCheckKind;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* penstock-worker ID [SOCKET]: the first process of a query's unit. Started by PID 1 as root with CAP_SETUID,
- * CAP_SETGID and CAP_KILL only; starts the compile step and the engine as the caller, watches, and reports.
+ * CAP_SETGID, CAP_SETPCAP and CAP_KILL, and CAP_SYS_ADMIN until its engine is started; starts the compile step and the engine as the caller, watches, and reports.
  * docs/worker.md has the whole story. */
 #include <errno.h>
 #include <fcntl.h>

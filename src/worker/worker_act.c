@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "worker/child_creds.h"
 #include "worker/groups.h"
 #include "worker/worker.h"
 
@@ -107,6 +108,7 @@ static void on_execute(Worker *w, const WorkerExecute *m, const int *fds) {
                 run_fail(&w->engine, WORKER_STEP_STDIO, r);
         } else
                 run_begin_ahead(&w->engine, &child);
+        creds_give_up_mounting();
         w->results_fd = x.results; /* kept: it tells when nobody reads, and holds the end back until all is killed */
         close_fds((const int[]) { x.launch, x.query, x.in, child.stderr_fd }, 4);
         if (x.file >= 0)

@@ -11,6 +11,7 @@
 
 #include "core/base.h"
 #include "worker/child.h"
+#include "worker/child_creds.h"
 #include "worker/groups.h"
 #include "worker/link.h"
 #include "worker/worker.h"
@@ -38,6 +39,9 @@ static void begin(Run *r, const ChildFds *fds) {
 void run_begin_ahead(Run *r, const ChildFds *fds) {
         PROMISE(fds->stdout_fd >= 0 && fds->stderr_fd >= 0, "no stdout or stderr");
         begin(r, fds);
+}
+
+void creds_give_up_mounting(void) {
 }
 
 void run_begin(Run *r, const ChildFds *fds) {

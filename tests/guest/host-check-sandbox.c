@@ -110,21 +110,21 @@ static void make_strange_directories(StrList *binds, StrList *read_only, char *s
 static void check_paths(Check *c) {
         static const char *const bad[] = { "/tmp/check/new\nExecStopPost=/bin/touch /tmp/pwned", "/tmp/check/a'b",
                                            "/tmp/check/a\"b", "/tmp/check/\xff", "/tmp/check/../x" };
-        CLEANUP(strlist_done) StrList binds = {}, read_only = {}, read_write = {};
+        CLEANUP(strlist_done) StrList binds = {}, read_only = {};
+        CLEANUP(pairlist_done) PairList extra = {};
         char script[8192] = "";
         UnitSpec spec;
 
         make_strange_directories(&binds, &read_only, script, sizeof script);
         strlist_add(&binds, "/tmp/check/file");
         strlist_add(&binds, "/tmp/check/vanished");
-        strlist_add(&read_write, "/srv/check/rw");
-        strlist_add(&read_write, "/srv/check/vanished");
+        pairlist_set(&extra, "ReadWritePaths", "/srv/check/rw /srv/check/vanished");
         strcat(script, "test -f /tmp/check/file; touch /srv/check/rw/x\n" NO("touch /srv/check/x")
                                        NO("test -e /tmp/check/vanished") "test \"$(ls /tmp)\" = check\n");
         default_spec(&spec);
         spec.bind_paths = &binds;
         spec.bind_read_only_paths = &read_only;
-        spec.read_write_paths = &read_write;
+        spec.extra = &extra;
         check_script(c, &spec, "paths are bound under their own names, however strange", script);
         spec.tmp_on_disk = false;
         check_script(c, &spec, "\u2026 into a tmpfs too", script);

@@ -115,19 +115,22 @@ def of_another_user():
         expect_in("Permission denied", done.text, "what alice's home says")
 
 
-@test("what is fixed when a unit is made must agree: another maximum, sandbox or working directory starts cold; another language does not", slow=True)
+@test("what is fixed when a unit is made must agree: another maximum, sandbox or directory of its own /tmp starts cold; another language, or a "
+      "directory that any unit has, does not", slow=True)
 def other_kinds():
-    with spares(1) as ids:
-        for words in (["--memory-max", "128M", "--", "true"], ["--language", "sqlite", "select 1"]):
-            q = submit(*words)
-            expect(q not in ids, f"{words} does not take it")
-            wait_for_state(q, "finished")
-            ctl("done", str(q)).expect(0)
-        expect_equal(warm(ids, "--language", "python", "print(6*7)").text, "42\n", "what Python says, whose sandbox is the same")
-        q = submit("--", "true", cwd="/srv")
-        expect(q not in ids, "nor does one in another directory")
-        wait_for_state(q, "finished")
-        ctl("done", str(q)).expect(0)
+    path = "/var/tmp/kinds"
+    as_user("alice", lambda: os.mkdir(path))
+    try:
+        with spares(1) as ids:
+            for words in (["--memory-max", "128M", "--", "true"], ["--language", "sqlite", "select 1"], ["--working-directory", path, "--", "true"]):
+                q = submit(*words)
+                expect(q not in ids, f"{words} does not take it")
+                wait_for_state(q, "finished")
+                ctl("done", str(q)).expect(0)
+            expect_equal(warm(ids, "--language", "python", "print(6*7)").text, "42\n", "what Python says, whose sandbox is the same")
+            expect_equal(warm(wait_for_spares(1), "--", "pwd", cwd="/srv").text, "/srv\n", "where one is that is elsewhere")
+    finally:
+        os.rmdir(path)
 
 
 # What tells one unit from another, and when it ran.
@@ -195,15 +198,16 @@ def compiles():
         ctl("done", str(q)).expect(0)
 
 
-@test("a working directory that is another one under its old name is seen as what it is: the unit is made anew, under its name", slow=True)
+@test("a working directory that is another one under its old name is seen as what it is: where it is bound the unit is made anew, under its name",
+      slow=True)
 def replaced_directory():
-    replace_directory(lambda path: os.rename(path, path + ".old"))
+    replace_directory("/var/tmp/work", lambda path: os.rename(path, path + ".old"), 0)
     # On ext4 the next one gets its inode number.
-    replace_directory(shutil.rmtree)
+    replace_directory("/var/tmp/work", shutil.rmtree, 0)
+    replace_directory(f"{home('alice')}/work", shutil.rmtree, 1)  # the worker opens it when the query comes
 
 
-def replace_directory(away):
-    path = f"{home('alice')}/work"
+def replace_directory(path, away, warm_starts):
     as_user("alice", lambda: os.mkdir(path))
     try:
         with configured(WarmUnits=1, WarmUnitsIdleSec="10min"):
@@ -223,7 +227,7 @@ def replace_directory(away):
             wait_for_state(q, "finished")
             expect_equal(ctl("results", str(q)).expect(0).text, "new\n", "what it saw")
             expect(os.path.exists(f"{path}/written"), "it wrote where it was told")
-            expect_equal(metric("penstock_warm_starts_total"), before, "penstock_warm_starts_total")
+            expect_equal(metric("penstock_warm_starts_total"), before + warm_starts, "penstock_warm_starts_total")
             ctl("done", str(q)).expect(0)
             done = warm(wait_for_spares(1), "--", "ls", cwd=path)
             expect_equal(done.text, "new\nwritten\n", "what the next one saw, in a spare of the new directory")
