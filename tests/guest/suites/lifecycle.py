@@ -13,6 +13,7 @@ from lib import attached, cgroups
 from lib.attached import Attached
 from lib.cgroups import MIB
 from lib.harness import Skip, expect, expect_equal, expect_in, note, test, wait_for
+from lib.processes import sleeps_for_good
 from lib.service import (
     Gated,
     configured,
