@@ -104,6 +104,16 @@ int parcel_new(const int fds[], size_t n) {
         return r < 0 ? r : pair[1];
 }
 
+/* The kernel leaves out descriptors that it has no room for, and does not say so by an error. Asked while those that came are held:
+ * the next one fails in the same way. */
+static int why_truncated(int parcel_fd, int msg_flags) {
+        int fd = msg_flags & MSG_CTRUNC ? fcntl(parcel_fd, F_DUPFD_CLOEXEC, 3) : parcel_fd, r = fd < 0 ? -errno : -EBADMSG;
+
+        if (fd >= 0 && fd != parcel_fd)
+                close(fd);
+        return r;
+}
+
 static int parcel_receive(int parcel_fd, int flags, int ret_fds[], size_t n) {
         union {
                 struct cmsghdr align;
@@ -126,7 +136,7 @@ static int parcel_receive(int parcel_fd, int flags, int ret_fds[], size_t n) {
                         memcpy(fds, CMSG_DATA(c), n_fds * sizeof(int));
                 }
         if (n_fds != (size_t) k)
-                r = -EBADMSG;
+                r = why_truncated(parcel_fd, msg.msg_flags);
         for (size_t i = 0; i < n_fds; i++)
                 if (r == 0 && places[i] < n && ret_fds[places[i]] < 0)
                         ret_fds[places[i]] = fds[i];

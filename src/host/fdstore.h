@@ -33,5 +33,5 @@ int parcel_new(const int fds[], size_t n);
 /* Take out what is in it, in the order it was put in, into @ret_fds, of which those that were left out are -1.
  * Returns 0, or -ENODATA when it was opened before, -EBADMSG, -errno. */
 int parcel_open(int parcel_fd, int ret_fds[], size_t n);
-/* The same, of copies: all stays in it. */
+/* The same, of copies: all stays in it, also when there is no room for them (-EMFILE, -ENFILE, -ENOMEM). */
 int parcel_look(int parcel_fd, int ret_fds[], size_t n);

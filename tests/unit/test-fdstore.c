@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -184,6 +185,35 @@ static void a_parcel_gives_back_what_was_put_in_and_once(void **state) {
         close(q[0]);
 }
 
+/* Nothing of it is lost, and who looks learns that it passes. */
+static void a_parcel_waits_for_free_descriptors(void **state) {
+        struct rlimit whole, small;
+        int p[2], got[4], parcel, last;
+
+        (void) state;
+        assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+        parcel = parcel_new((int[]) { p[0], p[1], p[1] }, 3);
+        assert_true(parcel >= 0);
+        last = dup(parcel);
+        close(last);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &whole), 0);
+        for (int room = 0; room < 3; room++) {
+                small = (struct rlimit) { .rlim_cur = (rlim_t) (last + room), .rlim_max = whole.rlim_max };
+                assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+                assert_int_equal(parcel_look(parcel, got, 4), -EMFILE);
+                for (int i = 0; i < 4; i++)
+                        assert_int_equal(got[i], -1);
+        }
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &whole), 0);
+        assert_int_equal(parcel_look(parcel, got, 4), 0);
+        assert_int_equal(got[0], last); /* none was left open */
+        for (int i = 0; i < 3; i++)
+                close(got[i]);
+        close(parcel);
+        close(p[0]);
+        close(p[1]);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_is_pushed_is_named_and_not_polled),
@@ -191,6 +221,7 @@ int main(void) {
                 cmocka_unit_test(without_a_manager_nothing_is_kept),
                 cmocka_unit_test(the_watchdog_is_told_and_nothing_else_is),
                 cmocka_unit_test(a_parcel_gives_back_what_was_put_in_and_once),
+                cmocka_unit_test(a_parcel_waits_for_free_descriptors),
         };
 
         return cmocka_run_group_tests(tests, set_up, tear_down);
