@@ -94,6 +94,10 @@ ErrorCode error_from_name(const char *name) {
         return ERROR_NONE;
 }
 
+bool error_passes(int r) {
+        return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -ENOSPC || r == -EAGAIN;
+}
+
 int error_errno(ErrorCode code) {
         return code_is_error(code) ? errors[code].number : 0;
 }

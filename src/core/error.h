@@ -50,5 +50,7 @@ const char *error_name(ErrorCode code);
 const char *error_dbus_name(ErrorCode code);
 /* The code of a short or a D-Bus name; ERROR_NONE when unknown or NULL. */
 ErrorCode error_from_name(const char *name);
+/* What a call returned (-errno) is for want of memory, a descriptor, a watch or a thread, of ours or in the kernel: later it may do. */
+bool error_passes(int r);
 /* The matching errno, positive (EINVAL); 0 for ERROR_NONE. Each code has its own. */
 int error_errno(ErrorCode code);

@@ -63,13 +63,16 @@ static int read_text(Request *r, int fd) {
         return 0;
 }
 
-/* Of one that nothing was handed over of: it starts as it was submitted, by the language of that time. */
+/* Of one that nothing was handed over of: it starts as it was submitted, by the language of that time. Returns 0, or what passes;
+ * that it can't start is told by @ret_error. */
 static int restore_start(Entry *e, const Language *l, Error *ret_error) {
         Request *r = &e->record.request;
         int fds[_PARCEL_MAX] = { -1, -1, -1, -1 }, k = 0;
 
-        if (!l)
-                return error_set(ret_error, ERROR_INTERNAL, "its record does not say how language %s starts it", r->language);
+        if (!l) {
+                error_set(ret_error, ERROR_INTERNAL, "its record does not say how language %s starts it", r->language);
+                return 0;
+        }
         if (e->parcel_fd >= 0)
                 k = parcel_look(e->parcel_fd, fds, _PARCEL_MAX);
         e->query_fd = fds[PARCEL_QUERY];
@@ -87,13 +90,16 @@ static int restore_start(Entry *e, const Language *l, Error *ret_error) {
                 k = entry_take_language(e, l, ret_error);
         free(r->query);
         r->query = NULL;
+        if (ret_error->code == ERROR_NONE && error_passes(k))
+                return k;
         if (k < 0 && ret_error->code == ERROR_NONE)
                 error_set(ret_error, ERROR_INTERNAL, "penstockd was restarted, and what it needs for its start is not there any more: %s",
                           strerror(-k));
-        return k;
+        return 0;
 }
 
-static void restore_descriptors(Adoption *a, const Language *l, StoredFds *stored) {
+/* Returns 0, or what passes. */
+static int restore_descriptors(Adoption *a, const Language *l, StoredFds *stored) {
         Entry *e = a->entry;
         char name[FDSTORE_NAME_MAX];
 
@@ -101,10 +107,12 @@ static void restore_descriptors(Adoption *a, const Language *l, StoredFds *store
         e->hold_fd = stored_fds_take(stored, entry_stored_name(a->id, "hold", name));
         if (e->record.request.detach)
                 e->record.results_file_fd = results_open(e->record.id, false);
+        if (error_passes(e->record.results_file_fd))
+                return e->record.results_file_fd;
         if (adoption_is_live(a))
-                (void) restore_start(e, l, &a->failure); /* what is handed over after all needs nothing of it */
-        else
-                entry_drop_parcel(e);
+                return restore_start(e, l, &a->failure); /* what is handed over after all needs nothing of it */
+        entry_drop_parcel(e);
+        return 0;
 }
 
 /* When it ended is written after that it did. */
@@ -134,11 +142,6 @@ static int fill_in(const Manager *m, QuerySnapshot *s, bool has_state, Request *
         return q->language ? 0 : -ENOMEM;
 }
 
-/* That passes: there will be another try. */
-static bool passes(int r) {
-        return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
-}
-
 int adoption_load(Manager *m, uint64_t id, StoredFds *stored, Adoption *a) {
         RequestRecord record = { .request = REQUEST_INIT };
         size_t bytes = 0;
@@ -146,8 +149,8 @@ int adoption_load(Manager *m, uint64_t id, StoredFds *stored, Adoption *a) {
         int state = read_state(id, &a->snapshot, &a->error), k = record_read_request(id, &record, &bytes), r = 0;
         int unread = MIN(state, k);
 
-        if (passes(state) || passes(k))
-                r = passes(state) ? state : k;
+        if (error_passes(state) || error_passes(k))
+                r = error_passes(state) ? state : k;
         else if (unread < 0)
                 r = fill_in(m, &a->snapshot, state == 0, &record.request, k == 0);
         if (r == 0)
@@ -172,14 +175,22 @@ int adoption_load(Manager *m, uint64_t id, StoredFds *stored, Adoption *a) {
                 record.stderr_tail = NULL;
                 a->entry->max_bytes = a->snapshot.max_bytes;
                 a->entry->has_compile = a->snapshot.spec.has_compile;
-                restore_descriptors(a, record.language, stored);
-                if (unread < 0 && adoption_is_live(a)) {
-                        a->failure = (Error) {};
-                        error_set(&a->failure, ERROR_INTERNAL, "penstockd was restarted, and its record is of another version, or damaged (%s)",
-                                  strerror(-unread));
-                        adoption_end_as(a, QUERY_ERRORED, VERDICT_START, &a->failure);
-                }
-                (void) record_read_profile(id, &a->profile, &a->profile_len); /* then it begins anew */
+                r = restore_descriptors(a, record.language, stored);
+        }
+        if (r == 0) {
+                int p = record_read_profile(id, &a->profile, &a->profile_len); /* else it begins anew */
+
+                r = error_passes(p) ? p : 0;
+        }
+        if (r < 0 && a->entry) {
+                m->leaves = true; /* what PID 1 keeps is for the next try */
+                a->entry = entry_free(a->entry);
+        }
+        if (r == 0 && unread < 0 && adoption_is_live(a)) {
+                a->failure = (Error) {};
+                error_set(&a->failure, ERROR_INTERNAL, "penstockd was restarted, and its record is of another version, or damaged (%s)",
+                          strerror(-unread));
+                adoption_end_as(a, QUERY_ERRORED, VERDICT_START, &a->failure);
         }
         request_record_done(&record);
         return r;

@@ -30,5 +30,5 @@ void adoption_end_as(Adoption *a, QueryState state, Verdict verdict, const Error
 
 /* Read what was written of query @id, and take its descriptors from @stored. Of one whose record is not understood, since it is of
  * another version or was damaged, as much as is; it ends, by name: nobody could raise it, or count its quota. Returns 0, or what
- * passes: -ENOMEM, -EMFILE, -ENFILE. */
+ * passes (error_passes()); then the manager leaves, and PID 1 keeps what it has. */
 int adoption_load(Manager *m, uint64_t id, StoredFds *stored, Adoption *a);

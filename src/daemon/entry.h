@@ -251,6 +251,8 @@ void manager_gather_unit(Manager *m, uint64_t id);  /* PID 1 has it */
 int manager_gather_begin_waiting(Manager *m);       /* for the workers; 0 or -errno */
 void manager_gather_hello(Manager *m, uint64_t id, WorkerPhase phase);
 void manager_gather_unit_gone(Manager *m, uint64_t id);
+/* What needs memory or descriptors. Returns 0, or what passes: then it has failed to start, and nothing is lost. */
+int manager_take_over_all(Manager *m);
 void manager_adopt_all(Manager *m);
 void manager_adoptions_free(Manager *m);
 

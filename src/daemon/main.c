@@ -45,10 +45,11 @@ static void warn(const char *message, void *userdata) {
         journal_write(LOG_WARNING, JOURNAL_CONFIG, 0, "%s", message);
 }
 
+/* Returns the exit status. */
 static int fail(const char *what, int r) {
         journal_write(LOG_ERR, JOURNAL_PLAIN, 0, "%s: %s", what, strerror(-r));
         fprintf(stderr, "penstockd: %s: %s\n", what, strerror(-r));
-        return EXIT_FAILURE;
+        return error_passes(r) ? EXIT_ANOTHER_COMES : EXIT_FAILURE;
 }
 
 static void tell_systemd(Daemon *d, const char *text) {
@@ -128,16 +129,14 @@ static void on_ready(int r, const Error *error, void *userdata) {
         Daemon *d = userdata;
 
         if (r < 0) {
-                fail(error->message, r);
-                (void) sd_event_exit(d->event, 1);
+                (void) sd_event_exit(d->event, fail(error->message, r));
                 return;
         }
         r = bus_server_attach(d->server, d->manager);
         if (r >= 0)
                 r = sd_bus_request_name_async(d->bus, NULL, BUS_NAME, 0, on_name, d);
         if (r < 0) {
-                fail("can't take a place on the bus", r);
-                (void) sd_event_exit(d->event, 1);
+                (void) sd_event_exit(d->event, fail("can't take a place on the bus", r));
                 return;
         }
         d->ready = true;

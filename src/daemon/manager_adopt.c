@@ -72,6 +72,15 @@ int manager_gather(Manager *m, StoredFds *stored) {
 
 /* ---- what there is ---- */
 
+/* What passes ends nobody: all stays as it is for the next penstockd. */
+static void leave_to_next(Manager *m, uint64_t id, int r) {
+        Error error = {};
+
+        error_set(&error, ERROR_INTERNAL, "query %llu, of an earlier penstockd, can't be taken over: %s", (unsigned long long) id,
+                  strerror(-r));
+        manager_fail_start(m, r, &error);
+}
+
 /* From here on host/systemd sees to it. If it can't even be asked, nobody would, and who serves beside it counts wrong: another
  * start will find it. */
 static void stop_stale(Manager *m, uint64_t id) {
@@ -89,14 +98,22 @@ static void stop_stale(Manager *m, uint64_t id) {
 
 void manager_gather_unit(Manager *m, uint64_t id) {
         Adoption *a = adoption_of(m, id);
+        int r;
 
         if (!a || !adoption_may_run(a)) {
                 stop_stale(m, id); /* nothing runs in it, or nothing that anybody knows */
                 return;
         }
-        if (entry_set_control_group(a->entry) < 0 || systemd_unit_adopt(m->systemd, id) < 0 ||
-            query_groups_adopt(a->entry->record.control_group, &a->entry->groups) < 0) {
-                stop_stale(m, id); /* it may have run, so it must not run again: its unit is gone */
+        r = entry_set_control_group(a->entry);
+        if (r >= 0)
+                r = systemd_unit_adopt(m->systemd, id);
+        if (r >= 0)
+                r = query_groups_adopt(a->entry->record.control_group, &a->entry->groups);
+        if (r < 0) {
+                if (error_passes(r))
+                        leave_to_next(m, id, r);
+                else
+                        stop_stale(m, id); /* it may have run, so it must not run again: its unit is gone */
                 return;
         }
         a->snapshot.unit_exists = a->waits_for_worker = a->entry->unit_requested = true;
@@ -182,16 +199,38 @@ static int take_over_unit(Manager *m, Adoption *a) {
         return events_watch_new(m->event, e->groups, e->record.id, manager_on_pressure, m, &m->said_no_psi, &e->watch);
 }
 
-static void take_over_running(Manager *m, Adoption *a) {
+/* Returns 0, or what passes. */
+static int take_over_running(Manager *m, Adoption *a) {
         int r = a->snapshot.unit_exists ? take_over_unit(m, a) : -ENODEV;
         Error error = {};
 
+        if (error_passes(r))
+                return r;
         if (r == -ENODEV || r == -ENOENT)
                 a->snapshot.limit_bytes = 0; /* its groups are gone, and it will be soon */
         else if (r < 0) { /* nobody would see what it needs, and its limit may not be known */
                 error_set(&error, ERROR_INTERNAL, "penstockd was restarted, and could not take it over: %s", strerror(-r));
                 adoption_end_as(a, QUERY_ERRORED, VERDICT_START, &error);
         }
+        return 0;
+}
+
+int manager_take_over_all(Manager *m) {
+        for (size_t i = 0; i < m->n_adoptions; i++) {
+                Adoption *a = &m->adoptions[i];
+                int r = adoption_may_run(a) ? take_over_running(m, a) : 0;
+
+                if (r == 0 && a->entry->hold_fd >= 0) {
+                        r = entry_watch_hold(a->entry); /* its end may have come already; now there is somebody to hear of it */
+                        if (r < 0 && !error_passes(r))
+                                entry_drop_hold(a->entry);
+                }
+                if (error_passes(r)) {
+                        leave_to_next(m, a->id, r);
+                        return r;
+                }
+        }
+        return 0;
 }
 
 /* Its worker has all of it; it is needed again by who may be run once more, if it is there. */
@@ -205,10 +244,9 @@ static void keep_for_retry(Adoption *a) {
 static void adopt(Manager *m, Adoption *a) {
         Error stopped = {};
 
-        if (adoption_may_run(a)) {
+        if (adoption_may_run(a))
                 keep_for_retry(a);
-                take_over_running(m, a);
-        } else if (adoption_is_live(a) && a->failure.code)
+        else if (adoption_is_live(a) && a->failure.code)
                 adoption_end_as(a, QUERY_ERRORED, VERDICT_START, &a->failure);
         if (adoption_is_live(a) && state_is(STATE_STOPPED)) {
                 error_set(&stopped, ERROR_SHUTTING_DOWN, "penstockd was stopped");
@@ -225,8 +263,6 @@ static void tell_outcome(Manager *m, Adoption *a) {
 
         if (!e || !q)
                 return;
-        if (e->hold_fd >= 0 && entry_watch_hold(e) < 0) /* its end may have come already; now there is somebody to hear of it */
-                entry_drop_hold(e);
         if (!adoption_is_live(a)) {
                 manager_history_add(m, e); /* the one that saw its end may have had no time to write it */
                 return;

@@ -24,6 +24,8 @@ void manager_maybe_ready(Manager *m) {
 
         if (m->ready || m->failed || !m->listed || !m->slice_set || m->n_stale > 0 || m->n_awaited > 0)
                 return;
+        if (manager_take_over_all(m) < 0)
+                return;
         m->ready = true;
         manager_adopt_all(m);
         if (manager_slice_bytes(m) > m->slice_bytes) /* they hold more than a budget that is smaller now */

@@ -30,6 +30,18 @@ static void each_code_has_its_own_names_and_number(void **state) {
         assert_int_equal(error_from_name(NULL), ERROR_NONE);
 }
 
+static void what_passes_is_want_of_something(void **state) {
+        static const int passing[] = { ENOMEM, EMFILE, ENFILE, ENOSPC, EAGAIN }, lasting[] = { ENOENT, ENODEV, EBADMSG, ENODATA, EIO, EINVAL };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(passing); i++)
+                assert_true(error_passes(-passing[i]));
+        for (size_t i = 0; i < ELEMENTSOF(lasting); i++)
+                assert_false(error_passes(-lasting[i]));
+        assert_false(error_passes(0));
+        assert_false(error_passes(ENOMEM)); /* a descriptor, say */
+}
+
 static void names_are_those_of_the_bus(void **state) {
         static const char *const names[] = {
                 "InvalidArgument",  "UnknownLanguage", "CompilationFailed",   "QueueLengthExceeded",
@@ -102,6 +114,7 @@ static void a_message_that_just_fits_is_whole(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(each_code_has_its_own_names_and_number),
+                cmocka_unit_test(what_passes_is_want_of_something),
                 cmocka_unit_test(names_are_those_of_the_bus),
                 cmocka_unit_test(the_first_error_stays),
                 cmocka_unit_test(a_long_message_is_cut_between_characters),

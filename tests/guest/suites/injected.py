@@ -3,6 +3,7 @@
 ends with an answer that its caller sees, and nothing is left of it."""
 
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -378,20 +379,22 @@ def start_up():
         expect(not wrong, "not got over:\n" + "\n".join(wrong))
 
 
-def take_over(faults, site, unread):
+def take_over(faults, site, unread, error):
     """What runs, what waits and what has ended is taken over while a call fails. Raises Failure when one of them has suffered: a
-    query may end over it, with a word, but not as one that needed too much."""
+    query may end over it, with a word, but not as one that needed too much, nor for want of memory, which passes."""
     running = Gated("print('ended')")
     waiting = ctl_start("run", "--", "echo", "waited")
     wait_for(lambda: status()["queueing"] == 1, "one waits")
-    with faults.armed(site):
+    with faults.armed(site, error=error):
         system("systemctl", "restart", "penstockd", check=False, limit=LIMIT)
         wait_for(lambda: ctl("status", user="root", limit=LIMIT).status == 0, "it answers", LIMIT)
     with contextlib.suppress(OSError):
         running.go()
     done = answered(running.wait(LIMIT), "ended\n")
     expect("Memory" not in done.errors, f"it was not ended for its memory: {done}")
-    answered(waiting.wait(LIMIT), "waited\n")
+    waited = answered(waiting.wait(LIMIT), "waited\n")
+    if error == errno.ENOMEM:
+        expect_equal((done.status, waited.status), (0, 0), f"how they ended: {done} {waited}")
     expect_equal(ctl("results", str(unread), limit=LIMIT).text, "kept\n", "results that nobody had read")
 
 
@@ -401,21 +404,26 @@ def taken_over(at_most):
         reload_daemon()
         unread, sites, wrong, struck = submit("--", "echo", "kept"), [], [], 0
         wait_for_state(unread, "finished")
-        running = Gated()
+        running, waiting = Gated(), ctl_start("run", "--", "true")
+        wait_for(lambda: status()["queueing"] == 1, "one waits")
         with faults.recorded(sites):
             faults.restart()
         running.go()
         running.wait(LIMIT)
+        waiting.wait(LIMIT)
         locate(sites)
         sites = [s for s in sites if re.search(r" manager_(adopt|gather|load)|restore_|take_over|record_(list|read)", f" {s.where}")]
         note(f"{len(sites)} places")
-        harness.rng.shuffle(sites)
-        sites.sort(key=lambda s: "take_over_unit" not in s.where)  # what is known of the one that runs
-        for site in sites[:1] + harness.rng.sample(sites[1:], min(at_most, len(sites)) - 1):
+        first = [s for s in sites if "take_over_unit" in s.where or "restore_start" in s.where]
+        harness.rng.shuffle(first)
+        others = [s for s in sites if s not in first]
+        plans = [(s, errno.ENOMEM) for s in first[:at_most]]
+        plans += [(s, e) for s in harness.rng.sample(others, min(at_most, len(others))) for e in (0, errno.ENOMEM)]
+        for site, error in plans:
             try:
-                take_over(faults, site, unread)
+                take_over(faults, site, unread, error)
             except Failure as e:
-                wrong.append(f"{site}: {e}")
+                wrong.append(f"{site}{f' ({errno.errorcode[error]})' if error else ''}: {e}")
                 note(wrong[-1])
                 recover()
             struck += faults.has_struck()
