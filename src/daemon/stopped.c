@@ -11,9 +11,12 @@
 #include "host/state_files.h"
 #include "host/stop_job.h"
 #include "host/stop_units.h"
+#include "host/worker_link.h"
 
 #define SLICE "/penstock.slice"
 #define SOCKET_UNIT "penstock-worker.socket"
+/* As long as a worker that hears of nobody keeps its query frozen. */
+#define HELD_USEC_MAX (WORKER_GIVE_UP_MSEC * USEC_PER_MSEC)
 
 static int complain(const char *what, int r) {
         journal_write(LOG_ERR, JOURNAL_PLAIN, 0, "%s: %s", what, strerror(-r));
@@ -21,25 +24,39 @@ static int complain(const char *what, int r) {
         return EXIT_FAILURE;
 }
 
-/* Will there be another penstockd in a moment? One that ended by itself says so by its exit status, of one that was killed
- * Restart=always does; unless PID 1 has been told to stop it. But when the last one that was to come did not get ready, whatever
- * stopped it may stop the next. */
-static bool another_comes(void) {
-        const char *code = getenv("EXIT_CODE"), *status = getenv("EXIT_STATUS");
-        uint64_t n;
-
-        if (state_is(STATE_HELD) || !code || !status)
-                return false;
-        if (strcmp(code, "exited") == 0 && (u64_parse(status, &n) < 0 || n != EXIT_ANOTHER_COMES))
-                return false;
-        return stop_job_ask_now(PENSTOCKD_UNIT) != STOP_FOR_GOOD;
-}
-
 static uint64_t now_usec(void) {
         struct timespec ts;
 
         clock_gettime(CLOCK_MONOTONIC, &ts);
         return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static bool was_held_for_long(void) {
+        uint64_t since = state_held_since();
+
+        return since == 0 || subtract_saturating(now_usec(), since) >= HELD_USEC_MAX;
+}
+
+/* Will there be another penstockd in a moment? One that ended by itself says so by its exit status, of one that was killed
+ * Restart=always does; unless PID 1 has been told to stop it. When the last one that was to come did not get ready, whatever
+ * stopped it may stop the next, unless it was asked to leave before it was: then it says so, or has had no time to hear of it
+ * (SIGTERM). But it is not asked for ever. */
+static bool another_comes(void) {
+        const char *code = getenv("EXIT_CODE"), *status = getenv("EXIT_STATUS");
+        bool asked;
+        uint64_t n;
+
+        if (!code || !status)
+                return false;
+        if (strcmp(code, "exited") == 0) {
+                if (u64_parse(status, &n) < 0 || n != EXIT_ANOTHER_COMES)
+                        return false;
+                asked = true;
+        } else
+                asked = strcmp(code, "killed") == 0 && strcmp(status, "TERM") == 0;
+        if (state_is(STATE_HELD) && (!asked || was_held_for_long()))
+                return false;
+        return stop_job_ask_now(PENSTOCKD_UNIT) != STOP_FOR_GOOD;
 }
 
 /* Not as STATE_HELD: to ExecStopPost= that says that the last one that was to come never got ready. */
@@ -56,15 +73,15 @@ void stopped_hold(void) {
 }
 
 /* ExecStopPost=: who grows while nobody can raise its limit is killed, so all are held until another penstockd is there.
- * When none will be, no query stays frozen without anybody to thaw it. */
+ * When none will be, no query stays frozen without anybody to thaw it; who was held runs then, and for how long nobody knows (0). */
 int stopped_run(void) {
         Error error = {};
         unsigned n = 0;
         int r = cgroup_host_init(&error);
         bool hold = r >= 0 && another_comes();
 
-        if (hold)
-                state_set_held(now_usec());
+        if (hold != state_is(STATE_HELD)) /* else the first time counts */
+                state_set_held(hold ? now_usec() : 0);
         if (r >= 0)
                 r = cgroup_slice_freeze(SLICE, hold, &n);
         if (r < 0)

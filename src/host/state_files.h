@@ -25,7 +25,7 @@ int state_reserve_id(uint64_t id);
 typedef enum StateFlag { STATE_SHUT_DOWN, STATE_PAUSED, STATE_HELD, STATE_STOPPED } StateFlag;
 bool state_is(StateFlag flag);
 int state_set(StateFlag flag, bool is); /* 0 or -errno */
-/* STATE_HELD, and since when (CLOCK_MONOTONIC). */
+/* STATE_HELD, and since when (CLOCK_MONOTONIC); 0: they have been thawed since, for want of another one. */
 void state_set_held(uint64_t since_usec);
 uint64_t state_held_since(void); /* 0: it is not, or that is not known */
 

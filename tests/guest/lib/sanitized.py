@@ -46,7 +46,7 @@ LEFT_OUT = {
     "saturated": "a sanitizer locks no memory, and penstockd has another filter of system calls so that leaks can be looked for",
     "soak": "what a sanitizer keeps for itself follows the number of queries",
     **dict.fromkeys(("engine_start", "queue", "dependencies", "agreement", "metrics", "profile", "promises", "faults", "shortages"), _UNTRIED),
-    **dict.fromkeys(("host", "frozen", "leftovers", "journal", "pid1", "service"), _UNTRIED),
+    **dict.fromkeys(("host", "frozen", "leftovers", "journal", "pid1", "handover", "service"), _UNTRIED),
 }
 
 _cursor = None
