@@ -350,7 +350,8 @@ const char *engine_wait_reason(const Engine *e, const Query *q, char *buf, size_
                 snprintf(buf, len, "a compile slot (CompileConcurrency=%llu)",
                          (unsigned long long) e->config.compile_concurrency);
         else if (q->state == QUERY_QUEUEING && q->unit == UNIT_LEAVING)
-                snprintf(buf, len, "the end of the unit of its first run");
+                snprintf(buf, len, "the end of the unit %s",
+                         q->n_retries > 0 ? "of its first run" : "that it had before penstockd was restarted");
         else if (q->state == QUERY_QUEUEING && e->paused)
                 snprintf(buf, len, "admission is paused (penstockctl resume)");
         else if (q->state == QUERY_QUEUEING && asks_too_much_now(e, q))

@@ -130,6 +130,13 @@ static void take_over_running(Engine *e, Query *q, const QuerySnapshot *s) {
         }
 }
 
+/* Its unit, in which nothing runs that is waited for, was told to end, or was about to be, and is still there. */
+static void take_over_leaving(Engine *e, Query *q) {
+        engine_set_unit(e, q, UNIT_LEAVING);
+        end_book_leftover(e, q, q->final.residual_bytes);
+        engine_emit(e, ACTION_RELEASE_UNIT, q);
+}
+
 /* Nothing of it has run: its unit is another one, and what its dependencies give is asked for once more. */
 static void start_anew(Engine *e, Query *q, const QuerySnapshot *s) {
         if (!admit_reconfigure_query(e, q))
@@ -168,19 +175,17 @@ int adopt_query(Engine *e, const Event *ev) {
         }
         e->next_id = MAX(e->next_id, q->id + 1);
         q->has_slot = q->state == QUERY_EXECUTING;
-        q->has_compile_slot = q->state == QUERY_COMPILING;
+        q->has_compile_slot = q->state == QUERY_COMPILING ||
+                              (!query_is_live(q) && s->unit_exists && q->visited[QUERY_COMPILING] && !q->visited[QUERY_QUEUEING]);
         e->n_compile_slots += q->has_compile_slot;
 
+        if (s->unit_exists && !(query_is_live(q) && s->handed))
+                take_over_leaving(e, q);
         if (query_is_live(q) && s->handed)
                 take_over_running(e, q, s);
         else if (query_is_live(q))
                 start_anew(e, q, s);
         else {
-                if (s->unit_exists) { /* it was told to end, or was about to be */
-                        engine_set_unit(e, q, UNIT_LEAVING);
-                        end_book_leftover(e, q, q->final.residual_bytes);
-                        engine_emit(e, ACTION_RELEASE_UNIT, q);
-                }
                 end_release_dependencies(e, q);
                 if (q->done)
                         end_forget(e, q);

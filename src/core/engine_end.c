@@ -259,9 +259,10 @@ void end_unit_gone(Engine *e, Query *q) {
 
         if (query_is_live(q) && q->unit == UNIT_NONE)
                 return; /* it has none: what has gone is an earlier life's */
-        if (query_is_live(q) && q->unit == UNIT_LEAVING) { /* of its first run: now there may be another one */
+        if (query_is_live(q) && q->unit == UNIT_LEAVING) { /* an earlier one: now there may be another */
                 engine_set_unit(e, q, UNIT_NONE);
                 end_book_leftover(e, q, 0);
+                admit_restart_unit(e, q);
                 return;
         }
         if (query_is_live(q) && q->run == RUN_NONE && !q->unit_lost) {

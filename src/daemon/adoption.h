@@ -14,6 +14,7 @@ struct Adoption {
         size_t profile_len;
         bool waits_for_worker;
         bool unit_went; /* while all was gathered */
+        bool unit_stops; /* it has one, and may have none */
 };
 
 static inline bool adoption_is_live(const Adoption *a) {

@@ -84,11 +84,14 @@ static void leave_to_next(Manager *m, uint64_t id, int r) {
 /* From here on host/systemd sees to it. If it can't even be asked, nobody would, and who serves beside it counts wrong: another
  * start will find it. */
 static void stop_stale(Manager *m, uint64_t id) {
+        Adoption *a = adoption_of(m, id);
         Error error = {};
         int r = systemd_unit_stop(m->systemd, id);
 
         if (r >= 0) {
                 m->n_stale++;
+                if (a)
+                        a->unit_stops = true;
                 return;
         }
         error_set(&error, ERROR_INTERNAL, "the unit of query %llu, of an earlier penstockd, can't be stopped: %s", (unsigned long long) id,
@@ -145,6 +148,10 @@ void manager_gather_hello(Manager *m, uint64_t id, WorkerPhase phase) {
 void manager_gather_unit_gone(Manager *m, uint64_t id) {
         Adoption *a = adoption_of(m, id);
 
+        if (a && a->unit_stops) {
+                a->unit_stops = a->snapshot.unit_exists = a->entry->unit_requested = false;
+                a->entry->groups = query_groups_free(a->entry->groups);
+        }
         if (!a || !a->snapshot.unit_exists) {
                 manager_stale_gone(m);
                 return;
@@ -154,14 +161,35 @@ void manager_gather_unit_gone(Manager *m, uint64_t id) {
         manager_maybe_ready(m);
 }
 
+/* A process of it sleeps in the kernel, say. What it holds is nobody's to have, and what is to start anew can't have another unit
+ * beside it: the engine waits for its end, as it would have without a restart. */
+static void book_stale(Manager *m, Adoption *a) {
+        Entry *e = a->entry;
+        int r;
+
+        if (!a->unit_stops || adoption_may_run(a))
+                return;
+        r = entry_set_control_group(e);
+        if (r >= 0) /* PID 1 may forget it before its last process is gone */
+                r = query_groups_adopt(e->record.control_group, &e->groups);
+        if (error_passes(r))
+                leave_to_next(m, a->id, r);
+        else
+                a->snapshot.unit_exists = e->unit_requested = true;
+        e->cap_bytes = SIZE_INFINITY;
+}
+
 static int on_gather_timeout(sd_event_source *s, uint64_t usec, void *userdata) {
         Manager *m = userdata;
 
         (void) s, (void) usec;
-        for (size_t i = 0; i < m->n_adoptions; i++) /* it was handed over, and its worker, or its unit, will be heard of */
-                heard(m, &m->adoptions[i]);
+        for (size_t i = 0; i < m->n_adoptions; i++) {
+                heard(m, &m->adoptions[i]); /* it was handed over, and its worker, or its unit, will be heard of */
+                book_stale(m, &m->adoptions[i]);
+        }
         if (m->n_stale > 0)
-                journal_write(LOG_WARNING, JOURNAL_PLAIN, 0, "%zu units of an earlier penstockd can't be stopped: not waited for",
+                journal_write(LOG_WARNING, JOURNAL_PLAIN, 0,
+                              "%zu units of an earlier penstockd can't be stopped: not waited for; what their queries left stays taken",
                               m->n_stale);
         m->n_stale = 0;
         manager_maybe_ready(m);

@@ -205,7 +205,7 @@ static void who_is_new_gets_nothing_before_all_are_known(void **state) {
         engine_free(kit.engine);
         assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
         s.state = QUERY_QUEUEING;
-        s.handed = false;
+        s.handed = s.unit_exists = false;
         s.limit_bytes = 0;
         kit.n_log = 0;
         tell(&s, id, &error);
@@ -395,6 +395,67 @@ static void who_was_being_ended_and_never_got_its_hand_over_is_not_started(void 
         assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, id), 0);
         assert_int_equal(kit_state(&kit, id), QUERY_CANCELED);
         assert_string_equal(kit_query(&kit, id)->error.message, "canceled on request");
+}
+
+/* Another engine takes over query @id, whose unit can't be stopped. */
+static void take_over_with_unit(uint64_t id, bool handed) {
+        Error error;
+        QuerySnapshot s = found(id, &error);
+
+        s.handed = handed;
+        s.unit_exists = true;
+        engine_free(kit.engine);
+        assert_int_equal(engine_new(&kit.config, 1, &kit.engine), 0);
+        kit.n_log = 0;
+        tell(&s, id, &error);
+        kit_step(&kit, (Event) { .type = EVENT_TICK });
+}
+
+static void what_it_left_is_nobodys_while_its_unit_is_there(void **state) {
+        uint64_t id = kit_plain(&kit), unused;
+
+        (void) state;
+        kit.slow_units = true;
+        kit_report(&kit, id, (EndedReport) { .numbers = { .memory_peak_bytes = 50 * MIB, .residual_bytes = 40 * MIB } }, NULL);
+        assert_int_equal(kit_state(&kit, id), QUERY_FINISHED);
+        unused = budget_unused_bytes(engine_budget(kit.engine));
+        take_over_with_unit(id, true);
+        assert_int_equal(kit_saw(&kit, ACTION_RELEASE_UNIT, id), 1);
+        assert_int_equal(budget_unused_bytes(engine_budget(kit.engine)), unused);
+        kit_event(&kit, EVENT_UNIT_GONE, id);
+        assert_int_equal(budget_unused_bytes(engine_budget(kit.engine)), unused + 40 * MIB);
+}
+
+/* Its compile step was killed, and is not gone: nobody else compiles in its place. */
+static void a_compile_slot_is_taken_while_its_unit_is_there(void **state) {
+        uint64_t id = kit_submit(&kit, (QuerySpec) { .uid = 1000, .has_compile = true });
+
+        (void) state;
+        assert_int_equal(kit_state(&kit, id), QUERY_COMPILING);
+        kit.slow_units = true;
+        kit_event(&kit, EVENT_CANCEL, id);
+        assert_int_equal(kit_state(&kit, id), QUERY_CANCELED);
+        assert_true(kit_query(&kit, id)->has_compile_slot);
+        take_over_with_unit(id, false);
+        assert_true(kit_query(&kit, id)->has_compile_slot);
+        kit_event(&kit, EVENT_UNIT_GONE, id);
+        assert_false(kit_query(&kit, id)->has_compile_slot);
+}
+
+static void who_starts_anew_waits_for_the_end_of_its_unit(void **state) {
+        uint64_t id = kit_plain(&kit);
+
+        (void) state;
+        kit.slow_units = true;
+        take_over_with_unit(id, false);
+        assert_int_equal(kit_saw(&kit, ACTION_RELEASE_UNIT, id), 1);
+        assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, id), 0);
+        kit_event(&kit, EVENT_UNIT_GONE, id);
+        assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, id), 1);
+        kit_ready(&kit, id);
+        assert_int_equal(kit_state(&kit, id), QUERY_EXECUTING);
+        kit_exit(&kit, id, 0);
+        assert_int_equal(kit_state(&kit, id), QUERY_FINISHED);
 }
 
 static void what_has_ended_stays_as_it_was(void **state) {
@@ -650,6 +711,9 @@ int main(void) {
                 KIT_TEST(who_ended_while_nobody_was_there_is_not_told_a_timeout),
                 KIT_TEST(who_was_being_ended_is_ended),
                 KIT_TEST(who_was_being_ended_and_never_got_its_hand_over_is_not_started),
+                KIT_TEST(what_it_left_is_nobodys_while_its_unit_is_there),
+                KIT_TEST(a_compile_slot_is_taken_while_its_unit_is_there),
+                KIT_TEST(who_starts_anew_waits_for_the_end_of_its_unit),
                 KIT_TEST(what_has_ended_stays_as_it_was),
                 KIT_TEST(who_left_first_falls_out_first_whatever_its_number),
                 KIT_TEST(who_lives_is_adopted_by_its_number_behind_those_who_left),

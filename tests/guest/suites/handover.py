@@ -5,13 +5,16 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 import time
 
-from lib import cgroups
+from lib import cgroups, disks
+from lib.cgroups import MIB
 from lib.harness import expect, expect_equal, test, wait_for
 from lib.leftovers import worker_of
-from lib.service import DAEMON, Gated, ctl, system, unit_property
+from lib.service import DAEMON, Gated, ctl, status, system, unit_property
 
+DISK = "/srv/standing"
 HELD = "/run/penstock/held"
 
 
@@ -102,3 +105,30 @@ def who_is_held():
         os.unlink(HELD)
     q.go()
     q.wait().expect(0)
+
+
+@test("what a query left in memory is lent to nobody while its unit can't be stopped, also by a penstockd that took over", slow=True)
+def booked_until_the_unit_is_gone():
+    os.makedirs(DISK, exist_ok=True)
+    left = 60 * MIB
+    with disks.on_disk(DISK):
+        whole = status()["unused_memory_bytes"]
+        q = Gated(f"open('/tmp/left', 'wb').write(bytes({left})); print('filled', flush=True); sys.stdin.readline()")
+        q.go()
+        q.wait_for_output(b"filled")
+        sleeper = subprocess.Popen(["sh", "-c", f"read x; echo >{DISK}/file"], stdin=subprocess.PIPE)
+        with open(f"{cgroups.unit_group(q.id)}/worker/cgroup.procs", "w", encoding="ascii") as f:
+            f.write(str(sleeper.pid))
+        with disks.standing(DISK):
+            sleeper.stdin.close()
+            wait_for(lambda: ") D " in cgroups.read(f"/proc/{sleeper.pid}/stat"), "a process of its unit sleeps in the kernel")
+            q.go()
+            q.wait().expect(0)
+            wait_for(lambda: whole - status()["unused_memory_bytes"] >= left, "what it left is booked")
+            system("systemctl", "restart", DAEMON)
+            wait_until_it_serves()
+            expect(os.path.exists(cgroups.unit_group(q.id)), "its unit is there")
+            expect(whole - status()["unused_memory_bytes"] >= left, "it is booked still")
+        sleeper.wait()
+        wait_for(lambda: status()["unused_memory_bytes"] == whole, "all is back when its unit is gone")
+        wait_for(lambda: not os.path.exists(cgroups.unit_group(q.id)), "its group is gone")
