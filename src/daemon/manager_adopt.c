@@ -223,7 +223,7 @@ static int take_over_unit(Manager *m, Adoption *a) {
         e->unit_max_bytes = entry_unit_max_bytes(e);
         e->woken_usec = manager_now(m);
         manager_watch_unit(m, e);
-        query_groups_begin(e->groups);
+        query_groups_begin_late(e->groups, &now);
         return events_watch_new(m->event, e->groups, e->record.id, manager_on_pressure, m, &m->said_no_psi, &e->watch);
 }
 

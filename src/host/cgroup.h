@@ -93,6 +93,9 @@ int query_groups_refresh(QueryGroups *g, uint64_t *ret_max_bytes);
 int cgroup_lower(int engine_fd, uint64_t max_bytes, uint64_t high_bytes, int give_up_fd);
 /* What above_oom of the last numbers counts from: call it before anything runs in engine/. */
 void query_groups_begin(QueryGroups *g);
+/* The same of an engine/ that has run, for nobody knows what it counted from. What is above counts from its own beginning when @now says
+ * that engine/ was killed for memory, and not for that of its own limit: else that would always be the host's. */
+void query_groups_begin_late(QueryGroups *g, const Sample *now);
 /* True when no process is left in any group of the unit, or the unit's group is gone. */
 bool query_groups_are_empty(const QueryGroups *g);
 /* Of the last numbers only what outlives engine/: who above it had a hand in its end. Never fails: what can't be read

@@ -20,6 +20,14 @@ void query_groups_begin(QueryGroups *g) {
                         g->above_oom[i] = UINT64_MAX; /* not known: nothing will count as more */
 }
 
+/* Killed for memory, and not for its own limit's: whoever did it, did it before now. */
+void query_groups_begin_late(QueryGroups *g, const Sample *now) {
+        query_groups_begin(g);
+        for (size_t i = 0; i < GROUP_CAPS_MAX && now->events_oom_kill > 0 && now->events_oom == 0; i++)
+                if (g->above_oom[i] != UINT64_MAX)
+                        g->above_oom[i] = 0;
+}
+
 /* systemd-oomd notes on the group that it chose how many of its processes it killed (cg_kill_recursive() and
  * increment_oomd_xattr() in src/oom/oomd-util.c, 248 and later). The note is there when the group is gone, too, as
  * long as we hold it open. */

@@ -12,7 +12,7 @@ from lib import cgroups, disks
 from lib.cgroups import MIB
 from lib.harness import expect, expect_equal, test, wait_for
 from lib.leftovers import worker_of
-from lib.service import DAEMON, Gated, ctl, status, system, unit_property
+from lib.service import DAEMON, Gated, ctl, ctl_json, daemon_pid, status, system, unit_property
 
 DISK = "/srv/standing"
 HELD = "/run/penstock/held"
@@ -132,3 +132,22 @@ def booked_until_the_unit_is_gone():
         sleeper.wait()
         wait_for(lambda: status()["unused_memory_bytes"] == whole, "all is back when its unit is gone")
         wait_for(lambda: not os.path.exists(cgroups.unit_group(q.id)), "its group is gone")
+
+
+@test("who is killed by the limit of its unit while nobody serves is told so afterwards", slow=True)
+def killed_from_above():
+    q = Gated("b=bytearray(100<<20); print('grown', flush=True); sys.stdin.readline()")
+    q.go()
+    q.wait_for_output(b"grown")
+    limit, pid = f"{cgroups.unit_group(q.id)}/memory.max", daemon_pid()
+    before = cgroups.read(limit)
+    os.kill(pid, signal.SIGSTOP)  # it sees nothing of it
+    for value in (str(50 * MIB), before):
+        with open(limit, "w", encoding="ascii") as f:
+            f.write(value)
+    wait_for(lambda: not cgroups.is_populated(q.group), "it is killed")
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: daemon_pid() not in (0, pid), "there is another penstockd")
+    wait_until_it_serves()
+    q.wait().expect(137, "MemoryBudgetExhausted", ["limit of its unit"])
+    expect_equal(ctl_json("stats", str(q.id))["verdict"], "slice", "the verdict")
