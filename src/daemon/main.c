@@ -372,6 +372,8 @@ static int serve(const char *config_file) {
         stop_job_free(d.stop_job);
         bus_server_free(d.server);
         manager_free(d.manager);
+        if (r == EXIT_ANOTHER_COMES)
+                stopped_tell(d.notify);
         notify_free(d.notify);
         journal_detach();
         sd_bus_flush_close_unref(d.asking_bus);

@@ -15,6 +15,8 @@
 
 #define SLICE "/penstock.slice"
 #define SOCKET_UNIT "penstock-worker.socket"
+/* For PID 1 to take what it keeps for the next one: less than HELD_USEC_MAX, and than TimeoutStopSec= of penstockd.service. */
+#define TELL_USEC (30 * USEC_PER_SEC)
 /* As long as a worker that hears of nobody keeps its query frozen. */
 #define HELD_USEC_MAX (WORKER_GIVE_UP_MSEC * USEC_PER_MSEC)
 
@@ -70,6 +72,17 @@ void stopped_hold(void) {
         else if (n > 0)
                 journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0,
                               "%u queries were frozen until another penstockd is there", n);
+}
+
+/* It was slow, or somebody has filled its socket. */
+void stopped_tell(Notify *n) {
+        size_t left = notify_finish(n, TELL_USEC);
+
+        if (left > 0)
+                journal_write(LOG_ERR, JOURNAL_PLAIN, 0,
+                              "PID 1 has not taken %zu descriptors in %llu s: queries that they are of and that wait for their start are ended "
+                              "by the next penstockd",
+                              left, (unsigned long long) (TELL_USEC / USEC_PER_SEC));
 }
 
 /* ExecStopPost=: who grows while nobody can raise its limit is killed, so all are held until another penstockd is there.

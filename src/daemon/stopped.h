@@ -3,6 +3,8 @@
  * not there. */
 #pragma once
 
+#include "host/notify.h"
+
 #define PENSTOCKD_UNIT "penstockd.service"
 /* Another one comes, to take the queries over; SuccessExitStatus= of penstockd.service. For ExecStopPost=, which can't know. */
 #define EXIT_ANOTHER_COMES 75
@@ -10,6 +12,8 @@
 /* The loop of one that leaves its queries to the next has ended: they are frozen, before anything is waited for.
  * --stopped has the last word on it. */
 void stopped_hold(void);
+/* What PID 1 keeps for the next one, and has not taken yet, is waited for, and its loss told. */
+void stopped_tell(Notify *n);
 /* Each returns an exit status. */
 int stopped_run(void);    /* --stopped */
 int stopped_closed(void); /* --closed */

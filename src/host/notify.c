@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +11,15 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 
-/* What was not sent when we end is given so long. */
-#define LAST_CHANCE_MSEC 1000
+/* What was not sent when we end is given so long, unless more was asked for. */
+#define LAST_CHANCE_USEC USEC_PER_SEC
+/* Between two tries of what is refused though there is room. */
+#define PAUSE_MSEC 10
 
 /* A message that PID 1 had no room for. */
 typedef struct Pending {
@@ -139,15 +143,35 @@ int notify_new(sd_event *event, Notify **ret) {
         return 0;
 }
 
+static uint64_t now_usec(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+size_t notify_finish(Notify *n, uint64_t usec) {
+        uint64_t now = now_usec(), end = add_saturating(now, usec);
+        size_t left = 0;
+
+        for (; n && n->n_pending > 0 && now < end; now = now_usec()) {
+                struct pollfd p = { .fd = n->socket_fd, .events = POLLOUT };
+                size_t before = n->n_pending;
+
+                (void) poll(&p, 1, (int) MIN((end - now) / USEC_PER_MSEC + 1, (uint64_t) INT_MAX));
+                send_pending(n);
+                if (n->n_pending == before)
+                        (void) poll(NULL, 0, PAUSE_MSEC);
+        }
+        for (size_t i = 0; n && i < n->n_pending; i++)
+                left += n->pending[i].fd >= 0;
+        return left;
+}
+
 Notify *notify_free(Notify *n) {
         if (!n)
                 return NULL;
-        if (n->n_pending > 0) {
-                struct pollfd p = { .fd = n->socket_fd, .events = POLLOUT };
-
-                (void) poll(&p, 1, LAST_CHANCE_MSEC);
-                send_pending(n);
-        }
+        (void) notify_finish(n, LAST_CHANCE_USEC);
         while (n->n_pending > 0)
                 drop_first(n);
         sd_event_source_disable_unref(n->source);

@@ -2,6 +2,7 @@
 /* What is kept by PID 1, against a socket that plays its part. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -106,6 +107,46 @@ static void what_there_is_no_room_for_waits(void **state) {
                 } else
                         assert_true(sd_event_run(loop, 10 * USEC_PER_SEC) > 0);
         }
+        notify_free(s);
+        close(null);
+}
+
+/* A PID 1 that takes a message now and then, until it has been told @userdata of them. */
+static void *listen_slowly(void *userdata) {
+        unsigned *wanted = userdata;
+        char text[256];
+
+        while (*wanted > 0) {
+                int fd;
+
+                usleep(100);
+                fd = hear(text);
+                if (fd >= 0)
+                        close(fd);
+                *wanted -= text[0] != 0;
+        }
+        return NULL;
+}
+
+static void what_waits_at_the_end_is_waited_for_and_counted(void **state) {
+        enum { N = 2000 };
+        unsigned wanted = N + 1, left;
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        Notify *s = NULL;
+        pthread_t pid1;
+
+        (void) state;
+        assert_int_equal(notify_new(loop, &s), 0);
+        for (int i = 0; i < N; i++)
+                assert_int_equal(fdstore_push(s, "q1-hold", null), 0);
+        assert_int_equal(fdstore_remove(s, "q1-hold"), 0); /* no descriptor of it */
+        left = (unsigned) notify_finish(s, 0);
+        assert_in_range(left, 1, N - 1);
+        assert_int_equal(notify_finish(s, 20 * USEC_PER_MSEC), left);
+        assert_int_equal(pthread_create(&pid1, NULL, listen_slowly, &wanted), 0);
+        assert_int_equal(notify_finish(s, 60 * USEC_PER_SEC), 0);
+        assert_int_equal(pthread_join(pid1, NULL), 0);
+        assert_int_equal(wanted, 0);
         notify_free(s);
         close(null);
 }
@@ -218,6 +259,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_is_pushed_is_named_and_not_polled),
                 cmocka_unit_test(what_there_is_no_room_for_waits),
+                cmocka_unit_test(what_waits_at_the_end_is_waited_for_and_counted),
                 cmocka_unit_test(without_a_manager_nothing_is_kept),
                 cmocka_unit_test(the_watchdog_is_told_and_nothing_else_is),
                 cmocka_unit_test(a_parcel_gives_back_what_was_put_in_and_once),
