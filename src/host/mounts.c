@@ -2,8 +2,8 @@
 #include "host/mounts.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -48,15 +48,19 @@ static void unescape(char *s) {
 }
 
 bool mounts_is_read_only(FILE *mountinfo, const char *path) {
-        char *line = NULL, *save, *place, *options;
-        size_t size = 0, longest = 0;
-        bool read_only = true;
+        char line[2 * PATH_MAX]; /* or its beginning: what comes behind says nothing here */
+        bool read_only = true, begins = true;
+        char *save, *place, *options;
+        size_t longest = 0;
 
         rewind(mountinfo);
-        while (getline(&line, &size, mountinfo) > 0) {
-                char *word = strtok_r(line, " ", &save);
+        while (fgets(line, sizeof(line), mountinfo)) {
+                bool is_rest = !begins;
+                char *word;
                 size_t n;
 
+                begins = strchr(line, '\n') != NULL;
+                word = is_rest ? NULL : strtok_r(line, " ", &save);
                 for (unsigned i = 0; i < 3 && word; i++)
                         word = strtok_r(NULL, " ", &save);
                 place = word ? strtok_r(NULL, " ", &save) : NULL;
@@ -70,7 +74,6 @@ bool mounts_is_read_only(FILE *mountinfo, const char *path) {
                 longest = n; /* a later one of the same place lies on top */
                 read_only = strcmp(options, "ro") == 0 || strncmp(options, "ro,", 3) == 0;
         }
-        free(line);
         return read_only;
 }
 

@@ -150,7 +150,7 @@ static void look(const PathcheckItem *item, const struct stat *as_root, FILE *mo
                 a->error = look_above(a->resolved, a);
         snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
         a->is_writable = access(self, W_OK) == 0;
-        a->is_mounted_read_only = !mounts || mounts_is_read_only(mounts, a->resolved);
+        a->is_mounted_read_only = mounts_is_read_only(mounts, a->resolved);
         close(fd);
 }
 
@@ -161,6 +161,8 @@ static void child(const PathcheckRequest *r, int fd) {
 
         child_shed(fd);
         mounts = fopen(HOST_MOUNTS_FILE, "re");
+        if (!mounts)
+                _exit(1);
         for (size_t i = 0; i < r->n_items; i++)
                 look_as_root(&r->items[i], &as_root[i]);
         if (setgroups(r->n_gids, r->gids) < 0 || setresgid(r->gid, r->gid, r->gid) < 0 ||

@@ -46,7 +46,7 @@ typedef struct PathcheckResult {
         char *path, *resolved; /* as asked for; without symbolic links, NULL when @error is set */
         int error;             /* errno, positive; 0: it is what it should be */
         bool is_directory, is_writable;
-        bool is_mounted_read_only; /* on the host, for everybody; also if that can't be found out */
+        bool is_mounted_read_only; /* on the host, for everybody */
         /* Root finds the same under this name. If not (FUSE keeps root out, a link leads elsewhere for root), it
          * can't be bound or made writable in a unit: PID 1 does that as root, and the unit would not start. */
         bool root_reaches;
