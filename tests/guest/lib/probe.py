@@ -18,7 +18,7 @@ libc.mmap.restype = ctypes.c_void_p
 facts = json.loads(os.environ["PROBE"])
 answers = {}
 SYS = {"ptrace": 101, "pivot_root": 155, "swapon": 167, "init_module": 175, "finit_module": 313, "process_vm_readv": 310,
-       "process_vm_writev": 311, "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "io_uring_setup": 425, "open_tree": 428,
+       "process_vm_writev": 311, "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "io_uring_setup": 425, "open_tree": 428, "move_mount": 429,
        "fsopen": 430, "clone3": 435, "pidfd_open": 434, "pidfd_getfd": 438, "shmget": 29, "kexec_load": 246, "setns": 308,
        "add_key": 248, "mount_setattr": 442, "memfd_create": 319, "unshare": 272}
 
@@ -181,6 +181,8 @@ def privileges():
     attempt("kernel: mount", libcall, "mount", b"none", b"/tmp", b"tmpfs", 0, None)
     attempt("kernel: fsopen", call, "fsopen", b"tmpfs", 0)
     attempt("kernel: open_tree", call, "open_tree", -100, b"/", 1)
+    attempt("kernel: make a mount writable", call, "mount_setattr", -100, b"/", 0, (ctypes.c_uint64 * 4)(0, 1, 0, 0), 32)
+    attempt("kernel: move_mount", call, "move_mount", -100, b"/tmp", -100, b"/var/tmp", 0)
     attempt("kernel: unmount", libcall, "umount2", b"/tmp", 2)
     attempt("kernel: host name", libcall, "sethostname", b"x", 1)
     attempt("kernel: modprobe", program, "modprobe", "dummy")
