@@ -123,6 +123,7 @@ static void take_over_running(Engine *e, Query *q, const QuerySnapshot *s) {
         governor_take_over(&q->governor, run_lived_usec(e, q));
         if (s->ending) {
                 q->ending = q->ending_killed = true;
+                q->killed_usec = e->now_usec;
                 engine_emit(e, ACTION_KILL, q);
         } else if (!q->frozen) {
                 run_set_limits(e, q); /* the last raise may have been half done */

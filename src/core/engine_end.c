@@ -78,6 +78,7 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
 
 static void kill_now(Engine *e, Query *q) {
         q->ending_killed = true;
+        q->killed_usec = e->now_usec;
         engine_emit(e, ACTION_KILL, q);
         engine_profile(e, q, PROFILE_KILL, q->ending_verdict);
 }

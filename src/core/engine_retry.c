@@ -25,7 +25,7 @@ static void forget_run(Query *q) {
         q->ending_state = QUERY_CREATED;
         q->ending_verdict = VERDICT_NONE;
         query_set_error(q, &(Error) {});
-        q->ending_deadline_usec = 0;
+        q->ending_deadline_usec = q->killed_usec = 0;
         q->verdict = VERDICT_NONE;
         q->exit_status = -1;
         q->exit_signal = 0;

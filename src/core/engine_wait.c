@@ -125,8 +125,8 @@ static bool release_at_maximum(Engine *e, Query *q) {
 }
 
 /* Will memory come back without a grant? A query that runs and holds more than its slot gives it back in the end, one
- * that is being killed soon, a donor in a moment; what dead ones left goes with their units. What a slot holds never
- * comes to the pool. */
+ * that is being killed soon, or when it dies at last, a donor in a moment; what dead ones left goes with their units. What a
+ * slot holds never comes to the pool. */
 static bool somebody_can_give(const Engine *e) {
         if (e->leftover_bytes > 0) /* however little: what was lent may count on it */
                 return true;
@@ -265,10 +265,19 @@ static void choose_victim(Engine *e, bool deadlock, const char *why) {
                           size_format(e->config.max_memory_bytes, c), why);
 }
 
+/* A task in an uninterruptible sleep outlives its kill, perhaps for ever: who was killed so long ago is no
+ * reason any more to let those wait on whose own time is up. */
+static bool does_not_die(const Engine *e, const Query *q) {
+        return q->ending_killed && e->now_usec - q->killed_usec >= e->config.freeze_timeout_usec;
+}
+
 static bool somebody_ends_usefully(const Engine *e) {
-        for (size_t i = 0; i < e->n_busy; i++)
-                if (e->busy[i]->ending && e->busy[i]->state == QUERY_EXECUTING && lease_end_helps(&e->busy[i]->lease))
+        for (size_t i = 0; i < e->n_busy; i++) {
+                const Query *q = e->busy[i];
+
+                if (q->ending && q->state == QUERY_EXECUTING && !does_not_die(e, q) && lease_end_helps(&q->lease))
                         return true;
+        }
         return false;
 }
 
@@ -290,7 +299,7 @@ static bool settle_lack(Engine *e) {
         for (const Query *q = NULL; (q = next_waiter(e, q));) {
                 if (q->frozen_deadline_usec > e->now_usec)
                         continue;
-                /* Idle quota first; and while the last victim is not gone there is no other one. */
+                /* Idle quota first; and while the last victim is not gone, and may still go, there is no other one. */
                 if (!serve_unsafely(e) && !somebody_ends_usefully(e) && !ask_donors(e, true))
                         choose_victim(e, false, "nobody gave memory back within FreezeTimeoutSec");
                 wait_rearm(e);

@@ -155,7 +155,7 @@ struct Query {
         bool ending, ending_killed;
         QueryState ending_state;
         Verdict ending_verdict;
-        uint64_t ending_deadline_usec;
+        uint64_t ending_deadline_usec, killed_usec;
 
         uint64_t compile_deadline_usec, sample_due_usec, forget_usec;
         uint64_t looked_step; /* of its engine: the last one that had it sampled */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Whoever waits, frozen or at the head of the queue, is helped in the end, also when somebody does not die of his kill. */
+#include "engine-kit.h"
+
+/* 1 holds 64M of the pool, was killed and is still there: in an uninterruptible sleep, say. 2 holds all else. 3 waits since then. */
+static void one_does_not_die(QuerySpec two) {
+        Config c = kit_pool_config(3, 640 * MIB); /* the pool: 448M */
+
+        c.cancel_grace_usec = 0;
+        c.freeze_timeout_usec = 10 * USEC_PER_SEC;
+        kit_reopen(&c);
+        kit_content(&kit, 128 * MIB);
+        two.allow_priority = true;
+        two.priority = 1; /* 3 ends before it */
+        kit_submit(&kit, two);
+        kit_plain(&kit);
+        while (kit_unused() > 0)
+                kit_need(&kit, 2, kit_lease(2) - MIB);
+        kit.slow_kills = true;
+        kit_event(&kit, EVENT_CANCEL, 1);
+        assert_int_equal(kit_saw(&kit, ACTION_KILL, 1), 1);
+        kit_need(&kit, 3, 63 * MIB);
+        assert_true(kit_frozen(3));
+}
+
+static void who_does_not_die_is_waited_for_as_long_as_for_others(void **state) {
+        (void) state;
+        one_does_not_die((QuerySpec) { .initial_bytes = 448 * MIB, .max_bytes = 448 * MIB });
+        kit_pass(&kit, 10 * USEC_PER_SEC - 1);
+        assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 0), 0);
+        kit_pass(&kit, 1);
+        assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 3), 1);
+}
+
+static void idle_quota_is_asked_for_while_somebody_does_not_die(void **state) {
+        (void) state;
+        one_does_not_die((QuerySpec) { .max_bytes = 448 * MIB });
+        for (unsigned i = 1; i < 10; i++) { /* 2 grows on and on, and is far from its limit */
+                kit_pass(&kit, USEC_PER_SEC);
+                kit_need(&kit, 2, (255 + 3 * i) * MIB);
+                assert_int_equal(kit_saw(&kit, ACTION_LOWER, 2), 0);
+        }
+        kit_pass(&kit, USEC_PER_SEC);
+        assert_int_equal(kit_saw(&kit, ACTION_LOWER, 2), 1);
+        assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 0), 0);
+        assert_false(kit_frozen(3));
+        assert_int_equal(kit_state(&kit, 3), QUERY_EXECUTING);
+}
+
+/* His memory may come back yet, so they do not end all at once for want of hope. */
+static void whose_time_is_up_ends_while_somebody_does_not_die(void **state) {
+        Config c = kit_pool_config(3, 576 * MIB);
+        uint64_t seconds[2] = {};
+        unsigned victims = 0;
+
+        (void) state;
+        c.cancel_grace_usec = 0;
+        kit_reopen(&c);
+        kit_content(&kit, 448 * MIB);
+        kit_plain(&kit);
+        kit_plain(&kit);
+        kit.slow_kills = true;
+        kit_event(&kit, EVENT_CANCEL, 1);
+        kit_pass(&kit, 50 * USEC_PER_SEC);
+        kit_need(&kit, 2, 63 * MIB);
+        kit_need(&kit, 3, 63 * MIB);
+        for (uint64_t i = 1; i <= 200; i++) {
+                kit_pass(&kit, USEC_PER_SEC);
+                if (kit_notes(&kit, NOTE_VICTIM, 0))
+                        seconds[victims++] = i;
+        }
+        assert_int_equal(victims, 2);
+        assert_int_equal(seconds[0], 60);
+        assert_int_equal(seconds[1], 120);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                KIT_TEST(who_does_not_die_is_waited_for_as_long_as_for_others),
+                KIT_TEST(idle_quota_is_asked_for_while_somebody_does_not_die),
+                KIT_TEST(whose_time_is_up_ends_while_somebody_does_not_die),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
