@@ -279,6 +279,15 @@ static Query *first_to_start(const Engine *e) {
         return q;
 }
 
+bool admit_lacks_memory(const Engine *e) {
+        const Query *q;
+
+        if (e->paused || e->n_in_state[QUERY_EXECUTING] >= e->config.concurrency_quota)
+                return false;
+        q = first_to_start(e);
+        return q && !wait_may_open(e, q);
+}
+
 static void settle_slots(Engine *e) {
         Query *q;
 

@@ -193,9 +193,16 @@ static bool is_over_its_cap(const Query *q) {
         return is_running(q) && q->lease.bytes > run_maximum(q);
 }
 
+/* For the head of the queue idle quota is taken back, too, but not under `fail`: there whoever needs it again would not wait for
+ * it, but be killed. */
+static bool somebody_waits(const Engine *e) {
+        return e->n_waiters > 0 || (e->config.exhaustion_policy == EXHAUSTION_FREEZE && admit_lacks_memory(e));
+}
+
 /* Take back what lies idle with those who run, of one at a time: it is frozen for that. Who was not read lately is read
  * first; the sample is another step. True: one is being asked. */
 static bool ask_donors(Engine *e, bool urgent) {
+        bool wanted = somebody_waits(e);
         Query *donor = NULL;
         Action *a;
 
@@ -204,7 +211,7 @@ static bool ask_donors(Engine *e, bool urgent) {
 
                 if (q->lowering && !q->ending) /* who should have answered before the last deadline is no hope */
                         return e->now_usec - q->lowering_since_usec < e->config.freeze_timeout_usec;
-                if (!donor && is_running(q) && (e->n_waiters > 0 || is_over_its_cap(q)) &&
+                if (!donor && is_running(q) && (wanted || is_over_its_cap(q)) &&
                     e->now_usec - q->sampled_usec <= (urgent ? LEND_FRESH_USEC : DONOR_FRESH_USEC) &&
                     donor_target(e, q, urgent) < q->lease.bytes)
                         donor = q;
@@ -308,16 +315,16 @@ static bool settle_lack(Engine *e) {
         return false;
 }
 
-/* While somebody waits: who runs is looked at now and then, for what they hold idle and whether they still grow. So is who
- * has more than an administrator lets him have. */
+/* While somebody waits, frozen or at the head of the queue: who runs is looked at now and then, for what they hold idle and
+ * whether they still grow. So is who has more than an administrator lets him have. */
 static void look_around(Engine *e) {
-        bool due = e->look_pause_usec == 0 || e->now_usec >= e->look_due_usec, any = e->n_waiters > 0;
+        bool due = e->look_pause_usec == 0 || e->now_usec >= e->look_due_usec, wanted = somebody_waits(e), any = wanted;
 
         for (size_t i = 0; i < e->n_busy; i++) {
                 Query *q = e->busy[i];
 
                 any = any || is_over_its_cap(q);
-                if (due && is_running(q) && ((e->n_waiters > 0 && lease_end_helps(&q->lease)) || is_over_its_cap(q)) &&
+                if (due && is_running(q) && ((wanted && lease_end_helps(&q->lease)) || is_over_its_cap(q)) &&
                     e->now_usec - q->sampled_usec > DONOR_FRESH_USEC)
                         engine_look(e, q);
         }

@@ -2,6 +2,18 @@
 /* Whoever waits, frozen or at the head of the queue, is helped in the end, also when somebody does not die of his kill. */
 #include "engine-kit.h"
 
+/* Seconds until 1 is asked for a lower quota, while it needs @bytes. */
+static unsigned seconds_until_lowered(uint64_t bytes, unsigned most) {
+        for (unsigned i = 1; i <= most; i++) {
+                kit_pass(&kit, USEC_PER_SEC);
+                if (kit_saw(&kit, ACTION_SAMPLE, 1))
+                        kit_need(&kit, 1, bytes);
+                if (kit_saw(&kit, ACTION_LOWER, 1))
+                        return i;
+        }
+        return UINT32_MAX;
+}
+
 /* 1 holds 64M of the pool, was killed and is still there: in an uninterruptible sleep, say. 2 holds all else. 3 waits since then. */
 static void one_does_not_die(QuerySpec two) {
         Config c = kit_pool_config(3, 640 * MIB); /* the pool: 448M */
@@ -74,11 +86,61 @@ static void whose_time_is_up_ends_while_somebody_does_not_die(void **state) {
         assert_int_equal(seconds[1], 120);
 }
 
+/* 1 grew to all of the pool and needs little of it any more; the next start asks for more than the usual quota. */
+static void one_rests_on_the_pool(ExhaustionPolicy policy) {
+        Config c = kit_config();
+
+        c.exhaustion_policy = policy;
+        kit_reopen(&c);
+        kit_plain(&kit);
+        while (kit_unused() > 0)
+                kit_need(&kit, 1, kit_lease(1) - MIB);
+        kit_need(&kit, 1, 10 * MIB);
+}
+
+static void idle_quota_goes_to_the_head_of_the_queue(void **state) {
+        (void) state;
+        one_rests_on_the_pool(EXHAUSTION_FREEZE);
+        kit_submit(&kit, (QuerySpec) { .initial_bytes = 128 * MIB });
+        kit_plain(&kit);
+        assert_int_equal(kit_state(&kit, 2), QUERY_QUEUEING);
+        assert_in_range(seconds_until_lowered(10 * MIB, 60), 1, 30);
+        assert_int_equal(kit_state(&kit, 2), QUERY_EXECUTING);
+        assert_int_equal(kit_state(&kit, 3), QUERY_EXECUTING);
+        assert_true(kit_lease(1) < 832 * MIB);
+        kit_pass(&kit, 100 * USEC_PER_SEC); /* then nobody is looked at any more */
+        assert_int_equal(kit_saw(&kit, ACTION_LOWER, 0), 0);
+        kit_pass(&kit, 100 * USEC_PER_SEC);
+        assert_int_equal(kit_saw(&kit, ACTION_SAMPLE, 0), 0);
+}
+
+static void idle_quota_stays_where_it_would_start_nobody(void **state) {
+        Config c;
+
+        (void) state;
+        one_rests_on_the_pool(EXHAUSTION_FREEZE);
+        kit_event(&kit, EVENT_PAUSE, 0);
+        kit_submit(&kit, (QuerySpec) { .initial_bytes = 128 * MIB });
+        assert_int_equal(seconds_until_lowered(10 * MIB, 60), UINT32_MAX);
+        c = kit.config;
+        c.concurrency_quota = 1; /* it waits for a slot */
+        kit_reload(&kit, &c);
+        kit_event(&kit, EVENT_RESUME, 0);
+        assert_int_equal(seconds_until_lowered(10 * MIB, 60), UINT32_MAX);
+        /* What is lent under `fail` is its own: whoever needs it again is not frozen, but killed. */
+        one_rests_on_the_pool(EXHAUSTION_FAIL);
+        kit_submit(&kit, (QuerySpec) { .initial_bytes = 128 * MIB });
+        assert_int_equal(seconds_until_lowered(10 * MIB, 60), UINT32_MAX);
+        assert_int_equal(kit_state(&kit, 2), QUERY_QUEUEING);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(who_does_not_die_is_waited_for_as_long_as_for_others),
                 KIT_TEST(idle_quota_is_asked_for_while_somebody_does_not_die),
                 KIT_TEST(whose_time_is_up_ends_while_somebody_does_not_die),
+                KIT_TEST(idle_quota_goes_to_the_head_of_the_queue),
+                KIT_TEST(idle_quota_stays_where_it_would_start_nobody),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
