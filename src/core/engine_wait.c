@@ -140,17 +140,15 @@ static bool somebody_can_give(const Engine *e) {
 }
 
 /* Give the first in the line what leaves all a way to end; to those behind it too, while it is patient, or when else
- * nobody could go on. True: somebody was served. */
+ * nobody could go on. Who asks for nothing any more takes nothing from anybody. True: somebody was served. */
 static bool serve_one(Engine *e) {
         const Query *first = next_waiter(e, NULL);
         bool may_pass = first && (!is_impatient(e, first) || !somebody_can_give(e));
 
-        for (Query *q = NULL; (q = next_waiter(e, q));) {
-                if (release_at_maximum(e, q) || give(e, q, lend_if_worth(q, lend_safe_room(e, q), wanted_growth(q))))
+        for (Query *q = NULL; (q = next_waiter(e, q));)
+                if (release_at_maximum(e, q) ||
+                    ((q == first || may_pass) && give(e, q, lend_if_worth(q, lend_safe_room(e, q), wanted_growth(q)))))
                         return true;
-                if (!may_pass)
-                        return false;
-        }
         return false;
 }
 
@@ -160,7 +158,7 @@ static bool serve_unsafely(Engine *e) {
         for (Query *q = NULL; (q = next_waiter(e, q));) {
                 uint64_t wanted = wanted_growth(q), room = lend_room(e, q);
 
-                if (room >= MIN(wanted, LEND_MIN_BYTES))
+                if (wanted > 0 && room >= MIN(wanted, LEND_MIN_BYTES))
                         return give(e, q, MIN(room, wanted));
         }
         return false;

@@ -2,6 +2,11 @@
 /* Whoever waits, frozen or at the head of the queue, is helped in the end, also when somebody does not die of his kill. */
 #include "engine-kit.h"
 
+static void cap(uint64_t id, uint64_t bytes) {
+        kit.n_log = 0;
+        kit_step(&kit, (Event) { .type = EVENT_CAP, .query_id = id, .bytes = bytes });
+}
+
 /* Seconds until 1 is asked for a lower quota, while it needs @bytes. */
 static unsigned seconds_until_lowered(uint64_t bytes, unsigned most) {
         for (unsigned i = 1; i <= most; i++) {
@@ -134,6 +139,26 @@ static void idle_quota_stays_where_it_would_start_nobody(void **state) {
         assert_int_equal(kit_state(&kit, 2), QUERY_QUEUEING);
 }
 
+/* The first has waited so long that nobody passes it any more. */
+static void who_is_capped_to_what_he_has_goes_on_also_behind_others(void **state) {
+        Config c = kit_pool_config(3, 576 * MIB);
+
+        (void) state;
+        kit_reopen(&c);
+        kit_content(&kit, 448 * MIB);
+        kit_plain(&kit);
+        kit_plain(&kit);
+        kit_need(&kit, 2, 63 * MIB);
+        kit_need(&kit, 3, 63 * MIB);
+        kit_pass(&kit, 10 * USEC_PER_SEC);
+        cap(3, 64 * MIB);
+        assert_true(kit_frozen(2));
+        assert_false(kit_frozen(3));
+        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 3)->limits.high_bytes, SIZE_INFINITY);
+        kit_pass(&kit, 50 * USEC_PER_SEC);
+        assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 3), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(who_does_not_die_is_waited_for_as_long_as_for_others),
@@ -141,6 +166,7 @@ int main(void) {
                 KIT_TEST(whose_time_is_up_ends_while_somebody_does_not_die),
                 KIT_TEST(idle_quota_goes_to_the_head_of_the_queue),
                 KIT_TEST(idle_quota_stays_where_it_would_start_nobody),
+                KIT_TEST(who_is_capped_to_what_he_has_goes_on_also_behind_others),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
