@@ -141,8 +141,10 @@ static Verdict memory_verdict(const Query *q, const FinalNumbers *n) {
                 return VERDICT_MAXIMUM;
         if (limit_at_death(q, n) >= q->cap_bytes)
                 return VERDICT_SLICE;
-        return limit_at_death(q, n) == q->lease.bytes && (q->denied || q->headroom_off) ? VERDICT_BUDGET
-                                                                                       : VERDICT_QUOTA;
+        /* Also who was refused near his limit, when nothing was to be done about it yet: a grant clears all of that, and so does
+         * a look before its death that finds no cause for one. */
+        return limit_at_death(q, n) == q->lease.bytes && (q->denied || q->hungry || q->headroom_off) ? VERDICT_BUDGET
+                                                                                                     : VERDICT_QUOTA;
 }
 
 static Verdict describe_memory(const Engine *e, const Query *q, const FinalNumbers *n, Error *error) {

@@ -128,6 +128,30 @@ static void a_kill_before_the_raise_took_hold_is_not_the_maximum(void **state) {
         assert_int_equal(kit_query(&kit, id)->verdict, VERDICT_QUOTA);
 }
 
+/* As the kernel reports one that it killed at a limit of its own. */
+static EndedReport killed_for_memory(uint64_t peak_bytes) {
+        return (EndedReport) { .exit_status = -1, .exit_signal = SIGKILL,
+                               .numbers = { .events_oom = 1, .events_oom_kill = 1, .memory_peak_bytes = peak_bytes } };
+}
+
+static void who_was_refused_near_its_limit_ends_by_the_budget(void **state) {
+        (void) state;
+        for (unsigned policy = 0; policy < 2; policy++) {
+                kit_one_has_the_pool(policy ? EXHAUSTION_FREEZE : EXHAUSTION_FAIL);
+                kit_need(&kit, 2, 42 * MIB); /* not in its headroom yet: nothing is done about it */
+                assert_false(kit_query(&kit, 2)->denied);
+                kit_report(&kit, 2, killed_for_memory(64 * MIB), NULL);
+                assert_int_equal(kit_query(&kit, 2)->verdict, VERDICT_BUDGET);
+                assert_int_equal(kit_query(&kit, 2)->error.code, ERROR_MEMORY_BUDGET_EXHAUSTED);
+
+                kit_one_has_the_pool(policy ? EXHAUSTION_FREEZE : EXHAUSTION_FAIL);
+                kit_need(&kit, 2, 42 * MIB);
+                kit_need(&kit, 2, 10 * MIB); /* what it has does again */
+                kit_report(&kit, 2, killed_for_memory(64 * MIB), NULL);
+                assert_int_equal(kit_query(&kit, 2)->verdict, VERDICT_QUOTA);
+        }
+}
+
 static void every_end_is_published_once_with_its_numbers(void **state) {
         uint64_t id = kit_plain(&kit);
 
@@ -207,6 +231,7 @@ int main(void) {
                 KIT_TEST(every_death_says_whose_limit_it_was),
                 KIT_TEST(a_start_that_failed_says_why),
                 KIT_TEST(a_kill_before_the_raise_took_hold_is_not_the_maximum),
+                KIT_TEST(who_was_refused_near_its_limit_ends_by_the_budget),
                 KIT_TEST(every_end_is_published_once_with_its_numbers),
                 KIT_TEST(a_unit_lost_before_the_run_says_so),
                 KIT_TEST(an_asked_for_end_is_no_memory_verdict),
