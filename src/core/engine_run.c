@@ -187,8 +187,10 @@ static void judge_sample(Engine *e, Query *q, const Sample *s) {
         restore_brake(e, q);
         /* New threads need more headroom than memory.high was set for. */
         high = high_of(q);
-        /* … but not below what it uses: the kernel reclaims in the writer's context, and that is the loop. */
-        if (high < q->high_bytes && high >= s->current_bytes)
+        /* … but not below what it uses: the kernel reclaims in the writer's context, and that is the loop. And what it has may be
+         * its maximum since an administrator said so. */
+        if ((high < q->high_bytes && high >= s->current_bytes) ||
+            (q->lease.bytes == run_maximum(q) && q->high_bytes != SIZE_INFINITY))
                 set_limits(e, q, ACTION_SET_LIMITS, high);
 }
 
@@ -246,7 +248,7 @@ void run_lowered(Engine *e, Query *q, int r, uint64_t max_bytes) {
                 q->top_quota_bytes = MAX(q->top_quota_bytes, old);
                 (void) lease_resize(&q->lease, max_bytes);
                 q->quota_bytes = MIN(q->quota_bytes, max_bytes);
-                q->high_bytes = governor_high(max_bytes, run_maximum(q), q->pids);
+                q->high_bytes = q->lowering_high_bytes; /* if it should be another one by now: it is looked at below */
                 governor_note_lowered(&q->governor, q->need_bytes);
                 e->memory_came_back = true;
                 e->lowered_urgently = q->lowering_urgent;

@@ -222,6 +222,7 @@ static bool ask_donors(Engine *e, bool urgent) {
         a = engine_emit(e, ACTION_LOWER, donor);
         a->limits.max_bytes = donor_target(e, donor, urgent);
         a->limits.high_bytes = governor_high(a->limits.max_bytes, run_maximum(donor), donor->pids);
+        donor->lowering_high_bytes = a->limits.high_bytes;
         return true;
 }
 

@@ -122,6 +122,7 @@ struct Query {
         bool headroom_off; /* denied (`fail`): memory.high is out of the way until what it has does again, the kernel decides */
         uint64_t sampled_usec, raised_usec, lowered_usec; /* when it last was; 0: never */
         uint64_t lowering_since_usec, lower_pause_usec;
+        uint64_t lowering_high_bytes; /* memory.high that goes with the quota that it is being lowered to */
         bool lowering_urgent; /* somebody would have had to end */
         bool gave_nothing;    /* when it was asked for that: not once more before somebody has ended for want of it */
         unsigned n_stale; /* samples in a row that were read under a lower limit than its lease */

@@ -2,6 +2,8 @@
 /* Whoever waits, frozen or at the head of the queue, is helped in the end, also when somebody does not die of his kill. */
 #include "engine-kit.h"
 
+#include <errno.h>
+
 static void cap(uint64_t id, uint64_t bytes) {
         kit.n_log = 0;
         kit_step(&kit, (Event) { .type = EVENT_CAP, .query_id = id, .bytes = bytes });
@@ -159,6 +161,50 @@ static void who_is_capped_to_what_he_has_goes_on_also_behind_others(void **state
         assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 3), 0);
 }
 
+/* 1 has 256M, and is to be lowered to the 100M that an administrator's limit leaves it. */
+static const Action *one_is_lowered_to_its_cap(void) {
+        Config c = kit_config();
+
+        kit_reopen(&c);
+        kit_plain(&kit);
+        kit_need(&kit, 1, 63 * MIB);
+        kit_need(&kit, 1, 127 * MIB);
+        kit_need(&kit, 1, 20 * MIB);
+        kit_pass(&kit, 5 * USEC_PER_SEC);
+        kit.slow_lowering = true;
+        cap(1, 100 * MIB);
+        kit_need(&kit, 1, 20 * MIB);
+        return kit_action(&kit, ACTION_LOWER, 1);
+}
+
+static void the_brake_after_a_lowering_is_the_one_that_was_asked_for(void **state) {
+        const Action *a = one_is_lowered_to_its_cap();
+
+        (void) state;
+        assert_int_equal(a->limits.max_bytes, 100 * MIB);
+        assert_int_equal(a->limits.high_bytes, SIZE_INFINITY);
+        cap(1, SIZE_INFINITY); /* lifted before it is done */
+        kit_lowered(&kit, 1, 0, 100 * MIB);
+        assert_int_equal(kit_query(&kit, 1)->high_bytes, SIZE_INFINITY);
+        assert_int_equal(kit_saw(&kit, ACTION_SAMPLE, 1), 1);
+        kit_need(&kit, 1, 20 * MIB); /* below its maximum it is to have one */
+        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 1)->limits.max_bytes, 100 * MIB);
+        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 1)->limits.high_bytes, 84 * MIB);
+}
+
+static void at_a_cap_that_came_meanwhile_there_is_no_brake(void **state) {
+        (void) state;
+        one_is_lowered_to_its_cap();
+        kit_lowered(&kit, 1, -EBUSY, 256 * MIB);
+        cap(1, SIZE_INFINITY);
+        kit_need(&kit, 1, 20 * MIB);
+        assert_true(kit_query(&kit, 1)->high_bytes < SIZE_INFINITY);
+        cap(1, 256 * MIB); /* what it has: there the kernel decides */
+        assert_int_equal(kit_saw(&kit, ACTION_SAMPLE, 1), 1);
+        kit_need(&kit, 1, 20 * MIB);
+        assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 1)->limits.high_bytes, SIZE_INFINITY);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(who_does_not_die_is_waited_for_as_long_as_for_others),
@@ -167,6 +213,8 @@ int main(void) {
                 KIT_TEST(idle_quota_goes_to_the_head_of_the_queue),
                 KIT_TEST(idle_quota_stays_where_it_would_start_nobody),
                 KIT_TEST(who_is_capped_to_what_he_has_goes_on_also_behind_others),
+                KIT_TEST(the_brake_after_a_lowering_is_the_one_that_was_asked_for),
+                KIT_TEST(at_a_cap_that_came_meanwhile_there_is_no_brake),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
