@@ -230,6 +230,14 @@ static void judge_report(const Engine *e, const Query *q, const EndedReport *r, 
         }
 }
 
+/* We told it to end for memory, and it had come to its own end a moment before: nobody asked for this end but we, and what it did
+ * is done. What somebody else asked for (cancel, a timeout) came true either way. */
+static bool ended_before_its_kill(const Query *q, const EndedReport *r) {
+        return (q->ending_verdict == VERDICT_BUDGET || q->ending_verdict == VERDICT_SLICE ||
+                q->ending_verdict == VERDICT_MAXIMUM) &&
+               (r->start_failed || (r->exit_status >= 0 && r->exit_signal == 0));
+}
+
 void end_report(Engine *e, Query *q, const EndedReport *r, const Error *error) {
         QueryState state;
         Verdict verdict;
@@ -245,7 +253,7 @@ void end_report(Engine *e, Query *q, const EndedReport *r, const Error *error) {
         end_book_leftover(e, q, r->numbers.residual_bytes);
         if (!query_is_live(q))
                 return;
-        if (q->ending) {
+        if (q->ending && !ended_before_its_kill(q, r)) {
                 state = q->ending_state;
                 verdict = q->ending_verdict;
                 query_get_error(q, &said);

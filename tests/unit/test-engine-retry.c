@@ -94,7 +94,7 @@ static void whatever_speaks_against_it_ends_it(void **state) {
                 { EVENT_TICK, .not_wanted = true },
                 { EVENT_TICK, .of_another_kind = true },
                 { EVENT_TICK, .report = { .results_empty = true } },
-                { EVENT_TICK, .report = { .exit_signal = SIGKILL } },
+                { EVENT_TICK, .report = { .exit_signal = SIGSEGV } }, /* of its own, not ours */
                 { EVENT_TICK, .report = { .unit_stopped = true } },
                 { EVENT_TICK, .report = { .results_truncated = true } },
                 { EVENT_CANCEL },
@@ -122,8 +122,7 @@ static void whatever_speaks_against_it_ends_it(void **state) {
                 else if (rows[i].meanwhile != EVENT_TICK)
                         kit_event(&kit, rows[i].meanwhile, 2);
                 r.results_empty = !rows[i].report.results_empty;
-                r.exit_signal = rows[i].report.exit_signal ? 0 : SIGKILL;
-                r.exit_status = rows[i].report.exit_signal ? 0 : -1; /* it had come to its own end */
+                r.exit_signal = rows[i].report.exit_signal ?: SIGKILL;
                 r.unit_stopped = rows[i].report.unit_stopped;
                 r.results_truncated = rows[i].report.results_truncated;
                 kit_report(&kit, 2, r, NULL);

@@ -152,6 +152,37 @@ static void who_was_refused_near_its_limit_ends_by_the_budget(void **state) {
         }
 }
 
+/* 2 waits for what 1 has, until one of them is told to end for the other. */
+static void choose_two(void) {
+        kit_one_has_the_pool(EXHAUSTION_FREEZE);
+        kit.slow_kills = true;
+        kit_need(&kit, 2, 63 * MIB);
+        kit_pass(&kit, 60 * USEC_PER_SEC);
+        assert_int_equal(kit_notes(&kit, NOTE_VICTIM, 2), 1);
+}
+
+static void a_victim_that_came_to_its_own_end_before_says_so(void **state) {
+        (void) state;
+        choose_two();
+        kit_exit(&kit, 2, 0);
+        assert_int_equal(kit_state(&kit, 2), QUERY_FINISHED);
+        assert_int_equal(kit_query(&kit, 2)->verdict, VERDICT_NONE);
+        assert_int_equal(query_error(kit_query(&kit, 2)), ERROR_NONE);
+        choose_two();
+        kit_exit(&kit, 2, 3);
+        assert_int_equal(kit_query(&kit, 2)->verdict, VERDICT_EXIT);
+        choose_two();
+        kit_report(&kit, 2, (EndedReport) { .exit_status = -1, .exit_signal = SIGKILL }, NULL);
+        assert_int_equal(kit_query(&kit, 2)->verdict, VERDICT_BUDGET);
+        choose_two();
+        kit_report(&kit, 2, (EndedReport) { .exit_status = -1 }, NULL); /* its worker is lost */
+        assert_int_equal(kit_query(&kit, 2)->verdict, VERDICT_BUDGET);
+        choose_two();
+        kit_event(&kit, EVENT_CANCEL, 1); /* what somebody asked for came true, however it ended */
+        kit_exit(&kit, 1, 0);
+        assert_int_equal(kit_query(&kit, 1)->verdict, VERDICT_CANCEL);
+}
+
 static void every_end_is_published_once_with_its_numbers(void **state) {
         uint64_t id = kit_plain(&kit);
 
@@ -232,6 +263,7 @@ int main(void) {
                 KIT_TEST(a_start_that_failed_says_why),
                 KIT_TEST(a_kill_before_the_raise_took_hold_is_not_the_maximum),
                 KIT_TEST(who_was_refused_near_its_limit_ends_by_the_budget),
+                KIT_TEST(a_victim_that_came_to_its_own_end_before_says_so),
                 KIT_TEST(every_end_is_published_once_with_its_numbers),
                 KIT_TEST(a_unit_lost_before_the_run_says_so),
                 KIT_TEST(an_asked_for_end_is_no_memory_verdict),
