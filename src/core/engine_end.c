@@ -121,15 +121,31 @@ void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool grac
                 kill_now(e, q);
 }
 
+/* Whether a peak shows that a limit was met: up to the headroom below it tasks may have had charges under way. */
+static bool is_reached(uint64_t limit_bytes, uint64_t peak_bytes, uint64_t pids) {
+        return peak_bytes >= governor_high(limit_bytes, SIZE_INFINITY, pids);
+}
+
 /* The limit in force when it died. Raises that came after the kernel's kill, because we saw its events late, changed
- * nothing for it: its peak stayed at what they started from. */
+ * nothing for it: its peak stayed at what they started from. Where its limit was lowered its peak may be of the time before
+ * that, and tells only which limits it can't have met since. */
 static uint64_t limit_at_death(const Query *q, const FinalNumbers *n) {
         ProfileReader r = { .profile = &q->profile };
+        uint64_t peak = n->memory_peak_bytes, met = q->lease.bytes;
+        bool lowered = false, too_late = false;
 
-        while (n->memory_peak_bytes > 0 && profile_next_raise(&r))
-                if (n->memory_peak_bytes <= r.row.old_bytes)
-                        return r.row.old_bytes; /* raises only rise: those behind it came too late as well */
-        return q->lease.bytes;
+        while (peak > 0 && profile_next(&r))
+                if (r.row.event == PROFILE_LOWERED) {
+                        lowered = true;
+                        too_late = false;
+                        met = q->lease.bytes;
+                } else if (r.row.event == PROFILE_RAISE && !too_late) {
+                        /* Between a lowering and the next one raises only rise: those behind it came too late as well. */
+                        too_late = peak <= r.row.old_bytes || (lowered && !is_reached(r.row.new_bytes, peak, q->pids));
+                        if (too_late)
+                                met = r.row.old_bytes;
+                }
+        return met;
 }
 
 /* Killed by the kernel for memory: whose limit was it? `oom` of a group's own events counts its own limit alone

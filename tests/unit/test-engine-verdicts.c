@@ -152,6 +152,35 @@ static void who_was_refused_near_its_limit_ends_by_the_budget(void **state) {
         }
 }
 
+/* It had 128M, was lowered to 100M and died there; then it was raised to its maximum, too late. */
+static void a_limit_that_it_never_reached_did_not_end_it(void **state) {
+        static const struct {
+                uint64_t peak_bytes;
+                Verdict verdict;
+        } peaks[] = { { 130 * MIB, VERDICT_QUOTA }, { 99 * MIB, VERDICT_QUOTA }, { 200 * MIB - 64 * KIB, VERDICT_MAXIMUM } };
+
+        (void) state;
+        for (unsigned i = 0; i < ELEMENTSOF(peaks); i++) {
+                Config c = kit_config();
+
+                kit_reopen(&c);
+                kit_submit(&kit, (QuerySpec) { .max_bytes = 200 * MIB });
+                kit_need(&kit, 1, 63 * MIB);
+                kit_need(&kit, 1, 127 * MIB);
+                assert_int_equal(kit_lease(1), 200 * MIB);
+                kit_need(&kit, 1, 20 * MIB);
+                kit_pass(&kit, 5 * USEC_PER_SEC);
+                kit_step(&kit, (Event) { .type = EVENT_CAP, .query_id = 1, .bytes = 100 * MIB });
+                kit_need(&kit, 1, 20 * MIB);
+                assert_int_equal(kit_lease(1), 100 * MIB);
+                kit_step(&kit, (Event) { .type = EVENT_CAP, .query_id = 1, .bytes = SIZE_INFINITY });
+                kit_need(&kit, 1, 99 * MIB);
+                assert_int_equal(kit_lease(1), 200 * MIB);
+                kit_report(&kit, 1, killed_for_memory(peaks[i].peak_bytes), NULL);
+                assert_int_equal(kit_query(&kit, 1)->verdict, peaks[i].verdict);
+        }
+}
+
 /* 2 waits for what 1 has, until one of them is told to end for the other. */
 static void choose_two(void) {
         kit_one_has_the_pool(EXHAUSTION_FREEZE);
@@ -263,6 +292,7 @@ int main(void) {
                 KIT_TEST(a_start_that_failed_says_why),
                 KIT_TEST(a_kill_before_the_raise_took_hold_is_not_the_maximum),
                 KIT_TEST(who_was_refused_near_its_limit_ends_by_the_budget),
+                KIT_TEST(a_limit_that_it_never_reached_did_not_end_it),
                 KIT_TEST(a_victim_that_came_to_its_own_end_before_says_so),
                 KIT_TEST(every_end_is_published_once_with_its_numbers),
                 KIT_TEST(a_unit_lost_before_the_run_says_so),
