@@ -246,14 +246,16 @@ static void settle_compiles(Engine *e) {
 
 /* Can the head of the queue go? If not it stays the head, and nothing overtakes it. */
 static bool start_head(Engine *e, Query *q) {
-        retry_lower_start(e, q);
+        uint64_t start = retry_start_bytes(e, q);
+
         if (!wait_may_open(e, q))
                 return false;
         /* Too many units: it waits while some are leaving. When none is they are those of others who wait behind it. */
         if (q->unit == UNIT_NONE && !unit_is_free(e) && e->n_units_leaving > 0)
                 return false;
-        if (!learn_open(e, q) && lease_open(&e->budget, &q->lease, query_start_bytes(q)) < 0)
+        if (!learn_open(e, q) && lease_open(&e->budget, &q->lease, start) < 0)
                 return false;
+        q->retry_bytes = MIN(q->retry_bytes, start); /* what it has begun with */
         start_unit(e, q);
         engine_move(e, q, QUERY_EXECUTING);
         q->has_slot = true;
@@ -377,7 +379,7 @@ const char *engine_wait_reason(const Engine *e, const Query *q, char *buf, size_
                          (unsigned long long) engine_queue_position(e, q) - 1);
         else if (q->state == QUERY_QUEUEING)
                 snprintf(buf, len, "memory for an initial quota of %s (%s unused; MaxMemoryBytes)",
-                         size_format(query_start_bytes(q), a), size_format(budget_unused_bytes(&e->budget), b));
+                         size_format(retry_start_bytes(e, q), a), size_format(budget_unused_bytes(&e->budget), b));
         else if (q->state == QUERY_EXECUTING && q->frozen)
                 snprintf(buf, len, "memory: frozen at %s, wants %s (%s; MaxMemoryBytes)", size_format(q->lease.bytes, a),
                          size_format(q->wanted_bytes, b),

@@ -103,7 +103,7 @@ uint64_t learn_needed(const Query *q); /* then: the quota that would have done f
 /* engine_retry.c */
 bool retry_is_due(const Engine *e, const Query *q, Verdict verdict, const EndedReport *r);
 void retry_begin(Engine *e, Query *q);       /* its run has ended: it stands in the queue once more */
-void retry_lower_start(Engine *e, Query *q); /* of one that is retried, and first in the queue */
+uint64_t retry_start_bytes(const Engine *e, const Query *q); /* what it would begin with now; also of one that is not retried */
 
 /* engine_admit.c */
 int admit_request(Engine *e, uint64_t id, const QuerySpec *spec); /* @id 0: the next one */

@@ -68,7 +68,8 @@ void retry_begin(Engine *e, Query *q) {
         engine_emit(e, ACTION_RELEASE_UNIT, q);
 }
 
-/* No end of anybody's would bring more: it takes what there is then, which is a usual quota at the least. */
-void retry_lower_start(Engine *e, Query *q) {
-        q->retry_bytes = MIN(q->retry_bytes, MAX(q->initial_bytes, lend_most(e)));
+/* No end of anybody's would bring more: it takes what there is then, which is a usual quota at the least. What keeps it from more
+ * may pass while it waits: leftovers, an administrator's limit. */
+uint64_t retry_start_bytes(const Engine *e, const Query *q) {
+        return q->retry_bytes ? MIN(query_start_bytes(q), MAX(q->initial_bytes, lend_most(e))) : query_start_bytes(q);
 }

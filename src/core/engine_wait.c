@@ -52,10 +52,12 @@ uint64_t wait_growth(const Engine *e, const Query *q, uint64_t want_bytes) {
 }
 
 bool wait_may_open(const Engine *e, const Query *q) {
-        if (query_start_bytes(q) <= e->config.initial_bytes)
+        uint64_t start = retry_start_bytes(e, q);
+
+        if (start <= e->config.initial_bytes)
                 return true; /* a plain initial quota is reserved anyhow */
         /* Who waits frozen comes first where the pool is asked. */
-        return e->n_waiters == 0 && query_start_bytes(q) <= lend_safe_room(e, q);
+        return e->n_waiters == 0 && start <= lend_safe_room(e, q);
 }
 
 static uint64_t wanted_growth(const Query *q) {

@@ -172,6 +172,28 @@ static void the_last_one_left_takes_what_there_is(void **state) {
         assert_int_equal(query_start_bytes(kit_query(&kit, 2)), 96 * MIB);
 }
 
+/* What is left over in the slice, or an administrator's limit, is there for a minute: its start is not less for it for ever. */
+static void what_passes_does_not_lower_its_start(void **state) {
+        char words[256];
+
+        (void) state;
+        retry_of_two((QuerySpec) {});
+        kit.n_log = 0;
+        kit_step(&kit, (Event) { .type = EVENT_LEFTOVERS, .bytes = 352 * MIB });
+        assert_int_equal(kit_state(&kit, 2), QUERY_QUEUEING);
+        assert_string_equal(engine_wait_reason(kit.engine, kit_query(&kit, 2), words, sizeof(words)),
+                            "memory for an initial quota of 96M (0B unused; MaxMemoryBytes)");
+        kit_step(&kit, (Event) { .type = EVENT_LEFTOVERS });
+        kit_exit(&kit, 1, 0);
+        assert_int_equal(kit_lease(2), 128 * MIB);
+
+        retry_of_two((QuerySpec) {});
+        kit_step(&kit, (Event) { .type = EVENT_LEFTOVERS, .bytes = 352 * MIB });
+        kit_exit(&kit, 1, 0); /* while it is there it waits for no more than there can be */
+        assert_int_equal(kit_lease(2), 96 * MIB);
+        assert_int_equal(query_start_bytes(kit_query(&kit, 2)), 96 * MIB);
+}
+
 static void others_start_while_its_first_unit_goes(void **state) {
         Config c = retrying();
         EndedReport r = killed();
@@ -304,6 +326,7 @@ int main(void) {
                 KIT_TEST(where_it_can_never_have_more_it_ends),
                 KIT_TEST(a_second_time_ends_it),
                 KIT_TEST(the_last_one_left_takes_what_there_is),
+                KIT_TEST(what_passes_does_not_lower_its_start),
                 KIT_TEST(others_start_while_its_first_unit_goes),
                 KIT_TEST(nobody_overtakes_it_for_memory),
                 KIT_TEST(a_cancel_in_between_ends_it),
