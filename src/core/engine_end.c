@@ -127,7 +127,7 @@ static bool is_reached(uint64_t limit_bytes, uint64_t peak_bytes, uint64_t pids)
 }
 
 /* The limit in force when it died. Raises that came after the kernel's kill, because we saw its events late, changed
- * nothing for it: its peak stayed at what they started from. Where its limit was lowered its peak may be of the time before
+ * nothing for it: its peak stayed at what they started from, and it was not seen alive under them. Where its limit was lowered its peak may be of the time before
  * that, and tells only which limits it can't have met since. */
 static uint64_t limit_at_death(const Query *q, const FinalNumbers *n) {
         ProfileReader r = { .profile = &q->profile };
@@ -141,7 +141,8 @@ static uint64_t limit_at_death(const Query *q, const FinalNumbers *n) {
                         met = q->lease.bytes;
                 } else if (r.row.event == PROFILE_RAISE && !too_late) {
                         /* Between a lowering and the next one raises only rise: those behind it came too late as well. */
-                        too_late = peak <= r.row.old_bytes || (lowered && !is_reached(r.row.new_bytes, peak, q->pids));
+                        too_late = r.row.new_bytes > q->survived_bytes &&
+                                   (peak <= r.row.old_bytes || (lowered && !is_reached(r.row.new_bytes, peak, q->pids)));
                         if (too_late)
                                 met = r.row.old_bytes;
                 }

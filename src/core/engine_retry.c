@@ -33,7 +33,7 @@ static void forget_run(Query *q) {
         profile_done(&q->profile);
         q->profile = (Profile) {};
         q->quota_bytes = q->high_bytes = q->top_quota_bytes = q->wanted_bytes = 0;
-        q->current_bytes = q->need_bytes = q->pids = 0;
+        q->current_bytes = q->need_bytes = q->pids = q->survived_bytes = 0;
         q->cap_bytes = SIZE_INFINITY;
         q->denied = q->hungry = q->headroom_off = q->lowering_urgent = q->gave_nothing = q->unit_lost = q->told_late = false;
         q->hungry_need_bytes = q->hungry_pause_usec = q->lower_pause_usec = 0;

@@ -214,6 +214,8 @@ void run_sample(Engine *e, Query *q, const Sample *s) {
         q->current_bytes = s->current_bytes;
         q->peak_bytes = MAX(q->peak_bytes, s->current_bytes);
         q->pids = s->pids;
+        if (s->events_oom_kill == 0)
+                q->survived_bytes = MIN(s->max_bytes, q->lease.bytes);
         q->sample_due_usec = 0;
         q->sampled_usec = e->now_usec;
         profile_read(&q->profile, s, governor_need(s, q->lease.bytes));
@@ -247,6 +249,7 @@ void run_lowered(Engine *e, Query *q, int r, uint64_t max_bytes) {
                 /* The ledger last: what the kernel no longer lets it have is free. Shrinking can't fail. */
                 q->top_quota_bytes = MAX(q->top_quota_bytes, old);
                 (void) lease_resize(&q->lease, max_bytes);
+                q->survived_bytes = MIN(q->survived_bytes, max_bytes);
                 q->quota_bytes = MIN(q->quota_bytes, max_bytes);
                 q->high_bytes = q->lowering_high_bytes; /* if it should be another one by now: it is looked at below */
                 governor_note_lowered(&q->governor, q->need_bytes);

@@ -116,6 +116,7 @@ struct Query {
         uint64_t last_quota_bytes; /* of one that has ended: its lease until then */
         uint64_t top_quota_bytes;  /* its lease before it was lowered */
         uint64_t current_bytes, peak_bytes, need_bytes, pids; /* as last sampled */
+        uint64_t survived_bytes; /* memory.max when it was last sampled and the kernel had killed nothing of it; 0: never */
         bool denied;       /* the pool could not pay for its last need */
         bool hungry;       /* a raise was due and could not be paid: looked at again when memory comes back */
         uint64_t hungry_need_bytes, hungry_pause_usec;

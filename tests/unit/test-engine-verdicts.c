@@ -212,6 +212,23 @@ static void a_victim_that_came_to_its_own_end_before_says_so(void **state) {
         assert_int_equal(kit_query(&kit, 1)->verdict, VERDICT_CANCEL);
 }
 
+/* Tasks charge in batches, so its peak may stay below the limit before the last raise, which was in time all the same. */
+static void a_limit_that_it_was_seen_alive_under_was_not_too_late(void **state) {
+        (void) state;
+        for (unsigned seen = 0; seen < 2; seen++) {
+                Config c = kit_config();
+
+                kit_reopen(&c);
+                kit_submit(&kit, (QuerySpec) { .max_bytes = 64 * MIB + 52 * KIB });
+                kit_need(&kit, 1, 60 * MIB);
+                assert_int_equal(kit_lease(1), 64 * MIB + 52 * KIB);
+                if (seen)
+                        kit_need(&kit, 1, 63 * MIB);
+                kit_report(&kit, 1, killed_for_memory(64 * MIB - 64 * KIB), NULL);
+                assert_int_equal(kit_query(&kit, 1)->verdict, seen ? VERDICT_MAXIMUM : VERDICT_QUOTA);
+        }
+}
+
 static void every_end_is_published_once_with_its_numbers(void **state) {
         uint64_t id = kit_plain(&kit);
 
@@ -294,6 +311,7 @@ int main(void) {
                 KIT_TEST(who_was_refused_near_its_limit_ends_by_the_budget),
                 KIT_TEST(a_limit_that_it_never_reached_did_not_end_it),
                 KIT_TEST(a_victim_that_came_to_its_own_end_before_says_so),
+                KIT_TEST(a_limit_that_it_was_seen_alive_under_was_not_too_late),
                 KIT_TEST(every_end_is_published_once_with_its_numbers),
                 KIT_TEST(a_unit_lost_before_the_run_says_so),
                 KIT_TEST(an_asked_for_end_is_no_memory_verdict),
