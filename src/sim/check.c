@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The promises. Those on the kernel are looked at after every write, those on the engine after every step. */
+#include <signal.h>
+
 #include "sim/world.h"
 
 #define ULL(x) ((unsigned long long) (x))
@@ -20,6 +22,10 @@ static void check_group(World *w, const SimQuery *q) {
         else if (q->actions_pending == 0 && q->group.max_bytes != known->lease.bytes)
                 world_fail(w, "memory.max of q%llu stays at %llu, the ledger has %llu", ULL(q->id),
                            ULL(q->group.max_bytes), ULL(known->lease.bytes));
+        else if (q->actions_pending == 0 && !q->lowering && q->group.high_bytes != known->high_bytes &&
+                 (w->tally.restarts == 0 || known->high_bytes != SIZE_INFINITY)) /* not known to who took over */
+                world_fail(w, "memory.high of q%llu is %llu, and the engine thinks %llu", ULL(q->id), ULL(q->group.high_bytes),
+                           ULL(known->high_bytes));
         else if (q->actions_pending == 0 && !q->lowering && q->group.frozen != known->frozen)
                 world_fail(w, "q%llu is %s, and the engine thinks otherwise", ULL(q->id),
                            q->group.frozen ? "frozen" : "not frozen");
@@ -258,6 +264,32 @@ static void check_victim(World *w, const Query *victim) {
         for (const Query *q = NULL; (q = engine_next(w->engine, q));)
                 if (q->state == QUERY_EXECUTING && q->state_since_usec < w->now_usec && lease_end_helps(&q->lease))
                         world_fail(w, "q%llu ends as a victim before its time, and frees nothing", ULL(victim->id));
+}
+
+/* Who was killed by the kernel, and nobody had asked for its end: whose limit is it said to have been? A peak of before it was lowered
+ * may hide which one it met since, and after a small raise it does not tell which of two. */
+static void check_kill(World *w, const SimQuery *q, const Query *known) {
+        bool at_maximum = q->killed_at_bytes >= known->max_bytes;
+        bool near_maximum = q->group.peak_bytes >= governor_high(known->max_bytes, SIZE_INFINITY, known->pids);
+
+        if (at_maximum != (known->verdict == VERDICT_MAXIMUM) &&
+            (at_maximum ? q->group.peak_bytes > q->raised_from_bytes : !near_maximum))
+                world_fail(w, "the kernel killed q%llu at %llu, its maximum is %llu, its peak %llu, and the verdict is %s", ULL(q->id),
+                           ULL(q->killed_at_bytes), ULL(known->max_bytes), ULL(q->group.peak_bytes), verdict_name(known->verdict));
+        else if (!at_maximum && q->refused_at_kill && q->killed_at_bytes == known->last_quota_bytes && known->verdict != VERDICT_BUDGET)
+                world_fail(w, "the kernel killed q%llu after it had been refused, and the verdict is %s", ULL(q->id),
+                           verdict_name(known->verdict));
+        else if (known->verdict == VERDICT_HOST)
+                world_fail(w, "the kernel killed q%llu for its own limit, and it is said to have been the host's", ULL(q->id));
+}
+
+void check_verdict(World *w, const SimQuery *q, const Query *known) {
+        if (q->kernel_killed && !known->ending && known->exit_signal == SIGKILL && q->restarts_at_kill == w->tally.restarts)
+                check_kill(w, q, known);
+        if (q->dying && q->exit_status == 0 && q->exit_signal == 0 && !q->start_fails && known->state == QUERY_ERRORED &&
+            known->verdict != VERDICT_TIMEOUT)
+                world_fail(w, "q%llu came to its end by itself, and is said to have ended for %s", ULL(q->id),
+                           verdict_name(known->verdict));
 }
 
 void check_engine(World *w, const Event *ev) {

@@ -17,6 +17,7 @@ static void on_state(World *w, SimQuery *q, size_t i) {
         w->tally.canceled += known->state == QUERY_CANCELED;
         if (q->group.populated)
                 world_fail(w, "q%llu is said to have ended with processes in its group", (unsigned long long) q->id);
+        check_verdict(w, q, known);
         w->tally.raises_saved += known->n_raises_saved;
         q->lesson = (Lesson) { .fingerprint = { known->spec.fingerprint[0], known->spec.fingerprint[1] },
                                .needed_bytes = known->needed_bytes,
@@ -154,7 +155,10 @@ static void set_limits(World *w, SimQuery *q, size_t i, const Item *item) {
                 world_fail(w, "the limit of q%llu is set while it is lowered", (unsigned long long) q->id);
         else if (item->max_bytes < q->group.max_bytes)
                 world_fail(w, "the limit of q%llu is lowered under it", (unsigned long long) q->id);
-        q->n_raises += item->action == ACTION_SET_LIMITS && item->max_bytes > q->group.max_bytes;
+        if (item->action == ACTION_SET_LIMITS && item->max_bytes > q->group.max_bytes) {
+                q->n_raises++;
+                q->raised_from_bytes = q->group.max_bytes;
+        }
         if (kernel_group_set_max(&q->group, item->max_bytes))
                 world_fail(w, "a write of memory.max killed q%llu", (unsigned long long) q->id);
         q->group.high_bytes = item->high_bytes;
@@ -302,6 +306,7 @@ void host_unit_lost(World *w, size_t i) {
         if (q->dying || q->unit != SIM_UNIT_UP)
                 return;
         q->dying = true;
+        q->exit_status = -1; /* nobody will say */
         q->group.frozen = false;
         kernel_group_empty(&q->group);
         q->unit = SIM_UNIT_LEAVING;

@@ -30,8 +30,8 @@ void process_forget(SimQuery *q) {
         kernel_group_init(&q->group);
         q->threads_running = q->threads_parked = 0;
         q->starved_until_usec = q->wait_seen_usec = q->cpu_usec = q->cpu_wait_usec = q->notify_last_usec = 0;
-        q->gave = q->executed = q->rest_parked = q->obey_parked = q->dying = q->start_fails = q->notify_pending = q->lowering = q->retries = false;
-        q->actions_pending = q->events_seen = 0;
+        q->gave = q->executed = q->rest_parked = q->obey_parked = q->dying = q->start_fails = q->notify_pending = q->lowering = q->retries = q->kernel_killed = false;
+        q->actions_pending = q->events_seen = q->raised_from_bytes = 0;
         q->exit_status = q->exit_signal = 0;
 }
 
@@ -49,7 +49,7 @@ static void notify(World *w, size_t i) {
 }
 
 /* The kernel killed it for memory. That is right at its maximum, and where the policy says so; else we were late. */
-static void book_kill(World *w, const SimQuery *q) {
+static void book_kill(World *w, SimQuery *q) {
         const Query *known = engine_find(w->engine, q->id);
         bool payable, excused;
 
@@ -57,7 +57,13 @@ static void book_kill(World *w, const SimQuery *q) {
         world_trace(w, "kernel q%llu killed at %lluK of %lluK", (unsigned long long) q->id,
                     (unsigned long long) (kernel_group_usage(&q->group) / KIB),
                     (unsigned long long) (q->group.max_bytes / KIB));
-        if (!known || known->ending || q->group.max_bytes >= known->max_bytes)
+        if (!known || known->ending)
+                return;
+        q->kernel_killed = true;
+        q->refused_at_kill = known->hungry || known->headroom_off;
+        q->killed_at_bytes = q->group.max_bytes;
+        q->restarts_at_kill = w->tally.restarts;
+        if (q->group.max_bytes >= known->max_bytes)
                 return;
         payable = budget_growth_bytes(engine_budget(w->engine), &known->lease) > 0;
         w->tally.kills_payable += payable;

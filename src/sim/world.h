@@ -81,6 +81,11 @@ typedef struct SimQuery {
         bool lowering; /* frozen for it */
         uint64_t n_raises; /* of its limit, as the kernel had them */
         uint64_t events_seen; /* charges that met its limit, as told by the last look */
+        /* Of one that the kernel killed for memory: at which limit, what the engine thought of it then, and how often the service had
+         * been started anew. */
+        bool kernel_killed, refused_at_kill;
+        uint64_t killed_at_bytes, restarts_at_kill;
+        uint64_t raised_from_bytes; /* its limit before the last raise of it */
         char *saved;   /* what the service wrote of it: a line of a trace */
         Lesson lesson; /* what the history has of it, once it has ended */
 } SimQuery;
@@ -188,4 +193,5 @@ void process_count_wait(World *w, SimQuery *q);
 /* check.c */
 void check_kernel(World *w); /* at every write and every birth of a group */
 void check_engine(World *w, const Event *ev);
+void check_verdict(World *w, const SimQuery *q, const Query *known); /* when its end is told */
 void check_end(World *w); /* when nothing is left to happen */
