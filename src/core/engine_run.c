@@ -8,6 +8,8 @@
 /* Before somebody whose quota could not be lowered is asked again; the pause doubles. */
 #define LOWER_PAUSE_MIN_USEC (2 * USEC_PER_SEC)
 #define LOWER_PAUSE_MAX_USEC (60 * USEC_PER_SEC)
+/* The kernel rounds a limit down to its pages, and they are 4K at least and 64K at most (arm64, ppc64el). */
+#define PAGE_BYTES_MAX (64 * KIB)
 /* The longest wait, in FreezeTimeoutSec=, that progress elsewhere can make of one. */
 #define FREEZE_TIMEOUTS_MAX 4
 
@@ -197,7 +199,9 @@ static void judge_sample(Engine *e, Query *q, const Sample *s) {
 /* A sample that was read under a lower limit than the ledger's tells nothing of that one: a raise is on its way. When it
  * does not arrive it was lost, or somebody wrote another limit: it is written again. */
 static bool is_stale(Engine *e, Query *q, const Sample *s) {
-        if (s->max_bytes >= q->lease.bytes) {
+        bool rounded = s->max_bytes == q->quota_bytes && q->lease.bytes - q->quota_bytes < PAGE_BYTES_MAX;
+
+        if (s->max_bytes >= q->lease.bytes || rounded) {
                 q->n_stale = 0;
                 return false;
         }

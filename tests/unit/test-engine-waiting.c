@@ -205,6 +205,35 @@ static void at_a_cap_that_came_meanwhile_there_is_no_brake(void **state) {
         assert_int_equal(kit_action(&kit, ACTION_SET_LIMITS, 1)->limits.high_bytes, SIZE_INFINITY);
 }
 
+/* The pool gave a grant that is no multiple of 64K, which is what pages of the kernel may have. */
+static void a_limit_that_the_kernel_rounds_to_its_pages_is_in_force(void **state) {
+        Config c = kit_pool_config(2, 400 * MIB + 20 * KIB);
+        Sample s = kit_anonymous(330 * MIB);
+
+        (void) state;
+        c.per_query_bytes = 400 * MIB;
+        kit_reopen(&c);
+        kit_plain(&kit);
+        kit_need(&kit, 1, 63 * MIB);
+        kit_need(&kit, 1, 127 * MIB);
+        kit.slow_limits = true;
+        kit_need(&kit, 1, 255 * MIB);
+        assert_int_equal(kit_lease(1), 336 * MIB + 20 * KIB);
+        kit_limits(&kit, 1, 0, 336 * MIB);
+        c.max_memory_bytes = 800 * MIB;
+        kit_reload(&kit, &c);
+        kit_sample(&kit, 1, s);
+        assert_int_equal(kit_lease(1), 400 * MIB);
+        /* A raise that is on its way is not, nor is what somebody else wrote. */
+        s.max_bytes = 336 * MIB;
+        kit_sample(&kit, 1, s);
+        assert_int_equal(kit_query(&kit, 1)->n_stale, 1);
+        kit_limits(&kit, 1, 0, 400 * MIB);
+        s.max_bytes = 400 * MIB - 4 * KIB;
+        kit_sample(&kit, 1, s);
+        assert_int_equal(kit_query(&kit, 1)->n_stale, 2);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(who_does_not_die_is_waited_for_as_long_as_for_others),
@@ -215,6 +244,7 @@ int main(void) {
                 KIT_TEST(who_is_capped_to_what_he_has_goes_on_also_behind_others),
                 KIT_TEST(the_brake_after_a_lowering_is_the_one_that_was_asked_for),
                 KIT_TEST(at_a_cap_that_came_meanwhile_there_is_no_brake),
+                KIT_TEST(a_limit_that_the_kernel_rounds_to_its_pages_is_in_force),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
