@@ -200,6 +200,11 @@ static Verdict describe_memory(const Engine *e, const Query *q, const FinalNumbe
         return v;
 }
 
+/* The kernel kills all of engine/ or nothing (memory.oom.group=1); how it ended a worker that is lost can't tell. */
+static bool is_killed_for_memory(const EndedReport *r) {
+        return r->numbers.events_oom_kill > 0 && (r->exit_signal == SIGKILL || (r->exit_signal == 0 && r->exit_status < 0));
+}
+
 /* What the report alone says, when nobody here asked for the end. */
 static void judge_report(const Engine *e, const Query *q, const EndedReport *r, const Error *error,
                          QueryState *ret_state, Verdict *ret_verdict, Error *ret_error) {
@@ -207,7 +212,7 @@ static void judge_report(const Engine *e, const Query *q, const EndedReport *r, 
         if (r->start_failed) {
                 *ret_error = *error;
                 *ret_verdict = VERDICT_START;
-        } else if (r->numbers.events_oom_kill > 0 && r->exit_signal == SIGKILL)
+        } else if (is_killed_for_memory(r))
                 *ret_verdict = describe_memory(e, q, &r->numbers, ret_error);
         else if (r->numbers.oomd_kills > 0 && r->exit_status < 0) {
                 char peak[SIZE_TEXT_MAX];
