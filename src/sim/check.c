@@ -61,12 +61,14 @@ void check_kernel(World *w) {
         w->last_compiling = compiles;
 }
 
-static bool could_begin_alone(const Budget *b, uint64_t bytes) {
+static bool could_begin_alone(const World *w, uint64_t bytes) {
+        const Budget *b = engine_budget(w->engine);
         Budget alone;
         Lease l = {};
         int r;
 
         budget_init(&alone, b->total_bytes, b->slots, b->slot_bytes);
+        budget_set_leftover(&alone, w->leftover_bytes);
         r = lease_open(&alone, &l, bytes);
         lease_done(&l);
         return r == 0;
@@ -82,7 +84,7 @@ static const Query *queue_head(const World *w) {
                 uint64_t position = engine_queue_position(w->engine, q);
 
                 if (position > 0 && position < first && q->unit != UNIT_LEAVING &&
-                    could_begin_alone(engine_budget(w->engine), q->initial_bytes)) {
+                    could_begin_alone(w, q->initial_bytes)) {
                         first = position;
                         head = q;
                 }
@@ -110,18 +112,19 @@ static bool rests(const World *w, const Query *q) {
 static bool all_could_end(const World *w, const Query *one, uint64_t growth) {
         const Budget *b = engine_budget(w->engine);
         uint64_t unused = budget_unused_bytes(b), have = subtract_saturating(unused, growth);
-        uint64_t pool = unused + b->on_top_bytes + b->leftover_bytes;
+        uint64_t of_units = b->leftover_bytes - w->leftover_bytes; /* that goes with them */
+        uint64_t pool = unused + b->on_top_bytes + of_units;
         bool *ended = calloc(w->load.n_queries + 1, sizeof(*ended)), progress = true;
         size_t left = 0, i;
 
-        have += b->leftover_bytes; /* it goes with its units */
+        have += of_units;
         while (ended && progress) {
                 progress = false;
                 left = 0;
                 i = 0;
                 for (const Query *q = NULL; (q = engine_next(w->engine, q)); i++) {
                         uint64_t given = subtract_saturating(q->lease.bytes, b->slot_bytes) + (q == one ? growth : 0);
-                        uint64_t most = MIN(subtract_saturating(q->max_bytes, b->slot_bytes), pool);
+                        uint64_t most = MIN(subtract_saturating(MIN(q->max_bytes, q->cap_bytes), b->slot_bytes), pool);
                         bool content = q->ending || (q != one && rests(w, q));
 
                         if ((q->state != QUERY_EXECUTING && q != one) || ended[i])
@@ -222,8 +225,8 @@ static void check_ledger(World *w) {
                 told += w->queries[i].reported_bytes;
         if (!invariants_hold(&w->invariants, w->engine, w->now_usec, failure))
                 world_fail(w, "%s", failure);
-        if (told != b->leftover_bytes)
-                world_fail(w, "leftovers are %llu, booked %llu", ULL(told), ULL(b->leftover_bytes));
+        if (told + w->leftover_bytes != b->leftover_bytes)
+                world_fail(w, "leftovers are %llu, booked %llu", ULL(told + w->leftover_bytes), ULL(b->leftover_bytes));
         held = budget_leased_bytes(b) + told;
         if (held > MAX(b->total_bytes, w->last_held_bytes))
                 world_fail(w, "%llu given out of %llu, before it was %llu", ULL(held), ULL(b->total_bytes),
@@ -276,7 +279,8 @@ static void check_kill(World *w, const SimQuery *q, const Query *known) {
             (at_maximum ? q->group.peak_bytes > q->raised_from_bytes : !near_maximum))
                 world_fail(w, "the kernel killed q%llu at %llu, its maximum is %llu, its peak %llu, and the verdict is %s", ULL(q->id),
                            ULL(q->killed_at_bytes), ULL(known->max_bytes), ULL(q->group.peak_bytes), verdict_name(known->verdict));
-        else if (!at_maximum && q->refused_at_kill && q->killed_at_bytes == known->last_quota_bytes && known->verdict != VERDICT_BUDGET)
+        else if (!at_maximum && q->refused_at_kill && q->killed_at_bytes == known->last_quota_bytes &&
+                 q->killed_at_bytes < known->cap_bytes && known->verdict != VERDICT_BUDGET)
                 world_fail(w, "the kernel killed q%llu after it had been refused, and the verdict is %s", ULL(q->id),
                            verdict_name(known->verdict));
         else if (known->verdict == VERDICT_HOST)

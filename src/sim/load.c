@@ -209,6 +209,42 @@ static void draw_caps(Load *l, uint64_t seed, uint64_t span_usec) {
         l->acts[l->n_acts++] = (LoadAct) { .type = LOAD_UNCAP, .at_usec = until_usec, .cap_bytes = SIZE_INFINITY };
 }
 
+/* The same of one of single queries: not where a kill would be no excuse, since at a cap there is no brake, and it may be lifted. */
+static void draw_query_caps(Load *l, uint64_t seed) {
+        Random r = { .state = seed ^ UINT64_C(0x6361706f66717565) };
+        bool wanted = !l->steady && !l->prompt && random_percent(&r, 30);
+
+        for (size_t i = 0; i < l->n_queries; i++) {
+                LoadQuery *q = &l->queries[i];
+
+                q->cap_usec = wanted ? perhaps(&r, 30, 20 * SEC) : LOAD_NEVER;
+                q->uncap_after_usec = perhaps(&r, 80, 20 * SEC);
+                q->cap_bytes = pages_between(&r, PAGE, l->config.per_query_bytes);
+        }
+}
+
+/* The same of what is left over in the slice for a while. */
+static void draw_leftovers(Load *l, uint64_t seed, uint64_t span_usec) {
+        Random r = { .state = seed ^ UINT64_C(0x6c6566746f766572) };
+        uint64_t at_usec = random_between(&r, 0, span_usec), until_usec = at_usec + random_between(&r, 0, 60 * SEC);
+
+        if (l->steady || l->n_acts + 2 > LOAD_ACTS_MAX || !random_percent(&r, 20))
+                return;
+        l->acts[l->n_acts++] = (LoadAct) { .type = LOAD_LEFTOVERS, .at_usec = at_usec,
+                                           .leftover_bytes = pages_between(&r, PAGE, l->config.max_memory_bytes) };
+        l->acts[l->n_acts++] = (LoadAct) { .type = LOAD_LEFTOVERS, .at_usec = until_usec };
+}
+
+/* The same of a process that SIGKILL does not reach for minutes. */
+static void draw_slow_deaths(Load *l, uint64_t seed) {
+        Random r = { .state = seed ^ UINT64_C(0x64656174686c6573) };
+        bool wanted = !l->steady && random_percent(&r, 15);
+
+        for (size_t i = 0; i < l->n_queries; i++)
+                if (random_percent(&r, 10) && wanted)
+                        l->queries[i].exit_usec = random_between(&r, 0, 600 * SEC);
+}
+
 int load_draw(Load *l, uint64_t seed, size_t n_queries) {
         Random r = { .state = seed };
         uint64_t span_usec;
@@ -229,6 +265,9 @@ int load_draw(Load *l, uint64_t seed, size_t n_queries) {
         draw_retries(l, seed);
         draw_caps(l, seed, span_usec);
         draw_givers(l, seed);
+        draw_query_caps(l, seed);
+        draw_leftovers(l, seed, span_usec);
+        draw_slow_deaths(l, seed);
         return 0;
 }
 

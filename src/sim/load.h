@@ -36,19 +36,22 @@ typedef struct LoadQuery {
         uint64_t unit_lost_usec; /* since it began to run; LOAD_NEVER */
 
         bool obeys_term;
+        uint64_t cap_usec, uncap_after_usec; /* an administrator limits its unit, since submission, and lifts that again; LOAD_NEVER */
+        uint64_t cap_bytes;
         uint64_t term_usec, exit_usec; /* from SIGTERM to exit; from death to the empty group and its report */
 
         uint64_t cancel_usec, hold_drop_usec, reader_gone_usec, done_usec; /* since submission; LOAD_NEVER */
         uint64_t done_after_usec;                                          /* since its end; LOAD_NEVER: time will tell */
 } LoadQuery;
 
-typedef enum LoadActType { LOAD_PAUSE, LOAD_RESUME, LOAD_RELOAD, LOAD_SHUTDOWN, LOAD_CAP, LOAD_UNCAP } LoadActType;
+typedef enum LoadActType { LOAD_PAUSE, LOAD_RESUME, LOAD_RELOAD, LOAD_SHUTDOWN, LOAD_CAP, LOAD_UNCAP, LOAD_LEFTOVERS } LoadActType;
 
 /* What an operator does. */
 typedef struct LoadAct {
         LoadActType type;
         uint64_t at_usec, shutdown_usec;
         uint64_t cap_bytes; /* of LOAD_CAP: what he lets the budget have, until LOAD_UNCAP */
+        uint64_t leftover_bytes; /* of LOAD_LEFTOVERS: what no unit accounts for, until the next one */
         Config config;
 } LoadAct;
 

@@ -31,6 +31,7 @@ void process_forget(SimQuery *q) {
         q->threads_running = q->threads_parked = 0;
         q->starved_until_usec = q->wait_seen_usec = q->cpu_usec = q->cpu_wait_usec = q->notify_last_usec = 0;
         q->gave = q->executed = q->rest_parked = q->obey_parked = q->dying = q->start_fails = q->notify_pending = q->lowering = q->retries = q->kernel_killed = false;
+        q->cap_bytes = SIZE_INFINITY;
         q->actions_pending = q->events_seen = q->raised_from_bytes = 0;
         q->exit_status = q->exit_signal = 0;
 }
@@ -63,7 +64,7 @@ static void book_kill(World *w, SimQuery *q) {
         q->refused_at_kill = known->hungry || known->headroom_off;
         q->killed_at_bytes = q->group.max_bytes;
         q->restarts_at_kill = w->tally.restarts;
-        if (q->group.max_bytes >= known->max_bytes)
+        if (q->group.max_bytes >= MIN(known->max_bytes, known->cap_bytes))
                 return;
         payable = budget_growth_bytes(engine_budget(w->engine), &known->lease) > 0;
         w->tally.kills_payable += payable;

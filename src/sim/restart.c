@@ -157,7 +157,7 @@ static void recall(World *w) {
 
 static void take_over(World *w, uint64_t first_id, bool paused) {
         Event tick = { .type = EVENT_TICK }, pause = { .type = EVENT_PAUSE }, shutdown = { .type = EVENT_SHUTDOWN, .shutdown_usec = USEC_INFINITY };
-        Event cap = { .type = EVENT_CAP, .bytes = w->cap_bytes };
+        Event cap = { .type = EVENT_CAP, .bytes = w->cap_bytes }, leftovers = { .type = EVENT_LEFTOVERS, .bytes = w->leftover_bytes };
 
         if (engine_new(&w->load.config, first_id, &w->engine) < 0) {
                 world_fail(w, "out of memory");
@@ -167,6 +167,8 @@ static void take_over(World *w, uint64_t first_id, bool paused) {
         w->adopting = true;
         if (w->cap_bytes != SIZE_INFINITY) /* known before anybody is: see manager_start() */
                 world_feed(w, &cap);
+        if (w->leftover_bytes > 0)
+                world_feed(w, &leftovers);
         if (paused)
                 world_feed(w, &pause);
         adopt_all(w, first_id);
@@ -177,6 +179,12 @@ static void take_over(World *w, uint64_t first_id, bool paused) {
         }
         world_feed(w, &tick);
         recall(w);
+        for (size_t i = 0; i < w->load.n_queries; i++) {
+                Event of_unit = { .type = EVENT_CAP, .query_id = w->queries[i].id, .bytes = w->queries[i].cap_bytes };
+
+                if (w->queries[i].unit == SIM_UNIT_UP && of_unit.bytes != SIZE_INFINITY)
+                        world_feed(w, &of_unit);
+        }
         for (size_t i = 0; i < w->load.n_queries; i++) /* whoever was left frozen goes on, or waits */
                 if (w->queries[i].group.populated)
                         process_thaw(w, i);

@@ -82,7 +82,7 @@ static void tell_query(size_t number, const LoadQuery *q, FILE *f) {
 int shrink_tell(const Story *s, FILE *f) {
         static const char *const acts[] = { [LOAD_PAUSE] = "pause", [LOAD_RESUME] = "resume", [LOAD_RELOAD] = "reload",
                                             [LOAD_SHUTDOWN] = "shutdown", [LOAD_CAP] = "a cap of the slice",
-                                            [LOAD_UNCAP] = "no cap of the slice" };
+                                            [LOAD_UNCAP] = "no cap of the slice", [LOAD_LEFTOVERS] = "leftovers of the slice" };
         const char *comma = "";
         Load l;
         int r = load_draw(&l, s->seed, s->n_queries);

@@ -16,6 +16,7 @@ static const char *const item_names[_ITEM_MAX] = {
         [ITEM_ENDED] = "ended",              [ITEM_NOTIFY] = "memory-event",
         [ITEM_SAMPLED] = "sampled",          [ITEM_LIMITS] = "limits",
         [ITEM_LOWERED] = "lowered",
+        [ITEM_CAP] = "cap",                  [ITEM_UNCAP] = "uncap",
         [ITEM_CANCEL] = "cancel",            [ITEM_HOLD_DROPPED] = "hold-dropped",
         [ITEM_READER_GONE] = "reader-gone",  [ITEM_DONE] = "done",
 };
@@ -164,6 +165,8 @@ static void on_arrival(World *w, size_t i) {
         world_feed(w, &ev);
         if (!w->queries[i].id)
                 return;
+        if (l->cap_usec != LOAD_NEVER)
+                world_push(w, l->cap_usec, ITEM_CAP, i);
         if (l->cancel_usec != LOAD_NEVER)
                 world_push(w, l->cancel_usec, ITEM_CANCEL, i);
         if (l->hold_drop_usec != LOAD_NEVER)
@@ -177,7 +180,8 @@ static void on_arrival(World *w, size_t i) {
 static void on_act(World *w, const LoadAct *a) {
         static const EventType types[] = { [LOAD_PAUSE] = EVENT_PAUSE, [LOAD_RESUME] = EVENT_RESUME,
                                            [LOAD_RELOAD] = EVENT_CONFIG, [LOAD_SHUTDOWN] = EVENT_SHUTDOWN,
-                                           [LOAD_CAP] = EVENT_CAP, [LOAD_UNCAP] = EVENT_CAP };
+                                           [LOAD_CAP] = EVENT_CAP, [LOAD_UNCAP] = EVENT_CAP,
+                                           [LOAD_LEFTOVERS] = EVENT_LEFTOVERS };
         Event ev = { .type = types[a->type] };
 
         if (a->type == LOAD_RELOAD) {
@@ -187,6 +191,8 @@ static void on_act(World *w, const LoadAct *a) {
         }
         if (ev.type == EVENT_CAP)
                 ev.bytes = w->cap_bytes = a->cap_bytes;
+        if (a->type == LOAD_LEFTOVERS)
+                ev.bytes = w->leftover_bytes = a->leftover_bytes;
         if (a->type == LOAD_SHUTDOWN) {
                 ev.shutdown_usec = a->shutdown_usec;
                 w->shut_down = true;
@@ -201,6 +207,19 @@ static void on_client(World *w, size_t i, EventType type) {
         world_feed(w, &ev);
         if (random_percent(&w->random, 20))
                 world_feed(w, &ev);
+}
+
+/* Of a unit that is there. */
+static void on_cap(World *w, size_t i, uint64_t bytes) {
+        SimQuery *q = &w->queries[i];
+        Event ev = { .type = EVENT_CAP, .query_id = q->id, .bytes = bytes };
+
+        if (q->unit != SIM_UNIT_UP || q->cap_bytes == bytes)
+                return;
+        q->cap_bytes = bytes;
+        if (bytes != SIZE_INFINITY && q->load->uncap_after_usec != LOAD_NEVER)
+                world_push(w, q->load->uncap_after_usec, ITEM_UNCAP, i);
+        world_feed(w, &ev);
 }
 
 static void on_limits(World *w, const Item *item) {
@@ -264,6 +283,8 @@ static void happen(World *w, const Item *item) {
         case ITEM_SAMPLED: host_notify(w, i); break;
         case ITEM_LIMITS: on_limits(w, item); break;
         case ITEM_LOWERED: host_lowered(w, item); break;
+        case ITEM_CAP: on_cap(w, i, w->queries[i].load->cap_bytes); break;
+        case ITEM_UNCAP: on_cap(w, i, SIZE_INFINITY); break;
         case ITEM_CANCEL: on_client(w, i, EVENT_CANCEL); break;
         case ITEM_HOLD_DROPPED: on_client(w, i, EVENT_HOLD_DROPPED); break;
         case ITEM_READER_GONE: on_client(w, i, EVENT_READER_GONE); break;
@@ -312,6 +333,7 @@ static int prepare(World *w, const Story *story) {
         world_record_start(w);
         for (size_t i = 0; i < n_queries; i++) {
                 w->queries[i].load = &w->load.queries[i];
+                w->queries[i].cap_bytes = SIZE_INFINITY;
                 kernel_group_init(&w->queries[i].group);
                 if (!story->without || !story->without[i])
                         world_push(w, w->load.queries[i].arrives_usec, ITEM_ARRIVAL, i);

@@ -34,6 +34,8 @@ typedef enum ItemType {
         ITEM_SAMPLED,
         ITEM_LIMITS,
         ITEM_LOWERED,  /* the helper that lowers a limit is done */
+        ITEM_CAP,      /* an administrator's limit of a unit … */
+        ITEM_UNCAP,    /* … is lifted */
         ITEM_CANCEL,
         ITEM_HOLD_DROPPED,
         ITEM_READER_GONE,
@@ -80,6 +82,7 @@ typedef struct SimQuery {
         bool checking, has_dependencies, recheck, dependencies_told;
         bool lowering; /* frozen for it */
         uint64_t n_raises; /* of its limit, as the kernel had them */
+        uint64_t cap_bytes;   /* an administrator's, of its unit; SIZE_INFINITY: none */
         uint64_t events_seen; /* charges that met its limit, as told by the last look */
         /* Of one that the kernel killed for memory: at which limit, what the engine thought of it then, and how often the service had
          * been started anew. */
@@ -115,6 +118,7 @@ typedef struct World {
         uint64_t reserved_id; /* 0: none */
         bool shut_down, shutdown_done;
         uint64_t cap_bytes; /* an administrator's, of the slice; SIZE_INFINITY: none */
+        uint64_t leftover_bytes; /* in the slice, and of no unit */
 
         /* check.c: a reload may leave more than the figures allow; then it must only shrink. */
         Invariants invariants;
