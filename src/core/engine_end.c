@@ -126,9 +126,9 @@ static bool is_reached(uint64_t limit_bytes, uint64_t peak_bytes, uint64_t pids)
         return peak_bytes >= governor_high(limit_bytes, SIZE_INFINITY, pids);
 }
 
-/* The limit in force when it died. Raises that came after the kernel's kill, because we saw its events late, changed
- * nothing for it: its peak stayed at what they started from, and it was not seen alive under them. Where its limit was lowered its peak may be of the time before
- * that, and tells only which limits it can't have met since. */
+/* The limit in force when it died. Raises that came after the kernel's kill, because we saw its events late, changed nothing for
+ * it: its peak stayed at what they started from, and it was not seen alive under them. Where its limit was lowered its peak may
+ * be of the time before, and tells only which limits it can't have met since. */
 static uint64_t limit_at_death(const Query *q, const FinalNumbers *n) {
         ProfileReader r = { .profile = &q->profile };
         uint64_t peak = n->memory_peak_bytes, met = q->lease.bytes;
