@@ -113,7 +113,7 @@ def booked_until_the_unit_is_gone():
     left = 60 * MIB
     with disks.on_disk(DISK):
         whole = status()["unused_memory_bytes"]
-        q = Gated(f"open('/tmp/left', 'wb').write(bytes({left})); print('filled', flush=True); sys.stdin.readline()")
+        q = Gated(f"open('/dev/shm/left', 'wb').write(bytes({left})); print('filled', flush=True); sys.stdin.readline()")
         q.go()
         q.wait_for_output(b"filled")
         sleeper = subprocess.Popen(["sh", "-c", f"read x; echo >{DISK}/file"], stdin=subprocess.PIPE)
