@@ -55,7 +55,8 @@ int manager_reserve_events(Manager *m, size_t n_queries) {
 /* Those that were stepped make room for others. */
 static void drop_stepped(Manager *m) {
         m->n_pending -= m->n_stepped;
-        memmove(m->pending, m->pending + m->n_stepped, m->n_pending * sizeof(*m->pending));
+        if (m->n_pending > 0)
+                memmove(m->pending, m->pending + m->n_stepped, m->n_pending * sizeof(*m->pending));
         m->n_stepped = 0;
 }
 

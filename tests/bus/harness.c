@@ -174,8 +174,8 @@ void harness_stop_bus(void) {
 void harness_restart_bus(void) {
         char listen[sizeof(bus_address) + 16];
 
+        harness_stop_bus(); /* first: a stand-in that was stopped would answer when it goes on */
         harness_stop_standin();
-        harness_stop_bus();
         snprintf(listen, sizeof(listen), "--address=%s", bus_address);
         start_bus(listen);
         harness_start_standin();
