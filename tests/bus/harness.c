@@ -366,3 +366,8 @@ int ctl_run_input(Ctl *c, const char *input, size_t len, const char *const args[
         ctl_finish(c, input, len);
         return ctl_exit_status(c);
 }
+
+void assert_has(const char *text, const char *part) {
+        if (!strstr(text, part))
+                fail_msg("no \"%s\" in: %.2000s", part, text);
+}

@@ -62,3 +62,6 @@ int ctl_run_input(Ctl *c, const char *input, size_t len, const char *const args[
 #define ctl_run(c, ...) ctl_run_input(c, "", 0, (const char *const[]) { __VA_ARGS__, NULL })
 
 int ctl_exit_status(const Ctl *c);
+
+/* What a program said has @part in it. */
+void assert_has(const char *text, const char *part);

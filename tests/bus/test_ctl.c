@@ -15,11 +15,6 @@
 
 #define QUERY_BYTES_MAX (4u << 20)
 
-static void assert_has(const char *text, const char *part) {
-        if (!strstr(text, part))
-                fail_msg("no \"%s\" in: %s", part, text);
-}
-
 /* The last ID that `submit` printed. */
 static void submit(const char *language, const char *query, char id[static 32]) {
         Ctl c;

@@ -13,11 +13,6 @@
 
 #include "harness.h"
 
-static void assert_has(const char *text, const char *part) {
-        if (!strstr(text, part))
-                fail_msg("no \"%s\" in: %s", part, text);
-}
-
 static void assert_nothing_executes(void) {
         Ctl c;
 

@@ -14,11 +14,6 @@
 
 #include "harness.h"
 
-static void assert_has(const char *text, const char *part) {
-        if (!strstr(text, part))
-                fail_msg("no \"%s\" in: %.2000s", part, text);
-}
-
 static json_t *array_of(Ctl *c) {
         json_t *a = json_loads(c->out_text, 0, NULL);
 

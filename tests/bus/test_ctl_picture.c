@@ -68,11 +68,6 @@ static mode_t mode_of(const char *path) {
         return st.st_mode & 07777;
 }
 
-static void assert_has(const char *text, const char *part) {
-        if (!strstr(text, part))
-                fail_msg("no \"%s\" in: %.2000s", part, text);
-}
-
 /* penstockctl profile with @..., which must succeed and say nothing. */
 #define draw(...)                                                                                                    \
         do {                                                                                                         \

@@ -96,11 +96,6 @@ static void json_has_each_row_and_column(void **state) {
         ctl_done(&c);
 }
 
-static void assert_has(const char *text, const char *part) {
-        if (!strstr(text, part))
-                fail_msg("no \"%s\" in: %s", part, text);
-}
-
 static void the_table_is_for_people(void **state) {
         char id[32];
         Ctl c;
