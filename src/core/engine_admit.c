@@ -281,13 +281,13 @@ static Query *first_to_start(const Engine *e) {
         return q;
 }
 
-bool admit_lacks_memory(const Engine *e) {
+const Query *admit_lacking(const Engine *e) {
         const Query *q;
 
         if (e->paused || e->n_in_state[QUERY_EXECUTING] >= e->config.concurrency_quota)
-                return false;
+                return NULL;
         q = first_to_start(e);
-        return q && !wait_may_open(e, q);
+        return q && (!wait_may_open(e, q) || retry_start_bytes(e, q) > lend_room(e, q)) ? q : NULL;
 }
 
 static void settle_slots(Engine *e) {

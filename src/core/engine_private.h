@@ -113,7 +113,7 @@ void admit_compiled(Engine *e, Query *q, const EndedReport *r, const Error *erro
 void admit_reconfigure(Engine *e); /* the figures changed under those who wait */
 bool admit_reconfigure_query(Engine *e, Query *q); /* under this one; false: it has ended over it */
 void admit_restart_unit(Engine *e, Query *q); /* of one that is past waiting for it */
-bool admit_lacks_memory(const Engine *e); /* there is a slot for the head of the queue, and no memory to begin with */
+const Query *admit_lacking(const Engine *e); /* the head of the queue, when it has a slot and no memory to begin with; else NULL */
 void admit_settle(Engine *e); /* give free compile and execution slots to those who wait */
 uint64_t admit_query_timeout(const Query *q);           /* when its own timeout is due */
 uint64_t admit_queue_timeout(const Query *q);

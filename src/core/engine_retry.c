@@ -49,7 +49,7 @@ void retry_begin(Engine *e, Query *q) {
         run_book_lowering(e, q);
         q->verdict = VERDICT_BUDGET;
         q->peak_bytes = MAX(q->peak_bytes, q->final.memory_peak_bytes);
-        q->retry_bytes = MIN(page_floor(learn_needed(q)), most_ever(e, q));
+        q->retry_bytes = page_floor(learn_needed(q)); /* what is in the way of so much now may have passed by its start */
         learn_end(e, q);
         forget_run(q);
         q->n_retries++;

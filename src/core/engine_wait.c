@@ -10,6 +10,8 @@
 #define LOOK_MAX_USEC USEC_PER_SEC
 /* A donor was read so lately. */
 #define DONOR_FRESH_USEC LOOK_MIN_USEC
+/* To take down what a process had may take so long. */
+#define DEATH_MIN_USEC (10 * USEC_PER_SEC)
 /* Under a cap it keeps its need and this part of it. */
 #define KEEP_DIVISOR 8
 /* Less is not worth to stop it for. */
@@ -195,14 +197,28 @@ static bool is_over_its_cap(const Query *q) {
 
 /* For the head of the queue idle quota is taken back, too, but not under `fail`: there whoever needs it again would not wait for
  * it, but be killed. */
-static bool somebody_waits(const Engine *e) {
-        return e->n_waiters > 0 || (e->config.exhaustion_policy == EXHAUSTION_FREEZE && admit_lacks_memory(e));
+static const Query *head_that_waits(const Engine *e) {
+        return e->n_waiters == 0 && e->config.exhaustion_policy == EXHAUSTION_FREEZE ? admit_lacking(e) : NULL;
+}
+
+/* A start is all or nothing: for one that all that is idle would not be enough for, nobody is lowered; nor is anybody twice. */
+static bool starts_by_what_is_idle(const Engine *e, const Query *head) {
+        uint64_t bytes = lend_room(e, head);
+
+        for (size_t i = 0; i < e->n_busy; i++) {
+                const Query *q = e->busy[i];
+
+                if (is_running(q) && q->gave_for != head->id)
+                        bytes = add_saturating(bytes, q->lease.bytes - MIN(donor_target(e, q, false), q->lease.bytes));
+        }
+        return bytes >= retry_start_bytes(e, head);
 }
 
 /* Take back what lies idle with those who run, of one at a time: it is frozen for that. Who was not read lately is read
  * first; the sample is another step. True: one is being asked. */
 static bool ask_donors(Engine *e, bool urgent) {
-        bool wanted = somebody_waits(e);
+        const Query *head = head_that_waits(e);
+        bool for_head = head && starts_by_what_is_idle(e, head);
         Query *donor = NULL;
         Action *a;
 
@@ -211,7 +227,7 @@ static bool ask_donors(Engine *e, bool urgent) {
 
                 if (q->lowering && !q->ending) /* who should have answered before the last deadline is no hope */
                         return e->now_usec - q->lowering_since_usec < e->config.freeze_timeout_usec;
-                if (!donor && is_running(q) && (wanted || is_over_its_cap(q)) &&
+                if (!donor && is_running(q) && (e->n_waiters > 0 || (for_head && q->gave_for != head->id) || is_over_its_cap(q)) &&
                     e->now_usec - q->sampled_usec <= (urgent ? LEND_FRESH_USEC : DONOR_FRESH_USEC) &&
                     donor_target(e, q, urgent) < q->lease.bytes)
                         donor = q;
@@ -221,6 +237,7 @@ static bool ask_donors(Engine *e, bool urgent) {
         donor->lowering = true;
         donor->lowering_urgent = urgent;
         donor->lowering_since_usec = e->now_usec;
+        donor->gave_for = for_head ? head->id : 0;
         a = engine_emit(e, ACTION_LOWER, donor);
         a->limits.max_bytes = donor_target(e, donor, urgent);
         a->limits.high_bytes = governor_high(a->limits.max_bytes, run_maximum(donor), donor->pids);
@@ -274,9 +291,9 @@ static void choose_victim(Engine *e, bool deadlock, const char *why) {
 }
 
 /* A task in an uninterruptible sleep outlives its kill, perhaps for ever: who was killed so long ago is no
- * reason any more to let those wait on whose own time is up. */
+ * reason any more to let those wait on whose own time is up. But much memory takes its time to go. */
 static bool does_not_die(const Engine *e, const Query *q) {
-        return q->ending_killed && e->now_usec - q->killed_usec >= e->config.freeze_timeout_usec;
+        return q->ending_killed && e->now_usec - q->killed_usec >= MAX(e->config.freeze_timeout_usec, DEATH_MIN_USEC);
 }
 
 static bool somebody_ends_usefully(const Engine *e) {
@@ -319,7 +336,8 @@ static bool settle_lack(Engine *e) {
 /* While somebody waits, frozen or at the head of the queue: who runs is looked at now and then, for what they hold idle and
  * whether they still grow. So is who has more than an administrator lets him have. */
 static void look_around(Engine *e) {
-        bool due = e->look_pause_usec == 0 || e->now_usec >= e->look_due_usec, wanted = somebody_waits(e), any = wanted;
+        bool due = e->look_pause_usec == 0 || e->now_usec >= e->look_due_usec, wanted = e->n_waiters > 0 || head_that_waits(e),
+             any = wanted;
 
         for (size_t i = 0; i < e->n_busy; i++) {
                 Query *q = e->busy[i];

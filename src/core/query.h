@@ -125,6 +125,7 @@ struct Query {
         uint64_t lowering_since_usec, lower_pause_usec;
         uint64_t lowering_high_bytes; /* memory.high that goes with the quota that it is being lowered to */
         bool lowering_urgent; /* somebody would have had to end */
+        uint64_t gave_for;    /* the head of the queue for which it was lowered last; 0: it was for those who wait frozen */
         bool gave_nothing;    /* when it was asked for that: not once more before somebody has ended for want of it */
         unsigned n_stale; /* samples in a row that were read under a lower limit than its lease */
         bool lowering; /* ACTION_LOWER is under way: until its answer it is neither frozen, thawed nor given a limit */

@@ -194,6 +194,19 @@ static void what_passes_does_not_lower_its_start(void **state) {
         assert_int_equal(query_start_bytes(kit_query(&kit, 2)), 96 * MIB);
 }
 
+static void what_passes_while_it_dies_does_not_either(void **state) {
+        Config c = retrying();
+
+        (void) state;
+        end_for_want(&c, (QuerySpec) {});
+        kit_step(&kit, (Event) { .type = EVENT_LEFTOVERS, .bytes = 352 * MIB });
+        kit_report(&kit, 2, killed(), NULL);
+        assert_int_equal(kit_state(&kit, 2), QUERY_QUEUEING);
+        kit_step(&kit, (Event) { .type = EVENT_LEFTOVERS });
+        kit_exit(&kit, 1, 0);
+        assert_int_equal(kit_lease(2), 128 * MIB);
+}
+
 static void others_start_while_its_first_unit_goes(void **state) {
         Config c = retrying();
         EndedReport r = killed();
@@ -327,6 +340,7 @@ int main(void) {
                 KIT_TEST(a_second_time_ends_it),
                 KIT_TEST(the_last_one_left_takes_what_there_is),
                 KIT_TEST(what_passes_does_not_lower_its_start),
+                KIT_TEST(what_passes_while_it_dies_does_not_either),
                 KIT_TEST(others_start_while_its_first_unit_goes),
                 KIT_TEST(nobody_overtakes_it_for_memory),
                 KIT_TEST(a_cancel_in_between_ends_it),

@@ -121,6 +121,37 @@ static void idle_quota_goes_to_the_head_of_the_queue(void **state) {
         assert_int_equal(kit_saw(&kit, ACTION_SAMPLE, 0), 0);
 }
 
+/* Leftovers take from what is reserved for slots as well. */
+static void idle_quota_goes_to_a_head_that_asks_for_no_more_than_usual(void **state) {
+        (void) state;
+        one_rests_on_the_pool(EXHAUSTION_FREEZE);
+        kit_step(&kit, (Event) { .type = EVENT_LEFTOVERS, .bytes = 150 * MIB });
+        kit_plain(&kit);
+        assert_int_equal(kit_state(&kit, 2), QUERY_QUEUEING);
+        assert_in_range(seconds_until_lowered(10 * MIB, 60), 1, 30);
+        assert_int_equal(kit_state(&kit, 2), QUERY_EXECUTING);
+}
+
+/* 1 has what it needs, 2 rests: what 2 could give is not enough for the head of the queue. */
+static void nobody_is_lowered_for_a_head_that_it_would_not_start(void **state) {
+        (void) state;
+        kit_content(&kit, 512 * MIB);
+        kit_plain(&kit);
+        while (kit_unused() > 0)
+                kit_need(&kit, 2, kit_lease(2) - MIB);
+        kit_need(&kit, 2, 10 * MIB);
+        kit_submit(&kit, (QuerySpec) { .initial_bytes = 448 * MIB, .max_bytes = 448 * MIB });
+        for (unsigned i = 0; i < 60; i++) {
+                kit_pass(&kit, USEC_PER_SEC);
+                assert_int_equal(kit_saw(&kit, ACTION_LOWER, 0), 0);
+                if (kit_saw(&kit, ACTION_SAMPLE, 2))
+                        kit_need(&kit, 2, 10 * MIB);
+                assert_int_equal(kit_saw(&kit, ACTION_LOWER, 0), 0);
+        }
+        kit_exit(&kit, 1, 0);
+        assert_int_equal(kit_state(&kit, 3), QUERY_EXECUTING);
+}
+
 static void idle_quota_stays_where_it_would_start_nobody(void **state) {
         Config c;
 
@@ -240,6 +271,8 @@ int main(void) {
                 KIT_TEST(idle_quota_is_asked_for_while_somebody_does_not_die),
                 KIT_TEST(whose_time_is_up_ends_while_somebody_does_not_die),
                 KIT_TEST(idle_quota_goes_to_the_head_of_the_queue),
+                KIT_TEST(idle_quota_goes_to_a_head_that_asks_for_no_more_than_usual),
+                KIT_TEST(nobody_is_lowered_for_a_head_that_it_would_not_start),
                 KIT_TEST(idle_quota_stays_where_it_would_start_nobody),
                 KIT_TEST(who_is_capped_to_what_he_has_goes_on_also_behind_others),
                 KIT_TEST(the_brake_after_a_lowering_is_the_one_that_was_asked_for),
