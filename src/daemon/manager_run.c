@@ -57,7 +57,8 @@ static size_t make_checks(const Entry *e, StdinFrom stdin_from, LaunchCheck *che
                 checks[n++] = (LaunchCheck) { .path = p->path,
                                               .kind = p->is_directory ? LAUNCH_CHECK_DIRECTORY : LAUNCH_CHECK_FILE,
                                               .dev = p->self.dev,
-                                              .ino = p->self.ino };
+                                              .ino = p->self.ino,
+                                              .born_nsec = p->self.born_nsec };
                 /* A query in a file, for an engine that reads it on stdin. */
                 if (stdin_from == STDIN_FILE && strcmp(p->key, "file") == 0)
                         checks[n - 1].kind = LAUNCH_CHECK_STDIN;

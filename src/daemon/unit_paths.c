@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/words.h"
 #include "daemon/dependencies.h"
 
 /* The directories of which a unit has its own; of the last two only if homes are hidden from its language. */
@@ -52,6 +53,27 @@ static bool is_of_kernel(const char *path) {
                path_is_or_is_below(path, "/dev");
 }
 
+static bool is_in_any(const char *path, const StrList *l) {
+        for (size_t i = 0; i < l->n; i++)
+                if (path_is_or_is_below(path, l->v[i] + (l->v[i][0] == '-')))
+                        return true;
+        return false;
+}
+
+/* Its language, or a dependency, says that it is read-only. */
+static int is_kept_read_only(const Entry *e, const char *path) {
+        const char *text = pairlist_get(&e->unit_properties, "ReadOnlyPaths");
+        CLEANUP(strlist_done) StrList words = {};
+        int r = text ? words_split(text, &words) : 0;
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < e->dependencies.n; i++)
+                if (is_in_any(path, &e->dependencies.v[i].bind_read_only_paths))
+                        return true;
+        return is_in_any(path, &words);
+}
+
 typedef struct Given {
         char *path;
         const FileIdentity *is;
@@ -74,16 +96,18 @@ static void given_done(GivenList *l) {
 static int add_path(const Entry *e, GivenList *l, const PathcheckResult *p, bool above, PathAccess access) {
         Given g = { .is = above ? &p->above : &p->self, .is_directory = above || p->is_directory, .read_write = access == PATH_READ_WRITE };
         char *path = strdup(p->resolved);
+        int kept;
 
         if (!path)
                 return -ENOMEM;
         if (above)
                 path = dirname(path);
         g.is_bound = is_below_private(e, path);
-        if (access == PATH_HIDDEN || is_private_directory(e, path) ||
-            (!g.is_bound && (!g.read_write || !g.is_directory || p->is_mounted_read_only || is_of_kernel(path)))) {
+        kept = g.is_bound || !g.read_write ? 0 : is_kept_read_only(e, path);
+        if (kept < 0 || access == PATH_HIDDEN || is_private_directory(e, path) ||
+            (!g.is_bound && (!g.read_write || !g.is_directory || kept > 0 || p->is_mounted_read_only || is_of_kernel(path)))) {
                 free(path);
-                return 0;
+                return MIN(kept, 0);
         }
         g.path = path;
         l->v[l->n++] = g;
@@ -175,7 +199,8 @@ int unit_paths_checks(const Entry *e, LaunchCheck checks[static UNIT_PATHS_MAX],
                 r = strlist_add(texts, g->path);
                 checks[n++] = (LaunchCheck) { .kind = g->is_bound ? LAUNCH_CHECK_DIRECTORY : LAUNCH_CHECK_WRITABLE,
                                               .dev = g->is->dev,
-                                              .ino = g->is->ino };
+                                              .ino = g->is->ino,
+                                              .born_nsec = g->is->born_nsec };
         }
         for (size_t i = 0; i < n && r >= 0; i++)
                 checks[i].path = texts->v[i];

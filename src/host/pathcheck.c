@@ -128,8 +128,8 @@ static int look_above(const char *resolved, Answer *a) {
 
 /* In the child, as the caller: walked once, and all that is said is of what was found then. */
 static void look(const PathcheckItem *item, const struct stat *as_root, FILE *mounts, Answer *a) {
+        char self[64], above[PATH_MAX];
         struct stat st;
-        char self[64];
         int fd = open(item->path, O_PATH | O_CLOEXEC);
 
         if (fd < 0 || fstat(fd, &st) < 0) {
@@ -148,9 +148,12 @@ static void look(const PathcheckItem *item, const struct stat *as_root, FILE *mo
                 a->error = identify(fd, "", &a->self);
         if (a->error == 0)
                 a->error = look_above(a->resolved, a);
+        if (a->error == 0 && (a->self.ino == 0 || a->above.ino == 0))
+                a->error = EOPNOTSUPP; /* so a file system may say, and nobody could compare */
         snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
         a->is_writable = access(self, W_OK) == 0;
-        a->is_mounted_read_only = mounts_is_read_only(mounts, a->resolved);
+        snprintf(above, sizeof(above), "%s", a->resolved);
+        a->is_mounted_read_only = mounts_is_read_only(mounts, a->resolved) || (!a->is_directory && mounts_is_read_only(mounts, dirname(above)));
         close(fd);
 }
 

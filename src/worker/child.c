@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "worker/child_check.h"
 #include "worker/child_creds.h"
 #include "worker/child_fence.h"
 #include "worker/child_files.h"
@@ -141,18 +142,17 @@ static void set_up_descriptors(ChildFds *fds, const Launch *l) {
 static int check(const LaunchCheck *c) {
         bool directory = c->kind == LAUNCH_CHECK_DIRECTORY;
         struct stat st;
-        int r = 0, fd;
+        int r, fd;
 
         /* O_NONBLOCK: a FIFO must not hold the start; O_PATH: a directory need not be listable. */
         fd = open(c->path, O_CLOEXEC | (directory ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK | O_NOCTTY));
         if (fd < 0)
                 return -errno;
-        if (fstat(fd, &st) < 0)
-                r = -errno;
+        r = fstat(fd, &st) < 0 ? -errno : check_identity(c, fd);
+        if (r < 0)
+                ;
         else if (!directory && S_ISDIR(st.st_mode))
                 r = -EISDIR;
-        else if (c->ino != 0 && (st.st_ino != c->ino || st.st_dev != c->dev))
-                r = -ESTALE;
         else if (directory && access(c->path, X_OK) < 0)
                 r = -errno;
         else if (c->kind == LAUNCH_CHECK_STDIN && (dup2(fd, STDIN_FILENO) < 0 || fcntl(STDIN_FILENO, F_SETFL, 0) < 0))

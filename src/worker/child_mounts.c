@@ -4,21 +4,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/openat2.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "worker/child_check.h"
+
 static int open_directory(const LaunchCheck *c) {
-        int fd = open(c->path, O_PATH | O_DIRECTORY | O_CLOEXEC), r = 0;
-        struct stat st;
+        /* Its path has none: so by what it was looked up, which mount it is of, is what it is now. */
+        struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
+        int fd = (int) syscall(SYS_openat2, AT_FDCWD, c->path, &how, sizeof(how)), r;
 
         if (fd < 0)
                 return -errno;
-        if (fstat(fd, &st) < 0)
-                r = -errno;
-        else if (st.st_ino != c->ino || st.st_dev != c->dev)
-                r = -ESTALE;
+        r = c->ino == 0 ? -ESTALE : check_identity(c, fd);
         if (r == 0)
                 return fd;
         close(fd);

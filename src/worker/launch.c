@@ -171,7 +171,8 @@ static void put(char *data, const RecordHeader *h, const Launch *l) {
                        &(RecordLimit) { (uint32_t) l->limits[i].resource, 0, l->limits[i].soft, l->limits[i].hard },
                        sizeof(RecordLimit));
         for (size_t i = 0; i < l->n_checks; i++, p += sizeof(RecordCheck))
-                memcpy(p, &(RecordCheck) { (uint32_t) l->checks[i].kind, 0, l->checks[i].dev, l->checks[i].ino },
+                memcpy(p,
+                       &(RecordCheck) { (uint32_t) l->checks[i].kind, 0, l->checks[i].dev, l->checks[i].ino, l->checks[i].born_nsec },
                        sizeof(RecordCheck));
         p = put_string(p, l->cwd);
         for (size_t i = 0; i < h->n_argv; i++)

@@ -25,7 +25,9 @@ typedef enum LaunchCheckKind {
 typedef struct LaunchCheck {
         const char *path;
         LaunchCheckKind kind;
-        uint64_t dev, ino; /* as stat(2) told penstockd; compared unless ino is 0, a difference is ESTALE */
+        /* As statx(2) told penstockd, the last 0 where the file system does not say; compared unless ino is 0, a difference is ESTALE.
+         * The time of birth tells apart those that have had the same number one after the other. */
+        uint64_t dev, ino, born_nsec;
 } LaunchCheck;
 
 #define LAUNCH_CREDENTIALS_MAX CREDENTIALS_MAX

@@ -62,7 +62,9 @@ static bool decode_fixed(const RecordHeader *h, const char *data, Arrays *a) {
 
                 if (x->kind >= _LAUNCH_CHECK_MAX || x->reserved != 0)
                         return false;
-                a->checks[i] = (LaunchCheck) { .kind = (LaunchCheckKind) x->kind, .dev = x->dev, .ino = x->ino };
+                a->checks[i] = (LaunchCheck) {
+                        .kind = (LaunchCheckKind) x->kind, .dev = x->dev, .ino = x->ino, .born_nsec = x->born_nsec
+                };
         }
         return launch_gids_are_valid((const uint32_t *) (data + sizeof(*h)), h->n_gids);
 }

@@ -9,7 +9,7 @@
 
 #define LAUNCH_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define LAUNCH_MAGIC UINT32_C(0x434e5453) /* "STNC" */
-#define LAUNCH_VERSION 2u
+#define LAUNCH_VERSION 3u
 #define FLAG_QUERY_ON_FD 1u
 #define FLAG_THP_DISABLE 2u
 #define FLAGS_ALL (FLAG_QUERY_ON_FD | FLAG_THP_DISABLE)
@@ -30,7 +30,7 @@ typedef struct RecordLimit {
 
 typedef struct RecordCheck {
         uint32_t kind, reserved;
-        uint64_t dev, ino;
+        uint64_t dev, ino, born_nsec;
 } RecordCheck;
 
 static inline size_t align8(size_t n) {

@@ -18,8 +18,8 @@
 
 static const uint32_t GIDS[] = { 27, 100, 65534 };
 static const RequestLimit LIMITS[] = { { RLIMIT_NOFILE, 256, UINT64_MAX }, { RLIMIT_CPU, 7, 9 } };
-static const LaunchCheck CHECKS[] = { { "/home/ann/sales.db", LAUNCH_CHECK_FILE, 8, 4711 },
-                                      { "/home/ann", LAUNCH_CHECK_DIRECTORY, 0, 0 } };
+static const LaunchCheck CHECKS[] = { { "/home/ann/sales.db", LAUNCH_CHECK_FILE, 8, 4711, 17 },
+                                      { "/home/ann", LAUNCH_CHECK_DIRECTORY, 0, 0, 0 } };
 static const LaunchCredential CREDENTIALS[] = { { "TOKEN", "/etc/token" }, { "KEY", "/etc/key" } };
 static char *ARGV[] = { "sqlite3", "", "-bail", "a b\n'\"\xc3\xa4", NULL };
 static char *ENVP[] = { "PATH=/usr/bin", "EMPTY=", "A=B=C", NULL };
@@ -98,6 +98,7 @@ static void what_is_packed_is_unpacked(void **state) {
                 assert_string_equal(d->checks[i].path, CHECKS[i].path);
                 assert_int_equal(d->checks[i].kind, CHECKS[i].kind);
                 assert_true(d->checks[i].dev == CHECKS[i].dev && d->checks[i].ino == CHECKS[i].ino);
+                assert_int_equal(d->checks[i].born_nsec, CHECKS[i].born_nsec);
         }
         assert_int_equal(d->n_checks, 2);
         assert_int_equal(d->n_credentials, 2);

@@ -32,6 +32,7 @@ typedef struct Named {
         const char *working_directory, *database, *file;
         PathAccess access; /* of the working directory; a database is always writable */
         bool hidden_homes, mounted_read_only;
+        const char *kept; /* ReadOnlyPaths= of the language */
 } Named;
 
 typedef struct Got {
@@ -55,6 +56,8 @@ static Got ask(Named n) {
                     .home_access = n.hidden_homes ? PATH_HIDDEN : PATH_READ_ONLY };
         Got g = {};
 
+        if (n.kept)
+                assert_int_equal(pairlist_set(&e.unit_properties, "ReadOnlyPaths", n.kept), 0);
         for (size_t i = 0; i < ELEMENTSOF(keys); i++)
                 if (named[i])
                         paths[e.n_paths++] = (PathcheckResult) { .key = keys[i],
@@ -66,6 +69,7 @@ static Got ask(Named n) {
                                                                  .above = { 1, ABOVE + i, 1 } };
         assert_int_equal(unit_paths_collect(&e, &g.paths), 0);
         assert_int_equal(unit_paths_checks(&e, g.checks, &g.texts, &g.n_checks), 0);
+        pairlist_done(&e.unit_properties);
         return g;
 }
 
@@ -142,6 +146,20 @@ static void the_kernels_and_what_the_host_has_read_only_stay_so(void **state) {
         }
 }
 
+static void what_the_language_keeps_read_only_stays_so(void **state) {
+        static const struct {
+                const char *kept;
+                size_t n_checks;
+        } rows[] = { { "/usr /home/a", 0 }, { "-/home/a/p", 0 }, { "/home/a/p/below /home/a/p2", 1 } };
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                CLEANUP(got_done) Got g = ask((Named) { .working_directory = "/home/a/p", .access = PATH_READ_WRITE, .kept = rows[i].kept });
+
+                assert_int_equal(g.n_checks, rows[i].n_checks);
+        }
+}
+
 static void a_directory_that_is_bound_must_be_the_one_that_was_looked_at(void **state) {
         CLEANUP(got_done) Got g = ask((Named) { .working_directory = "/srv/w", .access = PATH_READ_ONLY, .database = "/tmp/d/db" });
 
@@ -151,6 +169,7 @@ static void a_directory_that_is_bound_must_be_the_one_that_was_looked_at(void **
         assert_string_equal(g.checks[0].path, "/tmp/d");
         assert_int_equal(g.checks[0].dev, 1);
         assert_int_equal(g.checks[0].ino, ABOVE + 1);
+        assert_int_equal(g.checks[0].born_nsec, 1);
 }
 
 static void a_dependencys_path_lies_beside_the_callers(void **state) {
@@ -180,6 +199,7 @@ int main(void) {
                 cmocka_unit_test(nothing_is_bound_into_what_is_bound),
                 cmocka_unit_test(what_is_no_place_of_the_units_own_is_the_workers_to_make_writable),
                 cmocka_unit_test(the_kernels_and_what_the_host_has_read_only_stay_so),
+                cmocka_unit_test(what_the_language_keeps_read_only_stays_so),
                 cmocka_unit_test(a_directory_that_is_bound_must_be_the_one_that_was_looked_at),
                 cmocka_unit_test(a_dependencys_path_lies_beside_the_callers),
         };

@@ -268,6 +268,8 @@ static void what_cannot_start_says_where_and_why(void **state) {
         const LaunchCheck not_directory = { "/etc/passwd", LAUNCH_CHECK_DIRECTORY, 0, 0 };
         const LaunchCheck unreadable = { locked_path, LAUNCH_CHECK_FILE, 0, 0 };
         const LaunchCheck other = { "/etc/passwd", LAUNCH_CHECK_FILE, 1, 1 };
+        LaunchCheck later = { "/etc/passwd", LAUNCH_CHECK_FILE }; /* the same number, and not the same file */
+        struct stat st;
         Bench *b;
         Launch l;
 
@@ -297,6 +299,11 @@ static void what_cannot_start_says_where_and_why(void **state) {
         FAILS(good, WORKER_STEP_CHECK, ENOTDIR, l.checks = &not_directory; l.n_checks = 1);
         FAILS(good, WORKER_STEP_CHECK, EACCES, l.checks = &unreadable; l.n_checks = 1);
         FAILS(good, WORKER_STEP_CHECK, ESTALE, l.checks = &other; l.n_checks = 1);
+        assert_return_code(stat(later.path, &st), errno);
+        later.dev = st.st_dev;
+        later.ino = st.st_ino;
+        later.born_nsec = 1;
+        FAILS(good, WORKER_STEP_CHECK, ESTALE, l.checks = &later; l.n_checks = 1);
         FAILS(good, WORKER_STEP_QUERY, EBADF, l.query_on_fd = true); /* and no memfd came */
 #undef FAILS
 }

@@ -8,7 +8,7 @@ import shutil
 import stat
 
 from lib import cgroups
-from lib.harness import expect, expect_equal, expect_in, test, wait_for
+from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
 from lib.service import Gated, Running, as_user, ctl, ctl_json, daemon_pid, run, submit, system, unit_property
 
 GENERATOR = "/run/systemd/system-generators/penstock-test"
@@ -172,6 +172,19 @@ attempt("here"); attempt("../above"); attempt("below/file"); print(open("below/s
         finally:
             system("umount", "/home/alice/p/work/below")
             system("umount", "/home/alice/p/ro")
+
+
+@test("a directory that is removed and made anew while PID 1 mounts is another one, whatever its number", slow=True)
+def made_anew():
+    with directories("/var/tmp/r/work"):
+        with pid1_stands_still():
+            query_id = submit("--working-directory", "/var/tmp/r/work", "--", "true")
+            wait_until_looked_at(query_id)
+            before = os.stat("/var/tmp/r/work").st_ino
+            as_user("alice", lambda: (os.rmdir("/var/tmp/r/work"), os.mkdir("/var/tmp/r/work")))
+            note(f"its number was {before} and is {os.stat('/var/tmp/r/work').st_ino}")  # ext4 gives the same
+        ctl("wait", str(query_id)).expect(125, "InvalidArgument")
+        ctl("done", str(query_id)).expect(0)
 
 
 @test("a working directory that is exchanged before the query begins is not its working directory, and nothing of another becomes writable", slow=True)
