@@ -4,21 +4,48 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/openat2.h>
+#include <limits.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "worker/child_check.h"
 
+/* Without symbolic links, of which what was looked at had none: so the mount that was judged is the one that is changed. Step by
+ * step, since RestrictSUIDSGID= of the unit refuses openat2(2). */
+static int walk(const char *path) {
+        int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        while (fd >= 0 && *path) {
+                size_t n = strcspn(path, "/");
+                char name[NAME_MAX + 1];
+                int next, r;
+
+                if (n >= sizeof(name)) {
+                        close(fd);
+                        return -ENAMETOOLONG;
+                }
+                memcpy(name, path, n);
+                name[n] = '\0';
+                path += n + (path[n] == '/');
+                if (n == 0)
+                        continue;
+                next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                r = next < 0 ? -errno : 0;
+                close(fd);
+                if (r < 0)
+                        return r;
+                fd = next;
+        }
+        return fd < 0 ? -errno : fd;
+}
+
 static int open_directory(const LaunchCheck *c) {
-        /* Its path has none: so by what it was looked up, which mount it is of, is what it is now. */
-        struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
-        int fd = (int) syscall(SYS_openat2, AT_FDCWD, c->path, &how, sizeof(how)), r;
+        int fd = walk(c->path), r;
 
         if (fd < 0)
-                return -errno;
+                return fd;
         r = c->ino == 0 ? -ESTALE : check_identity(c, fd);
         if (r == 0)
                 return fd;
