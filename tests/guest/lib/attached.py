@@ -15,9 +15,9 @@ _held = []  # descriptors that close_all() must close
 
 
 def connection():
-    """One for all: what is called over it is answered in order."""
+    """One for all: what is called over it is answered in order. Another one when a test has restarted the bus."""
     global _connection
-    if _connection is None:
+    if _connection is None or _connection.is_lost():
         _connection = Connection()
     return _connection
 

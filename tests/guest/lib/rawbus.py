@@ -7,6 +7,7 @@ replies whose strings, integers and descriptors can be read.
 
 import array
 import os
+import select
 import socket
 import struct
 
@@ -181,6 +182,11 @@ class Connection:
         except ConnectionError as e:
             raise Disconnected(str(e)) from e
         return self.serial
+
+    def is_lost(self):
+        poll = select.poll()
+        poll.register(self.socket, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def answer_to(self, wanted):
         while True:
