@@ -214,10 +214,9 @@ static bool starts_by_what_is_idle(const Engine *e, const Query *head) {
         return bytes >= retry_start_bytes(e, head);
 }
 
-/* Take back what lies idle with those who run, of one at a time: it is frozen for that. Who was not read lately is read
- * first; the sample is another step. True: one is being asked. */
-static bool ask_donors(Engine *e, bool urgent) {
-        const Query *head = head_that_waits(e);
+/* Take back what lies idle with those who run, for those who wait frozen or for @head, if any; of one at a time: it is frozen for
+ * that. Who was not read lately is read first; the sample is another step. True: one is being asked. */
+static bool ask_donors(Engine *e, const Query *head, bool urgent) {
         bool for_head = head && starts_by_what_is_idle(e, head);
         Query *donor = NULL;
         Action *a;
@@ -325,7 +324,7 @@ static bool settle_lack(Engine *e) {
                 if (q->frozen_deadline_usec > e->now_usec)
                         continue;
                 /* Idle quota first; and while the last victim is not gone, and may still go, there is no other one. */
-                if (!serve_unsafely(e) && !somebody_ends_usefully(e) && !ask_donors(e, true))
+                if (!serve_unsafely(e) && !somebody_ends_usefully(e) && !ask_donors(e, NULL, true))
                         choose_victim(e, false, "nobody gave memory back within FreezeTimeoutSec");
                 wait_rearm(e);
                 return true;
@@ -335,8 +334,8 @@ static bool settle_lack(Engine *e) {
 
 /* While somebody waits, frozen or at the head of the queue: who runs is looked at now and then, for what they hold idle and
  * whether they still grow. So is who has more than an administrator lets him have. */
-static void look_around(Engine *e) {
-        bool due = e->look_pause_usec == 0 || e->now_usec >= e->look_due_usec, wanted = e->n_waiters > 0 || head_that_waits(e),
+static void look_around(Engine *e, const Query *head) {
+        bool due = e->look_pause_usec == 0 || e->now_usec >= e->look_due_usec, wanted = e->n_waiters > 0 || head,
              any = wanted;
 
         for (size_t i = 0; i < e->n_busy; i++) {
@@ -370,6 +369,8 @@ static void serve_waiters(Engine *e) {
 }
 
 void wait_settle(Engine *e) {
+        const Query *head;
+
         /* A sample that changes nothing for those who wait costs nothing for them. */
         if (e->line_changed)
                 serve_waiters(e);
@@ -381,6 +382,7 @@ void wait_settle(Engine *e) {
         e->memory_came_back = false;
         if (e->n_waiters > 0 && e->line_changed && settle_lack(e))
                 serve_waiters(e);
-        (void) ask_donors(e, false);
-        look_around(e);
+        head = head_that_waits(e);
+        (void) ask_donors(e, head, false);
+        look_around(e, head);
 }
