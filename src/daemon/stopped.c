@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "host/cgroup.h"
+#include "host/clock.h"
 #include "host/journal.h"
 #include "host/state_files.h"
 #include "host/stop_job.h"
@@ -24,13 +24,6 @@ static int complain(const char *what, int r) {
         journal_write(LOG_ERR, JOURNAL_PLAIN, 0, "%s: %s", what, strerror(-r));
         fprintf(stderr, "penstockd: %s: %s\n", what, strerror(-r));
         return EXIT_FAILURE;
-}
-
-static uint64_t now_usec(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
 }
 
 static bool was_held_for_long(void) {

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/governor.h"
 #include "host/cgroup_private.h"
+#include "host/clock.h"
 
 /* A task that memory.high put to sleep finishes that first, at most 2 s (mm/memcontrol.c, MEMCG_MAX_HIGH_DELAY_JIFFIES). */
 #define FREEZE_WAIT_USEC (2500 * USEC_PER_MSEC)
@@ -60,13 +60,6 @@ static int lowering_open(Lowering *l, int engine_fd) {
         else
                 lowering_done(l);
         return r;
-}
-
-static uint64_t now_usec(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
 }
 
 static int is_frozen(const Lowering *l, bool *ret) {

@@ -11,10 +11,11 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
+
+#include "host/clock.h"
 
 /* What was not sent when we end is given so long, unless more was asked for. */
 #define LAST_CHANCE_USEC USEC_PER_SEC
@@ -141,13 +142,6 @@ int notify_new(sd_event *event, Notify **ret) {
         }
         *ret = n;
         return 0;
-}
-
-static uint64_t now_usec(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
 }
 
 size_t notify_finish(Notify *n, uint64_t usec) {
