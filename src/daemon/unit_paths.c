@@ -92,26 +92,38 @@ static void given_done(GivenList *l) {
                 free(l->v[i].path);
 }
 
-/* Let the unit see @path as the language says. The unit's own /tmp itself is never replaced by the host's. */
-static int add_path(const Entry *e, GivenList *l, const PathcheckResult *p, bool above, PathAccess access) {
-        Given g = { .is = above ? &p->above : &p->self, .is_directory = above || p->is_directory, .read_write = access == PATH_READ_WRITE };
-        char *path = strdup(p->resolved);
+/* Where the unit sees it read-only as it is. 1: it may be made writable; 0: it stays as it is; or -errno. */
+static int may_become_writable(const Entry *e, const Given *g, const PathcheckResult *p) {
         int kept;
 
-        if (!path)
+        if (!g->read_write || !g->is_directory || p->is_mounted_read_only || is_of_kernel(g->path))
+                return 0;
+        kept = is_kept_read_only(e, g->path);
+        return kept < 0 ? kept : !kept;
+}
+
+/* Let the unit see a path as the language says. The unit's own /tmp itself is never replaced by the host's. */
+static int add_path(const Entry *e, GivenList *l, const PathcheckResult *p, bool above, PathAccess access) {
+        Given g = { .path = strdup(p->resolved),
+                    .is = above ? &p->above : &p->self,
+                    .is_directory = above || p->is_directory,
+                    .read_write = access == PATH_READ_WRITE };
+        int wanted;
+
+        if (!g.path)
                 return -ENOMEM;
         if (above)
-                path = dirname(path);
-        g.is_bound = is_below_private(e, path);
-        kept = g.is_bound || !g.read_write ? 0 : is_kept_read_only(e, path);
-        if (kept < 0 || access == PATH_HIDDEN || is_private_directory(e, path) ||
-            (!g.is_bound && (!g.read_write || !g.is_directory || kept > 0 || p->is_mounted_read_only || is_of_kernel(path)))) {
-                free(path);
-                return MIN(kept, 0);
-        }
-        g.path = path;
-        l->v[l->n++] = g;
-        return 0;
+                g.path = dirname(g.path);
+        g.is_bound = is_below_private(e, g.path);
+        if (access == PATH_HIDDEN || is_private_directory(e, g.path))
+                wanted = 0;
+        else
+                wanted = g.is_bound ? 1 : may_become_writable(e, &g, p);
+        if (wanted > 0)
+                l->v[l->n++] = g;
+        else
+                free(g.path);
+        return MIN(wanted, 0);
 }
 
 /* A writable database brings its directory, where its journal and WAL are; not all of /tmp. */
