@@ -19,11 +19,11 @@ static pid_t server;
 static char *said; /* by the last command */
 
 static void run(const char *const words[]) {
-        const char *argv[64] = { harness_variable("TMUX_PATH"), "-u", "-S", socket_path };
+        const char *argv[64] = { harness_variable("TMUX_PATH"), "-u", "-N", "-S", socket_path };
         Ctl c;
 
         for (size_t i = 0; words[i]; i++)
-                argv[i + 4] = words[i];
+                argv[i + 5] = words[i];
         program_start(&c, argv);
         ctl_finish(&c, "", 0);
         if (ctl_exit_status(&c) != 0)
@@ -36,9 +36,10 @@ static void run(const char *const words[]) {
 
 #define tmux(...) run((const char *const[]) { __VA_ARGS__, NULL })
 
-/* The name of the socket is there a moment before somebody listens. */
+/* The name of the socket is there a moment before somebody listens. Without -N who asks in that moment starts a server
+ * of his own, in the place of ours, which ends at once, since it has no session: under whoever talks to it next. */
 static bool server_answers(void) {
-        const char *argv[] = { harness_variable("TMUX_PATH"), "-S", socket_path, "start-server", NULL };
+        const char *argv[] = { harness_variable("TMUX_PATH"), "-N", "-S", socket_path, "start-server", NULL };
         int status;
         Ctl c;
 
@@ -97,7 +98,8 @@ int terminal_server_stop(void **state) {
 }
 
 void terminal_close(void) {
-        const char *argv[] = { harness_variable("TMUX_PATH"), "-S", socket_path, "kill-session", "-t", "test", NULL };
+        const char *argv[] = { harness_variable("TMUX_PATH"), "-N", "-S", socket_path, "kill-session", "-t", "test",
+                               NULL };
         Ctl c;
 
         program_start(&c, argv); /* perhaps there is none */
