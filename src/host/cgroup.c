@@ -335,31 +335,6 @@ static int read_engine_file(const QueryGroups *g, const char *file, char *text, 
         return r;
 }
 
-int query_groups_usage(QueryGroups *g, Sample *s) {
-        uint64_t cpu_usec, reads = 0, writes = 0;
-        char text[GROUP_TEXT_MAX];
-        int r;
-
-        r = cgroup_read_text(g->cpu_stat, text, sizeof text);
-        if (r == 0)
-                r = sample_parse_cpu_stat(text, &cpu_usec);
-        if (r == 0 && g->io_stat >= 0) {
-                r = cgroup_read_text(g->io_stat, text, sizeof text);
-                if (r == 0)
-                        r = sample_parse_io_stat(text, &reads, &writes);
-        }
-        if (r < 0)
-                return r;
-        s->has_usage = true;
-        s->cpu_usec = cpu_usec;
-        s->io_read_bytes = reads;
-        s->io_write_bytes = writes;
-        /* else there is none, or psi=0 */
-        if (g->cpu_pressure >= 0 && cgroup_read_text(g->cpu_pressure, text, sizeof text) == 0)
-                (void) sample_parse_cpu_pressure(text, s);
-        return 0;
-}
-
 static int read_engine_value(const QueryGroups *g, const char *file, uint64_t *ret) {
         char text[64];
         int r = read_engine_file(g, file, text, sizeof text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* host/cgroup_private: what cgroup_host.c (the hierarchy), cgroup_setup.c (libcgroup), cgroup_signal.c and
- * cgroup.c (held descriptors) share. */
+/* host/cgroup_private: what cgroup_host.c (the hierarchy), cgroup_setup.c (libcgroup), cgroup_signal.c,
+ * cgroup_usage.c and cgroup.c (held descriptors) share. */
 #pragma once
 
 #include "host/cgroup.h"
@@ -9,7 +9,8 @@
 #define GROUP_ENGINE "engine"
 #define GROUP_COMPILE "compile"
 
-/* The longest text of a file we parse is memory.stat: 1.6 KiB on 6.1 and 6.12, at most a page in the kernel. */
+/* The longest text of a file we parse is memory.stat: 1.6 KiB on 6.1 and 6.12, at most a page in the kernel. (io.stat
+ * can be longer: cgroup_usage.c.) */
 #define GROUP_TEXT_MAX 8192
 
 /* A unit lies in the slice, perhaps in slices of slices. */
