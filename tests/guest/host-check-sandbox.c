@@ -44,7 +44,7 @@ static const char common_script[] = NO("touch /usr/x") NO("touch /etc/x") NO("to
                                                 "chmod u+s /bin/sh")
                                                 NO("hostname other") "touch /tmp/x /var/tmp/x /dev/shm/x\n"
                                                                      "test \"$(awk '/^CapEff:/{print $2}' "
-                                                                     "/proc/self/status)\" = 00000000000001e0\n"
+                                                                     "/proc/self/status)\" = 00000000002001e0\n"
                                                                      "test \"$(awk '/^NoNewPrivs:/{print $2}' "
                                                                      "/proc/self/status)\" = 1\n"
                                                                      "test \"$(awk '/^Seccomp:/{print $2}' "
