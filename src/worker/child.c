@@ -188,7 +188,7 @@ static void become_caller(const ChildFds *fds, const Launch *l) {
                 fail(fds, WORKER_STEP_PRIVILEGES, r, 0);
         if ((r = creds_become(l)) < 0)
                 fail(fds, WORKER_STEP_CREDENTIALS, r, 0);
-        if ((r = creds_drop_capabilities(l->uid)) < 0 || (r = fence_processes()) < 0 || (r = fence_system_calls()) < 0)
+        if ((r = creds_drop_capabilities(l)) < 0 || (r = fence_processes()) < 0 || (r = fence_system_calls()) < 0)
                 fail(fds, WORKER_STEP_PRIVILEGES, r, 0);
 }
 

@@ -56,7 +56,7 @@ void creds_give_up_mounting(void) {
         syscall(SYS_capset, &header, data);
 }
 
-int creds_drop_capabilities(uint32_t uid) {
+int creds_drop_capabilities(const Launch *l) {
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct data[2] = {};
 
@@ -75,7 +75,7 @@ int creds_drop_capabilities(uint32_t uid) {
                         return -EPERM;
         if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
                 return -EPERM;
-        if (uid != 0 && (setresuid(0, 0, 0) == 0 || setgid(0) == 0))
+        if (l->uid != 0 && (setresuid(0, 0, 0) == 0 || (l->gid != 0 && setgid(0) == 0)))
                 return -EPERM;
         return 0;
 }

@@ -11,6 +11,6 @@ int creds_become(const Launch *l);
  * CAP_SETPCAP to the worker); then creds_become(); then all sets are emptied and no_new_privs is set and verified.
  * Each returns 0 or -errno; -EPERM when root could be regained. */
 int creds_drop_bounding_set(void);
-int creds_drop_capabilities(uint32_t uid);
+int creds_drop_capabilities(const Launch *l);
 /* Of the worker, whose last child was made: no mounting from now on. */
 void creds_give_up_mounting(void);

@@ -49,6 +49,19 @@ static void root_has_no_privileges_either(void **state) {
         assert_string_equal(bench_output_line(b, "CapBnd:"), "0000000000000000");
 }
 
+/* As "operator" has it on some systems. */
+static void one_whose_group_is_roots_runs_too(void **state) {
+        Bench *b = *state;
+        char *argv[] = { "cat", "/proc/self/status", NULL };
+        Launch l = bench_launch(argv);
+
+        l.gid = 0;
+        bench_run(b, &l, NO_FDS);
+        assert_string_equal(bench_output_line(b, "Uid:"), "61234\t61234\t61234\t61234");
+        assert_string_equal(bench_output_line(b, "Gid:"), "0\t0\t0\t0");
+        assert_string_equal(bench_output_line(b, "CapPrm:"), "0000000000000000");
+}
+
 static void signals_are_reset(void **state) {
         Bench *b = *state;
         char *argv[] = { "cat", "/proc/self/status", NULL };
@@ -333,6 +346,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(it_is_the_caller_and_can_be_nobody_else),
                 TEST(root_has_no_privileges_either),
+                TEST(one_whose_group_is_roots_runs_too),
                 TEST(signals_are_reset),
                 TEST(it_leads_a_session_without_terminal),
                 TEST(it_lives_in_the_engine_group),
