@@ -36,11 +36,11 @@ size_t unit_plan_items(const Entry *e, PathcheckItem items[static 3]) {
         size_t n = 0;
 
         if (r->working_directory && e->working_directory_access != PATH_HIDDEN)
-                items[n++] = (PathcheckItem) { "working_directory", r->working_directory, PATHCHECK_DIRECTORY };
+                items[n++] = (PathcheckItem) { "working_directory", r->working_directory, PATHCHECK_DIRECTORY, e->working_directory_access };
         if (r->database && r->database[0] == '/' && e->database_kind != DATABASE_NAME) /* not ":memory:" */
-                items[n++] = (PathcheckItem) { "database", r->database, PATHCHECK_FILE };
+                items[n++] = (PathcheckItem) { "database", r->database, PATHCHECK_FILE, e->database_access };
         if (r->file)
-                items[n++] = (PathcheckItem) { "file", r->file, PATHCHECK_FILE };
+                items[n++] = (PathcheckItem) { "file", r->file, PATHCHECK_FILE, PATH_READ_ONLY };
         return n;
 }
 

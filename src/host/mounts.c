@@ -2,8 +2,8 @@
 #include "host/mounts.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,49 +32,6 @@ bool mounts_line_is_left_out(const char *line) {
                 if (strncmp(p, below[i], strlen(below[i])) == 0)
                         return true;
         return false;
-}
-
-/* As the kernel writes it: blanks and the like are "\040" (Linux, seq_path()). */
-static void unescape(char *s) {
-        char *to = s;
-
-        while (*s)
-                if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
-                        *to++ = (char) ((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-                        s += 4;
-                } else
-                        *to++ = *s++;
-        *to = '\0';
-}
-
-bool mounts_is_read_only(FILE *mountinfo, const char *path) {
-        char line[2 * PATH_MAX]; /* or its beginning: what comes behind says nothing here */
-        bool read_only = true, begins = true;
-        char *save, *place, *options;
-        size_t longest = 0;
-
-        rewind(mountinfo);
-        while (fgets(line, sizeof(line), mountinfo)) {
-                bool is_rest = !begins;
-                char *word;
-                size_t n;
-
-                begins = strchr(line, '\n') != NULL;
-                word = is_rest ? NULL : strtok_r(line, " ", &save);
-                for (unsigned i = 0; i < 3 && word; i++)
-                        word = strtok_r(NULL, " ", &save);
-                place = word ? strtok_r(NULL, " ", &save) : NULL;
-                options = place ? strtok_r(NULL, " ", &save) : NULL;
-                if (!options)
-                        continue;
-                unescape(place);
-                n = strcmp(place, "/") == 0 ? 0 : strlen(place);
-                if (n < longest || strncmp(path, place, n) != 0 || (path[n] != '/' && path[n] != '\0'))
-                        continue;
-                longest = n; /* a later one of the same place lies on top */
-                read_only = strcmp(options, "ro") == 0 || strncmp(options, "ro,", 3) == 0;
-        }
-        return read_only;
 }
 
 /* 0: it can't be read. */

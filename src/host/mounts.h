@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* host/mounts: does the host have other mounts than before, and what is mounted read-only? What is asked is answered; nobody is woken
- * up for it. */
+/* host/mounts: does the host have other mounts than before? What is asked is answered; nobody is woken up for it. */
 #pragma once
-
-#include <stdio.h>
 
 #include "core/base.h"
 
@@ -19,7 +16,4 @@ typedef struct Mounts {
  * his it is what it is outside, and others can't look into it. Returns false when that can't be told; then it counts as a change. */
 bool mounts_look(Mounts *m);
 bool mounts_line_is_left_out(const char *line); /* a line of mountinfo; pure */
-/* Is what @path, without symbolic links, lies in mounted read-only, by a mountinfo that is read from its beginning? True also when
- * that does not say; pure. */
-bool mounts_is_read_only(FILE *mountinfo, const char *path);
 void mounts_close(Mounts *m); /* it may be asked again */

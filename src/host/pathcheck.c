@@ -10,13 +10,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "host/child.h"
-#include "host/mounts.h"
 
-#define HOST_MOUNTS_FILE "/proc/1/mountinfo" /* in this process's own mounts all is read-only: ProtectSystem=strict */
+#define HOST_ROOT "/proc/1/root"
 
 /* What the child writes for one item, of a fixed size. */
 typedef struct Answer {
@@ -126,9 +126,43 @@ static int look_above(const char *resolved, Answer *a) {
         return identify(AT_FDCWD, dirname(path), &a->above);
 }
 
+/* Asked of the directory, where the host has it, and not of the list of mounts: that tells places by their names, and the caller, who
+ * may rename what one lies in, could have it under another one for the moment in which the list is read. */
+static bool is_mounted_read_only(int host, const char *path, const FileIdentity *is) {
+        int fd = openat(host, path + 1, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        FileIdentity there = {};
+        struct statvfs st;
+        bool read_only = fd < 0 || identify(fd, "", &there) != 0 || memcmp(&there, is, sizeof(there)) != 0 || fstatvfs(fd, &st) < 0 ||
+                         (st.f_flag & ST_RDONLY);
+
+        if (fd >= 0)
+                close(fd);
+        return read_only;
+}
+
+/* PID 1's mounts: in this process's own all is read-only (ProtectSystem=strict), so where those may not be looked at, for want of
+ * CAP_SYS_PTRACE, nothing is found that may be written to. */
+static int open_host(void) {
+        int fd = open(HOST_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0 && errno == EACCES)
+                fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                _exit(1);
+        return fd;
+}
+
+/* Of a file it is the directory that would be written to. */
+static bool directory_is_mounted_read_only(int host, const Answer *a) {
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof(path), "%s", a->resolved);
+        return a->is_directory ? is_mounted_read_only(host, path, &a->self) : is_mounted_read_only(host, dirname(path), &a->above);
+}
+
 /* In the child, as the caller: walked once, and all that is said is of what was found then. */
-static void look(const PathcheckItem *item, const struct stat *as_root, FILE *mounts, Answer *a) {
-        char self[64], above[PATH_MAX];
+static void look(const PathcheckItem *item, const struct stat *as_root, int host, Answer *a) {
+        char self[64];
         struct stat st;
         int fd = open(item->path, O_PATH | O_CLOEXEC);
 
@@ -152,28 +186,27 @@ static void look(const PathcheckItem *item, const struct stat *as_root, FILE *mo
                 a->error = EOPNOTSUPP; /* so a file system may say, and nobody could compare */
         snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
         a->is_writable = access(self, W_OK) == 0;
-        snprintf(above, sizeof(above), "%s", a->resolved);
-        a->is_mounted_read_only = mounts_is_read_only(mounts, a->resolved) || (!a->is_directory && mounts_is_read_only(mounts, dirname(above)));
+        a->is_mounted_read_only = a->error != 0 || item->access != PATH_READ_WRITE || directory_is_mounted_read_only(host, a);
         close(fd);
 }
 
 static void child(const PathcheckRequest *r, int fd) {
         static Answer a;
         static struct stat as_root[PATHCHECK_ITEMS_MAX];
-        FILE *mounts;
+        int host = -1;
 
         child_shed(fd);
-        mounts = fopen(HOST_MOUNTS_FILE, "re");
-        if (!mounts)
-                _exit(1);
-        for (size_t i = 0; i < r->n_items; i++)
+        for (size_t i = 0; i < r->n_items; i++) {
                 look_as_root(&r->items[i], &as_root[i]);
+                if (r->items[i].access == PATH_READ_WRITE && host < 0)
+                        host = open_host();
+        }
         if (setgroups(r->n_gids, r->gids) < 0 || setresgid(r->gid, r->gid, r->gid) < 0 ||
             setresuid(r->uid, r->uid, r->uid) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
                 _exit(1); /* that call let fs.suid_dumpable decide anew who may look into what is a copy of penstockd */
         for (size_t i = 0; i < r->n_items; i++) {
                 memset(&a, 0, sizeof(a));
-                look(&r->items[i], &as_root[i], mounts, &a);
+                look(&r->items[i], &as_root[i], host, &a);
                 child_answer(&a, sizeof(a));
         }
         _exit(0);

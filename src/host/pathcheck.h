@@ -7,13 +7,13 @@
  * compared once more by the engine's process after it became the caller.
  *
  * The child sees what this process sees: penstockd must not have a /tmp or a home of its own (PrivateTmp=,
- * ProtectHome=), or it would judge other files than those that PID 1 binds. */
+ * ProtectHome=), or it would judge other files than those that PID 1 binds. What is mounted read-only is asked of PID 1's mounts. */
 #pragma once
 
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
-#include "core/base.h"
+#include "core/language.h"
 
 #define PATHCHECK_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
@@ -23,6 +23,7 @@ typedef struct PathcheckItem {
         const char *key; /* a static name, for messages: "database" */
         const char *path;
         PathcheckKind kind; /* a file must be readable, a directory enterable */
+        PathAccess access;  /* that its query shall have */
 } PathcheckItem;
 
 #define PATHCHECK_ITEMS_MAX 16
@@ -46,7 +47,9 @@ typedef struct PathcheckResult {
         char *path, *resolved; /* as asked for; without symbolic links, NULL when @error is set */
         int error;             /* errno, positive; 0: it is what it should be */
         bool is_directory, is_writable;
-        bool is_mounted_read_only; /* on the host, for everybody */
+        /* On the host, for everybody: the directory, or the one that the file is in. Looked at only for one who shall write; true also
+         * when it can't be told. */
+        bool is_mounted_read_only;
         /* Root finds the same under this name. If not (FUSE keeps root out, a link leads elsewhere for root), it
          * can't be bound or made writable in a unit: PID 1 does that as root, and the unit would not start. */
         bool root_reaches;

@@ -69,36 +69,9 @@ static void what_a_user_mounted_for_himself_is_left_out(void **state) {
         assert_false(mounts_line_is_left_out(""));
 }
 
-static void a_mount_of_a_path_is_the_last_of_the_longest_that_it_lies_in(void **state) {
-        static char text[] = "24 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 ro\n"
-                             "25 24 0:5 / /srv ro,nosuid shared:2 - ext4 /dev/sdb ro\n"
-                             "26 25 0:6 / /srv/a\\040b rw - tmpfs tmpfs ro\n"
-                             "27 24 0:7 / /twice ro - tmpfs tmpfs rw\n"
-                             "28 27 0:8 / /twice rw - tmpfs tmpfs rw\n"
-                             "29 24 0:9 / /only rox - tmpfs tmpfs rw\n"
-                             "cut off";
-        static const struct {
-                const char *path;
-                bool read_only;
-        } rows[] = {
-                { "/", false },        { "/home/a", false },     { "/srv", true },   { "/srv/x", true },  { "/srvx", false },
-                { "/srv/a b/c", false }, { "/srv/a\\040b", true }, { "/twice", false }, { "/only/x", false },
-        };
-        FILE *f = fmemopen(text, sizeof(text) - 1, "r"), *none = fmemopen(text, 1, "r");
-
-        (void) state;
-        assert_true(f && none);
-        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
-                assert_int_equal(mounts_is_read_only(f, rows[i].path), rows[i].read_only);
-        assert_true(mounts_is_read_only(none, "/home/a"));
-        fclose(none);
-        fclose(f);
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_a_user_mounted_for_himself_is_left_out),
-                cmocka_unit_test(a_mount_of_a_path_is_the_last_of_the_longest_that_it_lies_in),
                 cmocka_unit_test(those_of_logins_are_left_out_by_where_they_are_and_not_by_their_name),
         };
 

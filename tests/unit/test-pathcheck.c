@@ -7,9 +7,11 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -229,6 +231,104 @@ static void nothing_and_too_much_are_refused(void **state) {
         assert_false(b->done);
 }
 
+/* ---- what the host has read-only: the first process of a pid namespace of its own is PID 1 here, and sees other mounts ---- */
+
+static bool mount_tmpfs(Bench *b, const char *name, unsigned long flags) {
+        return (mkdir(in_dir(b, name), 0755) == 0 || errno == EEXIST) && mount("tmpfs", in_dir(b, name), "tmpfs", flags, "mode=755") == 0;
+}
+
+static bool make_directory(Bench *b, const char *name) {
+        return mkdir(in_dir(b, name), 0755) == 0;
+}
+
+static bool make_mounts(Bench *b) {
+        return mount("proc", "/proc", "proc", 0, NULL) == 0 && mount_tmpfs(b, "own", 0) && make_directory(b, "own/deep") &&
+               mount_tmpfs(b, "closed-for-writing", MS_RDONLY) && mount_tmpfs(b, "over", 0) && mount_tmpfs(b, "over/below", MS_RDONLY) &&
+               mount_tmpfs(b, "over", 0) && make_directory(b, "over/below") && mount_tmpfs(b, "shut", 0) && make_directory(b, "shut/below") &&
+               mount_tmpfs(b, "shut/below", 0) && mount_tmpfs(b, "shut", 0) && make_directory(b, "shut/below") &&
+               mount(NULL, in_dir(b, "shut"), NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0;
+}
+
+/* As for the service: all is read-only, and the others are not. */
+static bool take_read_only_mounts(Bench *b) {
+        static const char *const names[] = { "own", "over", "shut" };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (mount(NULL, in_dir(b, names[i]), NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) < 0)
+                        return false;
+        return true;
+}
+
+#define N_PLACES 6u
+
+/* Bit i: the place i is mounted read-only. -1: it could not be looked at. */
+static int look_at_places(Bench *b, PathAccess access) {
+        static const char *const places[N_PLACES] = { "own", "own/deep", "closed-for-writing", "over/below", "shut/below", "room" };
+        PathcheckItem items[N_PLACES];
+        PathcheckRequest request = { .uid = NOBODY, .gid = NOBODY, .items = items, .n_items = N_PLACES };
+        int bits = 0;
+
+        for (size_t i = 0; i < N_PLACES; i++)
+                items[i] = (PathcheckItem) { "working_directory", in_dir(b, places[i]), PATHCHECK_DIRECTORY, access };
+        b->done = false;
+        if (sd_event_new(&b->loop) < 0 || pathcheck_start(b->loop, &request, on_done, b, &b->check) < 0)
+                return -1;
+        while (!b->done)
+                if (sd_event_run(b->loop, UINT64_MAX) < 0)
+                        return -1;
+        for (size_t i = 0; i < N_PLACES; i++)
+                if (!b->results || b->results[i].error != 0)
+                        return -1;
+                else
+                        bits |= b->results[i].is_mounted_read_only << i;
+        return bits;
+}
+
+enum { NO_MOUNTS = 254, NO_LOOK = 255 };
+
+/* Runs @f in a process that it ends, in mounts of its own. Returns its exit status. */
+static int in_own_mounts(Bench *b, int flags, int (*f)(Bench *, PathAccess), PathAccess access) {
+        int status;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                if (unshare(CLONE_NEWNS | flags) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+                        _exit(NO_MOUNTS);
+                _exit(f(b, access));
+        }
+        return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : NO_LOOK;
+}
+
+static int as_service(Bench *b, PathAccess access) {
+        return take_read_only_mounts(b) ? look_at_places(b, access) : NO_MOUNTS;
+}
+
+static int as_first_process(Bench *b, PathAccess access) {
+        return make_mounts(b) ? in_own_mounts(b, 0, as_service, access) : NO_MOUNTS;
+}
+
+static int in_own_processes(Bench *b, PathAccess access) {
+        return in_own_mounts(b, 0, as_first_process, access);
+}
+
+static void the_hosts_mounts_say_what_is_read_only_and_not_ours(void **state) {
+        Bench *b = bench(state);
+        int bits = in_own_mounts(b, CLONE_NEWPID, in_own_processes, PATH_READ_WRITE);
+
+        if (bits == NO_MOUNTS)
+                skip(); /* who runs this may not have any */
+        assert_int_equal(bits, 1u << 2 | 1u << 4);
+}
+
+static void who_shall_not_write_is_told_nothing_of_it(void **state) {
+        Bench *b = bench(state);
+        int bits = in_own_mounts(b, CLONE_NEWPID, in_own_processes, PATH_READ_ONLY);
+
+        if (bits == NO_MOUNTS)
+                skip();
+        assert_int_equal(bits, (1u << N_PLACES) - 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
 
 int main(void) {
@@ -239,6 +339,8 @@ int main(void) {
                 TEST(freeing_it_early_ends_the_child_and_calls_nobody),
                 TEST(no_child_and_no_descriptor_is_left),
                 TEST(nothing_and_too_much_are_refused),
+                TEST(the_hosts_mounts_say_what_is_read_only_and_not_ours),
+                TEST(who_shall_not_write_is_told_nothing_of_it),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
