@@ -60,13 +60,20 @@ static void close_gap(unsigned first, unsigned end) {
                 close((int) fd);
 }
 
-/* A waiting process must not keep the worker's connection, or a pipe of the compile step, open. */
-static void close_all_but(int a, int b) {
-        unsigned low = (unsigned) MIN(a, b), high = (unsigned) MAX(a, b);
+/* All but @fds: a process that waits must not keep the worker's connection, or a pipe of the compile step, open; nor has one that is
+ * the caller, and not yet his program, anything of the worker's. */
+static void close_others(const ChildFds *fds) {
+        const int keep[] = { fds->procs_fd, fds->status_fd, fds->launch_fd, fds->query_fd, fds->stdin_fd, fds->stdout_fd, fds->stderr_fd };
+        unsigned first = 3, next;
 
-        close_gap(3, low);
-        close_gap(low + 1, high);
-        close_gap(high + 1, UINT_MAX);
+        do {
+                next = UINT_MAX;
+                for (size_t i = 0; i < ELEMENTSOF(keep); i++)
+                        if (keep[i] >= (int) first)
+                                next = MIN(next, (unsigned) keep[i]);
+                close_gap(first, next);
+                first = next + 1;
+        } while (next != UINT_MAX);
 }
 
 static int park(int *fd) {
@@ -201,6 +208,7 @@ _Noreturn static void start(ChildFds *fds) {
         /* First: what follows is paid by the query's own group. */
         if ((r = group_join(fds->procs_fd)) < 0)
                 fail(fds, WORKER_STEP_JOIN, r, 0);
+        close(fds->procs_fd);
         if ((r = launch_map(fds->launch_fd, &m)) < 0)
                 fail(fds, WORKER_STEP_LAUNCH, r, 0);
         umask((mode_t) m.launch.umask);
@@ -227,6 +235,7 @@ _Noreturn static void start(ChildFds *fds) {
 _Noreturn void child_run(ChildFds *fds) {
         setsid();
         reset_signals();
+        close_others(fds);
         start(fds);
 }
 
@@ -295,9 +304,9 @@ _Noreturn void child_wait_and_run(int procs_fd, int status_fd) {
 
         setsid();
         reset_signals();
-        close_all_but(procs_fd, status_fd);
         fds.procs_fd = procs_fd;
         fds.status_fd = status_fd;
+        close_others(&fds);
         if (!receive_go(status_fd, &fds))
                 _exit(0);
         start(&fds);
