@@ -93,6 +93,16 @@ static int make_writable(int fd) {
         return r;
 }
 
+/* Of those that are open the one of the longest path. Returns l->n_checks when none is. */
+static size_t find_innermost(const Launch *l, const int fds[static LAUNCH_CHECKS_MAX]) {
+        size_t found = l->n_checks;
+
+        for (size_t i = 0; i < l->n_checks; i++)
+                if (fds[i] >= 0 && (found == l->n_checks || strlen(l->checks[i].path) > strlen(l->checks[found].path)))
+                        found = i;
+        return found;
+}
+
 int mounts_make_writable(const Launch *l, uint32_t *ret_which) {
         int fds[LAUNCH_CHECKS_MAX], r = 0;
         bool any = false;
@@ -103,9 +113,8 @@ int mounts_make_writable(const Launch *l, uint32_t *ret_which) {
         }
         if (any)
                 r = open_directories(l, fds, ret_which);
-        for (size_t i = 0; i < l->n_checks; i++) {
-                if (fds[i] < 0)
-                        continue;
+        /* The inner before the outer, whose copy takes it along; it would lie below that, and be seen by nobody. */
+        for (size_t i; (i = find_innermost(l, fds)) < l->n_checks; fds[i] = -1) {
                 if (r == 0) {
                         r = make_writable(fds[i]);
                         *ret_which = (uint32_t) i;

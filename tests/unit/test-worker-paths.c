@@ -109,6 +109,23 @@ static void what_was_looked_at_alone_becomes_writable(void **state) {
         assert_string_equal(b->output, "work\n");
 }
 
+/* In whatever order they come, and without propagation: one must not be hidden by the copy of what it lies in. */
+static void one_in_a_mount_below_the_other_becomes_writable_too(void **state) {
+        for (unsigned first = 0; first < 2; first++) {
+                Bench *b = bench_with_mounts(state);
+                LaunchCheck checks[2];
+                Launch l;
+
+                checks[first] = writable(in_dir(b, "top/work"));
+                checks[!first] = writable(in_dir(b, "top/work/below/data"));
+                l = launch_that_tries(b, checks, 2);
+                bench_run(b, &l, NO_FDS);
+                assert_string_equal(b->output, "work\nwork/below/data\n");
+                take_down_mounts(state);
+                set_up_mounts(state);
+        }
+}
+
 static void another_one_is_refused(void **state) {
         Bench *b = bench_with_mounts(state);
         LaunchCheck checks[] = { writable(in_dir(b, "top/other")), writable(in_dir(b, "top/work")) };
@@ -252,6 +269,7 @@ static void a_compile_steps_process_has_nothing_of_the_workers_once_it_is_the_ca
 int main(void) {
         const struct CMUnitTest tests[] = {
                 MOUNT_TEST(what_was_looked_at_alone_becomes_writable),
+                MOUNT_TEST(one_in_a_mount_below_the_other_becomes_writable_too),
                 MOUNT_TEST(another_one_is_refused),
                 MOUNT_TEST(one_that_nobody_looked_at_is_refused),
                 MOUNT_TEST(a_symbolic_link_on_the_way_is_refused),
