@@ -17,9 +17,10 @@ static size_t n_private(const Entry *e) {
         return e->home_access == PATH_HIDDEN ? ELEMENTSOF(private_directories) : N_ALWAYS_PRIVATE;
 }
 
-static bool is_private_directory(const Entry *e, const char *path) {
+/* Of @path the first @n bytes. */
+static bool is_private_directory(const Entry *e, const char *path, size_t n) {
         for (size_t i = 0; i < n_private(e); i++)
-                if (strcmp(path, private_directories[i]) == 0)
+                if (strlen(private_directories[i]) == n && strncmp(path, private_directories[i], n) == 0)
                         return true;
         return false;
 }
@@ -115,7 +116,7 @@ static int add_path(const Entry *e, GivenList *l, const PathcheckResult *p, bool
         if (above)
                 g.path = dirname(g.path);
         g.is_bound = is_below_private(e, g.path);
-        if (access == PATH_HIDDEN || is_private_directory(e, g.path))
+        if (access == PATH_HIDDEN || is_private_directory(e, g.path, strlen(g.path)))
                 wanted = 0;
         else
                 wanted = g.is_bound ? 1 : may_become_writable(e, &g, p);
@@ -124,18 +125,6 @@ static int add_path(const Entry *e, GivenList *l, const PathcheckResult *p, bool
         else
                 free(g.path);
         return MIN(wanted, 0);
-}
-
-/* A writable database brings its directory, where its journal and WAL are; not all of /tmp. */
-static int add_database(const Entry *e, GivenList *l, const PathcheckResult *database) {
-        char *directory = strdup(database->resolved);
-        bool is_private;
-
-        if (!directory)
-                return -ENOMEM;
-        is_private = is_private_directory(e, dirname(directory));
-        free(directory);
-        return add_path(e, l, database, !is_private, PATH_READ_WRITE);
 }
 
 /* PID 1 mounts by path, and the caller can rename what is in a directory of his. So nothing is bound into what is bound: the outer one
@@ -153,6 +142,11 @@ static void merge_nested(GivenList *l) {
                 }
 }
 
+/* A writable database brings its directory, where its journal and WAL are; not all of /tmp. */
+static bool brings_its_directory(const Entry *e, const PathcheckResult *database) {
+        return !is_private_directory(e, database->resolved, (size_t) (strrchr(database->resolved, '/') - database->resolved));
+}
+
 static int collect_given(const Entry *e, GivenList *l) {
         int r = 0;
 
@@ -162,7 +156,7 @@ static int collect_given(const Entry *e, GivenList *l) {
                 if (strcmp(p->key, "working_directory") == 0)
                         r = add_path(e, l, p, false, e->working_directory_access);
                 else if (strcmp(p->key, "database") == 0 && e->database_access == PATH_READ_WRITE)
-                        r = add_database(e, l, p);
+                        r = add_path(e, l, p, brings_its_directory(e, p), PATH_READ_WRITE);
                 else
                         r = add_path(e, l, p, false, PATH_READ_ONLY);
         }
