@@ -146,13 +146,15 @@ static void set_up_descriptors(ChildFds *fds, const Launch *l) {
                 fail(fds, WORKER_STEP_QUERY, r, 0);
 }
 
-static int check(const LaunchCheck *c) {
+/* @cwd has been entered, and is not looked for by its name again: that may lead elsewhere by now. */
+static int check(const LaunchCheck *c, const char *cwd) {
         bool directory = c->kind == LAUNCH_CHECK_DIRECTORY;
+        const char *path = directory && strcmp(c->path, cwd) == 0 ? "." : c->path;
         struct stat st;
         int r, fd;
 
         /* O_NONBLOCK: a FIFO must not hold the start; O_PATH: a directory need not be listable. */
-        fd = open(c->path, O_CLOEXEC | (directory ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK | O_NOCTTY));
+        fd = open(path, O_CLOEXEC | (directory ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK | O_NOCTTY));
         if (fd < 0)
                 return -errno;
         r = fstat(fd, &st) < 0 ? -errno : check_identity(c, fd);
@@ -160,7 +162,7 @@ static int check(const LaunchCheck *c) {
                 ;
         else if (!directory && S_ISDIR(st.st_mode))
                 r = -EISDIR;
-        else if (directory && access(c->path, X_OK) < 0)
+        else if (directory && access(path, X_OK) < 0)
                 r = -errno;
         else if (c->kind == LAUNCH_CHECK_STDIN && (dup2(fd, STDIN_FILENO) < 0 || fcntl(STDIN_FILENO, F_SETFL, 0) < 0))
                 r = -errno;
@@ -225,7 +227,7 @@ _Noreturn static void start(ChildFds *fds) {
         if (chdir(m.launch.cwd) < 0)
                 fail(fds, WORKER_STEP_DIRECTORY, -errno, 0);
         for (size_t i = 0; i < m.launch.n_checks; i++)
-                if (m.launch.checks[i].kind != LAUNCH_CHECK_WRITABLE && (r = check(&m.launch.checks[i])) < 0)
+                if (m.launch.checks[i].kind != LAUNCH_CHECK_WRITABLE && (r = check(&m.launch.checks[i], m.launch.cwd)) < 0)
                         fail(fds, WORKER_STEP_CHECK, r, (uint32_t) i);
         if ((r = set_limits(&m.launch)) < 0)
                 fail(fds, WORKER_STEP_LIMITS, r, 0);

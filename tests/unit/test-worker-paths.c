@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -154,6 +155,29 @@ static void a_symbolic_link_on_the_way_is_refused(void **state) {
         bench_run_failing(b, &l, WORKER_STEP_CHECK, ENOTDIR);
 }
 
+/* A name that leads elsewhere when it is followed again, without luck: from where the process has gone to meanwhile. */
+static void the_directory_that_is_entered_is_the_one_that_is_compared(void **state) {
+        char *argv[] = { "true", NULL }, command[512], named[160], found_later[256];
+        Bench *b = *state;
+        LaunchCheck check;
+        Launch l;
+
+        bench_need_root();
+        snprintf(named, sizeof(named), "/proc/self/cwd%s/home", b->dir);
+        snprintf(found_later, sizeof(found_later), "%s%s", b->home, b->home);
+        snprintf(command, sizeof(command), "mkdir -p %s && chown -R %u %s", found_later, CALLER_UID, b->home);
+        assert_int_equal(system(command), 0);
+        assert_return_code(chdir("/"), errno); /* the worker's, too */
+        check = writable(found_later);
+        check.path = named;
+        check.kind = LAUNCH_CHECK_DIRECTORY;
+        l = bench_launch(argv);
+        l.cwd = named;
+        l.checks = &check;
+        l.n_checks = 1;
+        bench_run_failing(b, &l, WORKER_STEP_CHECK, ESTALE);
+}
+
 static void what_its_caller_may_not_enter_is_refused(void **state) {
         Bench *b = bench_with_mounts(state);
         LaunchCheck check = writable(in_dir(b, "top/work"));
@@ -274,6 +298,7 @@ int main(void) {
                 MOUNT_TEST(one_that_nobody_looked_at_is_refused),
                 MOUNT_TEST(a_symbolic_link_on_the_way_is_refused),
                 MOUNT_TEST(what_its_caller_may_not_enter_is_refused),
+                TEST(the_directory_that_is_entered_is_the_one_that_is_compared),
                 TEST(a_compile_steps_process_has_nothing_of_the_workers_once_it_is_the_caller),
         };
 
