@@ -14,7 +14,7 @@ __assert_fail __cxa_finalize __errno_location __gmon_start__ __libc_start_main _
 _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable
 free getenv secure_getenv getpid geteuid getresuid getresgid umask qsort sysconf sched_get_priority_min
 bcmp memchr memcmp memcpy memmove memset dirname strcasecmp strchr strchrnul strcmp strcspn strerror strlen strncmp strnlen strpbrk
-strrchr strspn strstr strtok_r strtoull snprintf sprintf vsnprintf __isoc99_fscanf __isoc99_sscanf __isoc23_fscanf __isoc23_sscanf
+strrchr strspn strstr strtoull snprintf sprintf vsnprintf __isoc99_fscanf __isoc99_sscanf __isoc23_fscanf __isoc23_sscanf
 __isoc23_strtoull sigaddset sigemptyset sigfillset signal sigaction setsid getopt_long ferror clock_gettime dirfd munmap
 stdin stdout stderr optarg optind program_invocation_short_name __progname
 pthread_cond_destroy pthread_cond_signal pthread_cond_wait pthread_join pthread_mutex_destroy pthread_mutex_lock
@@ -37,7 +37,7 @@ ini_initial_alloc ini_max_line ini_parse_stream ini_use_stack json_null json_tru
 json_array_get json_array_size json_integer_value json_object_get json_string_value
 """.split()
 # What these would fail with is an error of ours (a bad descriptor, a pid that is not our child).
-OURS = "close fclose closedir waitpid kill readdir64 fgets rewind".split()
+OURS = "close fclose closedir waitpid kill readdir64 fgets".split()
 # Output for people, of the checker and of --help.
 SHOWN = "fprintf fputc fputs fwrite puts vfprintf json_dumpf".split()
 # Only in children of penstockd that ask name services.
