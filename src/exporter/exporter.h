@@ -7,8 +7,13 @@
 
 #define SCRAPE_REASON_MAX 256
 
-/* Ask penstockd. Blocks, but not for longer than a scrape may take. Never starts penstockd.
+/* Less than Prometheus' own 10 s, so that it hears why. */
+#define SCRAPE_LIMIT_USEC (8 * USEC_PER_SEC)
+
+/* Ask penstockd. Blocks, but not for longer than @limit_usec, whatever the bus does. Never starts penstockd.
  * Returns 0 with @ret_text (free(3) it), or -errno with why in our own words. */
+int scrape_within(uint64_t limit_usec, char **ret_text, char ret_reason[static SCRAPE_REASON_MAX]);
+/* The same within SCRAPE_LIMIT_USEC: for http_serve(). */
 int scrape(char **ret_text, char ret_reason[static SCRAPE_REASON_MAX]);
 
 typedef struct HttpLimits {
