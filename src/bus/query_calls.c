@@ -141,9 +141,11 @@ static CallProgress do_done(BusServer *s, Call *c, const Caller *caller) {
 
         if (!q)
                 return CALL_ANSWERED;
-        if (engine_is_tombstone(manager_engine(s->manager), q->id))
-                reply_statistics(s, call_message(c), q, tail_for(caller, q));
-        else if (waiting_add_done(s, call_message(c), q->id, tail_for(caller, q)) > 0)
+        if (engine_is_tombstone(manager_engine(s->manager), q->id)) {
+                /* There is nothing to do, and it may be asked again and again. */
+                if (backlog_take(s, call_message(c)) == 0)
+                        reply_statistics(s, call_message(c), q, tail_for(caller, q));
+        } else if (waiting_add_done(s, call_message(c), q->id, tail_for(caller, q)) > 0)
                 /* perhaps answered at once, from within */
                 manager_feed(s->manager, &(Event) { .type = EVENT_DONE, .query_id = q->id });
         return CALL_ANSWERED;

@@ -127,8 +127,10 @@ int signal_query_state(BusServer *s, uint64_t id);
 int signal_object_added(BusServer *s, uint64_t id);
 int signal_object_removed(BusServer *s, uint64_t id);
 
-/* bus/backlog.c: a filter that refuses to make more of the answers that may be large while @n_queued messages wait for the bus. */
+/* bus/backlog.c: a filter that refuses to answer more questions while @n_queued messages wait for the bus. backlog_take() is for a
+ * call that only turned out to be one: 0 when there is room for its answer, else it was answered, or -errno. */
 int filter_backlog(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+int backlog_take(BusServer *s, sd_bus_message *m);
 int backlog_check(Backlog *b, size_t n_queued, const char *sender, Error *ret_error);
 
 /* bus/wrong_type.c: a filter that answers a call with the wrong signature with InvalidArgument. */

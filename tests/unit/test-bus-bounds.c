@@ -247,11 +247,101 @@ static void a_client_that_does_not_read_gets_few_lists(void **state) {
         assert_return_code(sd_bus_attach_event(b->client, b->event, 0), 0);
 }
 
+/* More answers than the socket takes are made for the client, who reads none until bench_settle(). */
+static void clog(Bench *b) {
+        int size = 1; /* the kernel's least */
+        uint64_t n_queued = 0, cookie;
+
+        assert_return_code(setsockopt(sd_bus_get_fd(b->server_bus), SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), errno);
+        assert_return_code(sd_bus_detach_event(b->client), 0);
+        for (unsigned i = 0; i < CALLS_AT_ONCE; i++) {
+                sd_bus_message *m = bench_message(b, CONTROLLER_PATH, CONTROLLER_INTERFACE, "ListQueries");
+
+                assert_return_code(sd_bus_send(b->client, m, &cookie), 0);
+                sd_bus_message_unref(m);
+        }
+        while (sd_bus_process(b->server_bus, NULL) > 0)
+                ;
+        assert_return_code(sd_bus_get_n_queued_write(b->server_bus, &n_queued), 0);
+        assert_true(n_queued > BACKLOG_PER_SENDER_MAX);
+}
+
+static void unclog(Bench *b) {
+        while (sd_bus_process(b->server_bus, NULL) > 0)
+                ;
+        assert_return_code(sd_bus_attach_event(b->client, b->event, 0), 0);
+        bench_settle(b);
+}
+
+static sd_bus_message *get_property(Bench *b, uint64_t id, const char *property) {
+        char path[QUERY_PATH_MAX];
+        sd_bus_message *m = bench_message(b, query_path(id, path), "org.freedesktop.DBus.Properties", "Get");
+
+        assert_return_code(sd_bus_message_append(m, "ss", QUERY_INTERFACE, property), 0);
+        return m;
+}
+
+static sd_bus_message *of_no_object(Bench *b, const char *member) {
+        char path[4096];
+
+        memset(path, 'x', sizeof(path));
+        path[0] = '/';
+        path[sizeof(path) - 1] = '\0';
+        return bench_message(b, path, QUERY_INTERFACE, member);
+}
+
+/* Labels are as long as their owner likes, an error repeats a path, and who has ended is Done again and again. */
+static void no_kind_of_answer_is_made_without_end(void **state) {
+        Bench *b = *state;
+        uint64_t id = bench_submit(b), ended = bench_submit(b);
+        sd_bus_message *calls[5], *replies[ELEMENTSOF(calls)] = {};
+
+        assert_returned(bench_call(b, bench_by_id(b, "DoneQuery", ended)));
+        clog(b);
+        calls[0] = get_property(b, id, "Labels");
+        calls[1] = bench_by_id(b, "DoneQuery", ended);
+        calls[2] = of_no_object(b, "Such");
+        calls[3] = of_no_object(b, "Cancel");
+        calls[4] = bench_by_id(b, "GetQuery", id);
+        for (size_t i = 0; i < ELEMENTSOF(calls); i++)
+                bench_send(b, calls[i], &replies[i]);
+        while (sd_bus_process(b->server_bus, NULL) > 0)
+                ;
+        bench_settle(b); /* and who sends this is known */
+        unclog(b);
+        for (size_t i = 0; i < ELEMENTSOF(calls); i++) {
+                assert_non_null(replies[i]);
+                assert_error(replies[i], "org.penstock1.Error.QueueLengthExceeded", "wait until the bus takes them");
+        }
+}
+
+static void what_there_is_to_do_is_done_for_a_bus_that_takes_nothing(void **state) {
+        Bench *b = *state;
+        uint64_t id = bench_submit(b), other = bench_submit(b);
+        sd_bus_message *calls[3], *replies[ELEMENTSOF(calls)] = {};
+
+        clog(b);
+        calls[0] = bench_by_id(b, "CancelQuery", id);
+        calls[1] = bench_by_id(b, "DoneQuery", other);
+        calls[2] = bench_request_minimal(b);
+        bench_request_close(calls[2]);
+        for (size_t i = 0; i < ELEMENTSOF(calls); i++)
+                bench_send(b, calls[i], &replies[i]);
+        unclog(b);
+        for (size_t i = 0; i < ELEMENTSOF(calls); i++) {
+                assert_non_null(replies[i]);
+                assert_returned(replies[i]);
+        }
+        assert_int_equal(engine_find(b->manager.engine, id)->state, QUERY_CANCELED);
+}
+
 int main(void) {
 #define BENCH_TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(answers_that_the_bus_does_not_take_are_bounded),
                 BENCH_TEST(a_client_that_does_not_read_gets_few_lists),
+                BENCH_TEST(no_kind_of_answer_is_made_without_end),
+                BENCH_TEST(what_there_is_to_do_is_done_for_a_bus_that_takes_nothing),
                 BENCH_TEST(a_query_of_4_mib_is_taken_and_a_byte_more_is_not),
                 BENCH_TEST(many_small_values_are_as_bad_as_large_ones),
                 BENCH_TEST(the_largest_request_is_taken),
