@@ -19,8 +19,9 @@ typedef struct BusServer BusServer;
 extern const ManagerOps bus_server_ops;
 
 /* @bus and @asking_bus are the system bus, attached to an event loop. Calls come by @bus; who sends one, and whether polkit lets him,
- * is asked by @asking_bus, where no answer that a caller does not take can be in the way. They may be the same one. Looks the group
- * up, and so may block: before serving. Returns 0 or -errno; then @ret is untouched. */
+ * is asked by @asking_bus, where no answer that a caller does not take can be in the way. They may be the same one. A call on
+ * @asking_bus that names no limit has none from here on. Looks the group up, and so may block: before serving. Returns 0 or -errno;
+ * then @ret is untouched. */
 int bus_server_new(sd_bus *bus, sd_bus *asking_bus, BusServer **ret);
 
 /* Put the objects on the bus. @m must outlive the server, or be detached first: bus_server_attach(s, NULL) takes the

@@ -37,7 +37,7 @@ ini_initial_alloc ini_max_line ini_parse_stream ini_use_stack json_null json_tru
 json_array_get json_array_size json_integer_value json_object_get json_string_value
 """.split()
 # What these would fail with is an error of ours (a bad descriptor, a pid that is not our child).
-OURS = "close fclose closedir waitpid kill readdir64 fgets".split()
+OURS = "close fclose closedir waitpid kill readdir64 fgets sd_bus_set_method_call_timeout".split()
 # Output for people, of the checker and of --help.
 SHOWN = "fprintf fputc fputs fwrite puts vfprintf json_dumpf".split()
 # Only in children of penstockd that ask name services.
