@@ -341,14 +341,18 @@ void admit_settle(Engine *e) {
         settle_warm(e);
 }
 
+/* Who asks for one place often asks for all of them, as a list does: they are counted once, as long as the line stays as it is. */
 uint64_t engine_queue_position(const Engine *e, const Query *q) {
-        uint64_t n = 1;
+        uint64_t n = 0;
 
         if (q->state != QUERY_QUEUEING)
                 return 0;
-        for (const Query *other = NULL; (other = sets_next_queueing(e, other)) && query_is_before(other, q);)
-                n++;
-        return n;
+        if (q->queue_position_as_of != e->n_line_changes)
+                for (Query *other = NULL; (other = sets_next_queueing(e, other));) {
+                        other->queue_position = ++n;
+                        other->queue_position_as_of = e->n_line_changes;
+                }
+        return q->queue_position;
 }
 
 const char *engine_wait_reason(const Engine *e, const Query *q, char *buf, size_t len) {

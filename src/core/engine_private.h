@@ -26,6 +26,7 @@ struct Engine {
         size_t n_known, n_busy, allocated;
         TreeNode *known, *submitted; /* all but those with a tombstone, by ID and by age */
         TreeNode *created, *queueing; /* who waits for a compile slot and for a slot, in the order of the queue */
+        uint64_t n_line_changes;      /* of these two */
         TreeNode *quiet;              /* who waits, or has ended, by when something is due */
         TreeNode *users;
         uint64_t n_in_state[_QUERY_STATE_MAX], n_units_waiting;

@@ -86,6 +86,7 @@ static void busy_drop(Engine *e, const Query *q) {
 static void enter(Engine *e, Query *q) {
         TreeNode **line = line_of(e, q);
 
+        e->n_line_changes += !!line;
         e->n_in_state[q->state]++;
         e->n_units_waiting += waits_with_unit(q);
         q->user->n_live += query_is_live(q);
@@ -105,6 +106,7 @@ static void enter(Engine *e, Query *q) {
 static void leave(Engine *e, Query *q) {
         TreeNode **line = line_of(e, q);
 
+        e->n_line_changes += !!line;
         e->n_in_state[q->state]--;
         e->n_units_waiting -= waits_with_unit(q);
         q->user->n_live -= query_is_live(q);

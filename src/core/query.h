@@ -175,6 +175,7 @@ struct Query {
         uint64_t number; /* of those that this engine has known; tells the older of two that came in one microsecond */
         TreeNode known, submitted;
         TreeNode place; /* in line, or among the ended ones of its user */
+        uint64_t queue_position, queue_position_as_of; /* see engine_queue_position() */
         TreeNode quiet;
         uint64_t quiet_until_usec; /* what it stands by in there */
 };

@@ -3,6 +3,7 @@
 #include "engine-kit.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 static void cap(uint64_t id, uint64_t bytes) {
         kit.n_log = 0;
@@ -265,6 +266,33 @@ static void a_limit_that_the_kernel_rounds_to_its_pages_is_in_force(void **state
         assert_int_equal(kit_query(&kit, 1)->n_stale, 2);
 }
 
+/* Whoever lists the queries asks for each one's place, in one turn of the loop. Walked to from the front, that takes a minute here. */
+static void the_places_of_a_long_line_are_soon_told(void **state) {
+        const uint64_t n_waiting = 20000;
+        Config c = kit_config();
+        Engine *e = NULL;
+
+        (void) state;
+        c.queue_size = n_waiting;
+        c.max_queries_per_user = UINT64_MAX;
+        assert_int_equal(engine_new(&c, 1, &e), 0);
+        alarm(30);
+        for (uint64_t i = 0; i < c.concurrency_quota + n_waiting; i++) {
+                const QuerySpec spec = { .uid = 1000, .language = "exec" };
+                ActionList out = {};
+
+                assert_int_equal(engine_step(e, &(Event) { .type = EVENT_REQUEST, .request = { .spec = &spec } }, 1 + i, &out), 0);
+                actions_done(&out);
+        }
+        for (uint64_t id = 1; id <= c.concurrency_quota + n_waiting; id++) {
+                uint64_t place = id <= c.concurrency_quota ? 0 : id - c.concurrency_quota;
+
+                assert_int_equal(engine_queue_position(e, engine_find(e, id)), place);
+        }
+        alarm(0);
+        engine_free(e);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(who_does_not_die_is_waited_for_as_long_as_for_others),
@@ -278,6 +306,7 @@ int main(void) {
                 KIT_TEST(the_brake_after_a_lowering_is_the_one_that_was_asked_for),
                 KIT_TEST(at_a_cap_that_came_meanwhile_there_is_no_brake),
                 KIT_TEST(a_limit_that_the_kernel_rounds_to_its_pages_is_in_force),
+                cmocka_unit_test(the_places_of_a_long_line_are_soon_told),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
