@@ -149,7 +149,18 @@ static int check_user(const Calls *c, const Sender *s, size_t n, size_t bytes, E
                          s->caller.uid);
 }
 
-/* It is known now who sends this, and that his other connections have enough of our time. */
+static int too_many(size_t n, Error *e) {
+        return error_set(e, ERROR_QUEUE_LENGTH_EXCEEDED, "%zu calls wait to be looked at; try again", n);
+}
+
+/* @s, who is known now, may have been let in as one who could be root. */
+static int check_newcomer(const Calls *c, const Sender *s, Error *e) {
+        if (s->caller.uid != 0 && c->n > CALLS_MAX)
+                return too_many(c->n - s->n, e);
+        return check_user(c, s, 0, 0, e);
+}
+
+/* It is known now who sends this, and that others, or his other connections, have enough of our time. */
 static void sender_turn_away(Sender *s, const Error *e) {
         while (s->first) {
                 (void) reply_error(s->first->message, e);
@@ -172,7 +183,7 @@ static void on_caller(int r, const Caller *caller, void *userdata) {
                 known_add(&c->known, s->name, caller);
         if (r < 0)
                 sender_refuse(s, r);
-        else if (check_user(c, s, 0, 0, &error) < 0)
+        else if (check_newcomer(c, s, &error) < 0)
                 sender_turn_away(s, &error);
         else {
                 s->known = true;
@@ -228,6 +239,8 @@ static Sender *sender_new(Calls *c, const char *name) {
 }
 
 static int check_bounds(const Calls *c, const Sender *s, size_t bytes, Error *e) {
+        bool may_be_root = s->known ? s->caller.uid == 0 : s->n == 0;
+
         if (s->n >= CALLS_PER_SENDER_MAX)
                 return error_set(e, ERROR_QUEUE_LENGTH_EXCEEDED,
                                  "%zu calls of this connection wait for an answer; wait for some of them first",
@@ -236,8 +249,8 @@ static int check_bounds(const Calls *c, const Sender *s, size_t bytes, Error *e)
         if (!s->known && s->n > 0 && c->n >= CALLS_PER_USER_MAX)
                 return error_set(e, ERROR_QUEUE_LENGTH_EXCEEDED, "%zu calls wait to be looked at, one of them of this connection; wait for its answer",
                                  c->n);
-        if (c->n >= CALLS_MAX)
-                return error_set(e, ERROR_QUEUE_LENGTH_EXCEEDED, "%zu calls wait to be looked at; try again", c->n);
+        if (c->n >= CALLS_MAX + (may_be_root ? CALLS_FOR_ROOT : 0u))
+                return too_many(c->n, e);
         /* One that comes alone is always taken: its own size was checked by then. */
         if ((s->n > 0 && s->bytes + bytes > CALLS_PER_SENDER_BYTES_MAX) || (c->n > 0 && c->bytes + bytes > CALLS_BYTES_MAX))
                 return error_set(e, ERROR_QUEUE_LENGTH_EXCEEDED,

@@ -14,7 +14,7 @@ typedef struct Call Call;
 typedef struct BusServer BusServer;
 
 /* Enough for a client that submits in bulk without waiting for answers. Each may hold 16 descriptors (the system bus
- * takes so many with one message), wanted or not: 8,192 in all, which LimitNOFILE= must allow for. */
+ * takes so many with one message), wanted or not: 9,216 in all, which LimitNOFILE= must allow for. */
 #define CALLS_PER_SENDER_MAX 64u
 #define CALLS_MAX 512u
 /* A request takes 7 MiB at most (core/request.h), and most are under 1 KiB. */
@@ -23,6 +23,8 @@ typedef struct BusServer BusServer;
 /* A user has 256 connections, and calls behind one that waits for polkit wait as long as he likes: so he gets half of all. */
 #define CALLS_PER_USER_MAX (CALLS_MAX / 2)
 #define CALLS_PER_USER_BYTES_MAX (CALLS_BYTES_MAX / 2)
+/* Two who act together have all. So many more are for root, and for who has just called and is not known yet. */
+#define CALLS_FOR_ROOT 64u
 /* Of the bus daemon's 128 unanswered calls a connection; PID 1 must be told things over the same one. */
 #define CALLS_ASKING_MAX 32u
 

@@ -300,6 +300,45 @@ static void connections_of_nobody_known_fill_no_more_than_half(void **state) {
                 sd_bus_message_unref(replies[i]);
 }
 
+/* Two users who act together may have all of what can wait, behind searches here; not what root asks. */
+static void root_is_heard_whoever_fills_what_can_wait(void **state) {
+        static sd_bus_message *replies[CALLS_MAX];
+        sd_bus_message *m, *roots = NULL, *others = NULL;
+        Bench *b = *state;
+        uint64_t id = bench_submit(b);
+        char sender[16];
+
+        memset(replies, 0, sizeof(replies));
+        b->manager.hold_history = true;
+        for (size_t i = 0; i < CALLS_MAX; i++) {
+                b->caller.uid = i < CALLS_MAX / 2 ? 2000 : 2001;
+                m = i % CALLS_PER_SENDER_MAX ? bench_by_id(b, "CancelQuery", id)
+                                             : bench_message(b, CONTROLLER_PATH, CONTROLLER_INTERFACE, "History");
+                if (i % CALLS_PER_SENDER_MAX == 0)
+                        assert_return_code(sd_bus_message_append(m, "a{sv}", 0), 0);
+                snprintf(sender, sizeof(sender), ":1.%zu", 10 + i / CALLS_PER_SENDER_MAX);
+                assert_return_code(sd_bus_message_set_sender(m, sender), 0);
+                bench_send(b, m, &replies[i]);
+                bench_settle(b);
+                assert_null(replies[i]);
+        }
+        b->caller.uid = 1000;
+        send_from(b, ":1.5", &others);
+        bench_settle(b);
+        assert_error(others, TOO_MANY, "512 calls wait");
+        b->caller.uid = 0;
+        for (unsigned i = 0; i < 2; i++) { /* not known yet, and known */
+                m = bench_by_id(b, "CancelQuery", id);
+                assert_return_code(sd_bus_message_set_sender(m, ":1.6"), 0);
+                roots = NULL;
+                bench_send(b, m, &roots);
+                bench_settle(b);
+                assert_non_null(roots);
+                assert_returned(roots);
+        }
+        assert_int_equal(engine_find(b->manager.engine, id)->state, QUERY_CANCELED);
+}
+
 static void the_bytes_that_wait_are_bounded_too(void **state) {
         sd_bus_message *replies[5] = {};
         Bench *b = *state;
@@ -390,6 +429,7 @@ int main(void) {
                 BENCH_TEST(a_user_look_up_holds_back_the_senders_later_calls),
                 BENCH_TEST(one_sender_may_have_so_many_calls_waiting),
                 BENCH_TEST(connections_of_nobody_known_fill_no_more_than_half),
+                BENCH_TEST(root_is_heard_whoever_fills_what_can_wait),
                 BENCH_TEST(the_bytes_that_wait_are_bounded_too),
                 BENCH_TEST(few_questions_are_asked_at_once),
                 BENCH_TEST(a_sender_that_left_submits_nothing),
