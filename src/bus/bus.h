@@ -32,3 +32,9 @@ int bus_server_attach(BusServer *s, Manager *m);
 void bus_server_reload(BusServer *s);
 
 BusServer *bus_server_free(BusServer *s); /* takes NULL, returns NULL */
+
+#define BUS_LEAVE_USEC (1 * USEC_PER_SEC)
+
+/* Send what waits to be sent, but for BUS_LEAVE_USEC at most, close and free: those who leave our answers unread decide when the bus
+ * daemon takes more of them, and penstockd's queries hold until another one is there. Blocks. Takes NULL. */
+void bus_leave(sd_bus *bus);

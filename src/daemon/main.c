@@ -376,8 +376,8 @@ static int serve(const char *config_file) {
                 stopped_tell(d.notify);
         notify_free(d.notify);
         journal_detach();
-        sd_bus_flush_close_unref(d.asking_bus);
-        sd_bus_flush_close_unref(d.bus);
+        bus_leave(d.asking_bus);
+        bus_leave(d.bus);
         sd_event_unref(d.event);
         return r;
 }

@@ -19,7 +19,7 @@ __isoc23_strtoull sigaddset sigemptyset sigfillset signal sigaction setsid getop
 stdin stdout stderr optarg optind program_invocation_short_name __progname
 pthread_cond_destroy pthread_cond_signal pthread_cond_wait pthread_join pthread_mutex_destroy pthread_mutex_lock
 pthread_mutex_unlock pthread_mutexattr_destroy pthread_attr_destroy pthread_sigmask gettid timer_delete timer_settime
-sd_bus_flush_close_unref sd_bus_get_event sd_bus_is_open sd_bus_message_get_errno sd_bus_message_get_error
+sd_bus_close_unref sd_bus_flush_close_unref sd_bus_get_event sd_bus_is_open sd_bus_message_get_errno sd_bus_message_get_error
 sd_bus_message_get_interface sd_event_source_get_time
 sd_bus_message_get_member sd_bus_message_get_path sd_bus_message_get_sender sd_bus_message_get_signature
 sd_bus_message_is_method_call sd_bus_message_ref sd_bus_message_unref sd_bus_ref sd_bus_unref sd_bus_slot_unref
@@ -37,7 +37,7 @@ ini_initial_alloc ini_max_line ini_parse_stream ini_use_stack json_null json_tru
 json_array_get json_array_size json_integer_value json_object_get json_string_value
 """.split()
 # What these would fail with is an error of ours (a bad descriptor, a pid that is not our child).
-OURS = "close fclose closedir waitpid kill readdir64 fgets sd_bus_set_method_call_timeout".split()
+OURS = "close fclose closedir waitpid kill readdir64 fgets sd_bus_get_fd sd_bus_set_method_call_timeout".split()
 # Output for people, of the checker and of --help.
 SHOWN = "fprintf fputc fputs fwrite puts vfprintf json_dumpf".split()
 # Only in children of penstockd that ask name services.

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define INVALID "org.penstock1.Error.InvalidArgument"
 
@@ -335,6 +336,49 @@ static void what_there_is_to_do_is_done_for_a_bus_that_takes_nothing(void **stat
         assert_int_equal(engine_find(b->manager.engine, id)->state, QUERY_CANCELED);
 }
 
+static const char *hear_signal(sd_bus *client) {
+        sd_bus_message *m = NULL;
+        static char name[64];
+        int r;
+
+        name[0] = '\0';
+        while (!name[0] && (r = sd_bus_process(client, &m)) > 0) {
+                if (m && sd_bus_message_is_signal(m, "x.y", NULL) > 0)
+                        snprintf(name, sizeof(name), "%s", sd_bus_message_get_member(m));
+                m = sd_bus_message_unref(m);
+        }
+        return name;
+}
+
+static void say_last_words(Bench *b) {
+        assert_return_code(sd_bus_emit_signal(b->server_bus, "/x", "x.y", "Last", NULL), 0);
+        b->bus = bus_server_free(b->bus);
+        assert_return_code(sd_bus_detach_event(b->server_bus), 0);
+        bus_leave(b->server_bus);
+        b->server_bus = NULL;
+}
+
+/* The bus of one who does not read is left all the same: penstockd would be killed in the end, and its queries hold until then. */
+static void a_bus_that_takes_nothing_is_left(void **state) {
+        Bench *b = *state;
+
+        (void) bench_submit(b);
+        clog(b);
+        alarm(30);
+        say_last_words(b);
+        alarm(0);
+        assert_return_code(sd_bus_attach_event(b->client, b->event, 0), 0);
+}
+
+static void last_words_are_heard(void **state) {
+        Bench *b = *state;
+
+        assert_return_code(sd_bus_detach_event(b->client), 0);
+        say_last_words(b);
+        assert_string_equal(hear_signal(b->client), "Last");
+        assert_return_code(sd_bus_attach_event(b->client, b->event, 0), 0);
+}
+
 int main(void) {
 #define BENCH_TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
         const struct CMUnitTest tests[] = {
@@ -342,6 +386,8 @@ int main(void) {
                 BENCH_TEST(a_client_that_does_not_read_gets_few_lists),
                 BENCH_TEST(no_kind_of_answer_is_made_without_end),
                 BENCH_TEST(what_there_is_to_do_is_done_for_a_bus_that_takes_nothing),
+                BENCH_TEST(a_bus_that_takes_nothing_is_left),
+                BENCH_TEST(last_words_are_heard),
                 BENCH_TEST(a_query_of_4_mib_is_taken_and_a_byte_more_is_not),
                 BENCH_TEST(many_small_values_are_as_bad_as_large_ones),
                 BENCH_TEST(the_largest_request_is_taken),
