@@ -146,11 +146,11 @@ def kernel_held_by_slice():
 def sockets_held_from_outside():
     keys = SMALL | {"MaxMemoryBytes": "640M", "MemoryBytesQuotaPerQuery": "512M"}
     resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
-    before = status()["unused_memory_bytes"]
+    before, limit = status()["unused_memory_bytes"], cgroups.limit(SLICE)
     ours, its = socket.socketpair()
     held = []
     with configured(**keys):
-        wait_for(lambda: cgroups.limit(SLICE) < 900 * MIB, "the slice's limit is that of the smaller budget")
+        wait_for(lambda: cgroups.limit(SLICE) < limit, "the slice's limit is that of the smaller budget")
         slack = cgroups.limit(SLICE) - 640 * MIB
         amount = slack // 2 + 128 * MIB
         unused, events = status()["unused_memory_bytes"], cgroups.table(SLICE, "memory.events.local")
