@@ -203,3 +203,32 @@ def another_working_directory():
         expect_equal([name for name in os.listdir("/home/alice/x/work") if stat.S_ISREG(os.stat(f"/home/alice/x/work/{name}").st_mode)],
                      [], "what was written to the other")
         ctl("done", str(query_id)).expect(0)
+
+
+RENAMES = """
+import os
+while True:
+    os.rename("/home/alice/m", "/home/alice/n")
+    os.rename("/home/alice/n", "/home/alice/m")
+"""
+
+
+@test("what the host has mounted read-only stays so for one who renames the directory it lies in all the while", slow=True)
+def renamed_all_the_while():
+    with directories("/home/alice/m/ro"):
+        system("mount", "--bind", "/home/alice/m/ro", "/home/alice/m/ro")
+        system("mount", "-o", "remount,bind,ro", "/home/alice/m/ro")
+        renames = Running(["python3", "-c", RENAMES])
+        ends = []
+        try:
+            # A list of mounts that names places deceives one look in sixty.
+            ends = [run("--working-directory", "/home/alice/m/ro", "--", "touch", "file") for _ in range(60)]
+            expect(renames.is_running(), "it was renamed all the while")
+        finally:
+            renames.end()
+            if os.path.exists("/home/alice/n"):
+                os.rename("/home/alice/n", "/home/alice/m")
+            system("umount", "/home/alice/m/ro")
+        note(f"{sum('Read-only' in end.errors for end in ends)} of {len(ends)} found it read-only, the others did not find it")
+        expect_equal(os.listdir("/home/alice/m/ro"), [], "what was written")
+        expect(all(end.status != 0 for end in ends), "none of them wrote")
