@@ -20,9 +20,12 @@ struct Left {
 
 static Left *all_left;
 
-/* Those whose end nobody tells, for want of a descriptor or of memory: looked for when the next is left. */
+/* Those whose end nobody tells, for want of a descriptor or of memory: looked for when the next is left, and by a timer, which wants
+ * no descriptor of its own. */
+#define STRAY_USEC (1 * USEC_PER_SEC)
 static pid_t strays[64];
 static size_t n_strays;
+static bool timer_looks_for_strays;
 
 static void reap_strays(void) {
         size_t kept = 0;
@@ -33,9 +36,32 @@ static void reap_strays(void) {
         n_strays = kept;
 }
 
-static void keep_stray(pid_t pid) {
+static int on_stray_timer(sd_event_source *s, uint64_t usec, void *userdata) {
+        (void) usec, (void) userdata;
+        reap_strays();
+        if (n_strays > 0 && sd_event_source_set_time_relative(s, STRAY_USEC) >= 0)
+                return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+        (void) sd_event_source_set_floating(s, false); /* the loop's own reference is the last one */
+        return 0;
+}
+
+static void on_stray_timer_freed(void *userdata) {
+        (void) userdata;
+        timer_looks_for_strays = false;
+}
+
+static void keep_stray(sd_event *event, pid_t pid) {
+        sd_event_source *s;
+
         if (n_strays < ELEMENTSOF(strays))
                 strays[n_strays++] = pid;
+        if (timer_looks_for_strays ||
+            sd_event_add_time_relative(event, &s, CLOCK_MONOTONIC, STRAY_USEC, 0, on_stray_timer, NULL) < 0)
+                return;
+        timer_looks_for_strays = true;
+        (void) sd_event_source_set_destroy_callback(s, on_stray_timer_freed);
+        (void) sd_event_source_set_floating(s, true); /* it belongs to the loop */
+        sd_event_source_unref(s);
 }
 
 void child_shed(int answer_fd) {
@@ -105,14 +131,14 @@ void child_leave(sd_event *event, pid_t pid, uid_t for_whom) {
                 return;
         pidfd = pidfd_open(pid, 0);
         if (pidfd < 0) {
-                keep_stray(pid);
+                keep_stray(event, pid);
                 return;
         }
         l = malloc(sizeof(*l));
         if (!l || sd_event_add_io(event, &s, pidfd, EPOLLIN, on_gone, l) < 0) {
                 free(l);
                 close(pidfd);
-                keep_stray(pid);
+                keep_stray(event, pid);
                 return;
         }
         *l = (Left) { .pid = pid, .for_whom = for_whom, .next = all_left };

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +67,34 @@ static void a_loop_that_ends_first_takes_what_is_left_with_it(void **state) {
         assert_true(seen);
 }
 
+/* There is no descriptor by which its end could be told. */
+static void one_whose_end_nobody_tells_is_reaped_all_the_same(void **state) {
+        struct rlimit limit, none;
+        bool seen = false;
+        sd_event *event;
+
+        (void) state;
+        assert_return_code(sd_event_new(&event), 0);
+        /* as in penstockd, whose loop has timers */
+        assert_return_code(sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, 1000 * USEC_PER_SEC, 0, NULL, NULL), 0);
+        assert_return_code(getrlimit(RLIMIT_NOFILE, &limit), errno);
+        none = (struct rlimit) { 3, limit.rlim_max };
+        for (int i = 0; i < TRIES && !seen; i++) {
+                pid_t pid = start_child();
+                siginfo_t end;
+
+                assert_return_code(setrlimit(RLIMIT_NOFILE, &none), errno);
+                child_leave(event, pid, CHILD_FOR_US);
+                assert_return_code(setrlimit(RLIMIT_NOFILE, &limit), errno);
+                seen = waitid(P_PID, (id_t) pid, &end, WEXITED | WNOHANG | WNOWAIT) == 0;
+                while (waitid(P_PID, (id_t) pid, &end, WEXITED | WNOHANG | WNOWAIT) == 0)
+                        assert_true(sd_event_run(event, 100 * USEC_PER_SEC) > 0);
+        }
+        assert_true(seen);
+        assert_int_equal(child_left(CHILD_FOR_US), 0);
+        sd_event_unref(event);
+}
+
 static void what_is_left_for_one_user_counts_for_him_alone(void **state) {
         bool seen = false;
         sd_event *event;
@@ -116,6 +145,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_is_left_is_reaped_by_the_loop),
                 cmocka_unit_test(a_loop_that_ends_first_takes_what_is_left_with_it),
+                cmocka_unit_test(one_whose_end_nobody_tells_is_reaped_all_the_same),
                 cmocka_unit_test(what_is_left_for_one_user_counts_for_him_alone),
                 cmocka_unit_test(an_answer_of_any_size_arrives_whole),
         };
