@@ -29,7 +29,6 @@ SystemCallFilter=ptrace
 
 # Of each suite that is left out, why. All others run.
 _SPEED = "it judges how fast memory is given, and a sanitizer's penstockd is several times as slow"
-_UNTRIED = "nobody has looked yet at what of it holds with a sanitizer"
 LEFT_OUT = {
     "race": "it has no program of ours in it but its own",
     "growth": _SPEED,
@@ -45,8 +44,6 @@ LEFT_OUT = {
     "injected": "its library would have to be loaded before the sanitizer's, and would let the sanitizer's own calls fail",
     "saturated": "a sanitizer locks no memory, and penstockd has another filter of system calls so that leaks can be looked for",
     "soak": "what a sanitizer keeps for itself follows the number of queries",
-    **dict.fromkeys(("engine_start", "queue", "dependencies", "agreement", "metrics", "profile", "promises", "faults", "shortages"), _UNTRIED),
-    **dict.fromkeys(("host", "frozen", "leftovers", "journal", "pid1", "handover", "service"), _UNTRIED),
 }
 
 _cursor = None
