@@ -249,7 +249,7 @@ static void a_client_that_does_not_read_gets_few_lists(void **state) {
 }
 
 /* More answers than the socket takes are made for the client, who reads none until bench_settle(). */
-static void clog(Bench *b) {
+static void stop_up(Bench *b) {
         int size = 1; /* the kernel's least */
         uint64_t n_queued = 0, cookie;
 
@@ -298,7 +298,7 @@ static void no_kind_of_answer_is_made_without_end(void **state) {
         sd_bus_message *calls[5], *replies[ELEMENTSOF(calls)] = {};
 
         assert_returned(bench_call(b, bench_by_id(b, "DoneQuery", ended)));
-        clog(b);
+        stop_up(b);
         calls[0] = get_property(b, id, "Labels");
         calls[1] = bench_by_id(b, "DoneQuery", ended);
         calls[2] = of_no_object(b, "Such");
@@ -321,7 +321,7 @@ static void what_there_is_to_do_is_done_for_a_bus_that_takes_nothing(void **stat
         uint64_t id = bench_submit(b), other = bench_submit(b);
         sd_bus_message *calls[3], *replies[ELEMENTSOF(calls)] = {};
 
-        clog(b);
+        stop_up(b);
         calls[0] = bench_by_id(b, "CancelQuery", id);
         calls[1] = bench_by_id(b, "DoneQuery", other);
         calls[2] = bench_request_minimal(b);
@@ -363,7 +363,7 @@ static void a_bus_that_takes_nothing_is_left(void **state) {
         Bench *b = *state;
 
         (void) bench_submit(b);
-        clog(b);
+        stop_up(b);
         alarm(30);
         say_last_words(b);
         alarm(0);
