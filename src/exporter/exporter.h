@@ -3,7 +3,17 @@
  * nobody over a network. It knows nothing and keeps nothing: each scrape is one call on the bus. */
 #pragma once
 
+#include <time.h>
+
 #include "core/base.h"
+
+/* CLOCK_MONOTONIC. */
+static inline uint64_t now_usec(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
 
 #define SCRAPE_REASON_MAX 256
 

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <microhttpd.h>
 
@@ -28,13 +27,6 @@ typedef struct Server {
         uint64_t busy_usec; /* when somebody was last connected */
         char last_reason[SCRAPE_REASON_MAX];
 } Server;
-
-static uint64_t now_usec(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
 
 /* @text is freed when it was sent. */
 static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, const char *type, char *text) {

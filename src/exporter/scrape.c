@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <systemd/sd-bus.h>
 
@@ -14,13 +13,6 @@ static void bus_closep(sd_bus **bus) {
 
 static void message_unrefp(sd_bus_message **m) {
         sd_bus_message_unref(*m);
-}
-
-static uint64_t now_usec(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
 }
 
 /* Until the bus daemon has greeted, or @end_usec. sd_bus_call() would wait for it as well, but for as long as sd-bus likes. */
