@@ -45,6 +45,13 @@ static int on_stray_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         return 0;
 }
 
+/* Floating: it belongs to the loop, and goes with it. Neither can fail on a source that was just made. */
+static void give_to_loop(sd_event_source *s, sd_event_destroy_t on_freed) {
+        (void) sd_event_source_set_destroy_callback(s, on_freed);
+        (void) sd_event_source_set_floating(s, true);
+        sd_event_source_unref(s);
+}
+
 static void on_stray_timer_freed(void *userdata) {
         (void) userdata;
         timer_looks_for_strays = false;
@@ -59,9 +66,7 @@ static void keep_stray(sd_event *event, pid_t pid) {
             sd_event_add_time_relative(event, &s, CLOCK_MONOTONIC, STRAY_USEC, 0, on_stray_timer, NULL) < 0)
                 return;
         timer_looks_for_strays = true;
-        (void) sd_event_source_set_destroy_callback(s, on_stray_timer_freed);
-        (void) sd_event_source_set_floating(s, true); /* it belongs to the loop */
-        sd_event_source_unref(s);
+        give_to_loop(s, on_stray_timer_freed);
 }
 
 void child_shed(int answer_fd) {
@@ -143,12 +148,8 @@ void child_leave(sd_event *event, pid_t pid, uid_t for_whom) {
         }
         *l = (Left) { .pid = pid, .for_whom = for_whom, .next = all_left };
         all_left = l;
-        /* Floating: the source belongs to the loop, and goes with it if the child outlives that. None of the three can
-         * fail on a source that was just made. */
         (void) sd_event_source_set_io_fd_own(s, true);
-        (void) sd_event_source_set_destroy_callback(s, on_source_freed);
-        (void) sd_event_source_set_floating(s, true);
-        sd_event_source_unref(s);
+        give_to_loop(s, on_source_freed);
 }
 
 unsigned child_left(uid_t for_whom) {

@@ -249,7 +249,7 @@ static void a_client_that_does_not_read_gets_few_lists(void **state) {
 }
 
 /* More answers than the socket takes are made for the client, who reads none until bench_settle(). */
-static void stop_up(Bench *b) {
+static void clog_bus(Bench *b) {
         int size = 1; /* the kernel's least */
         uint64_t n_queued = 0, cookie;
 
@@ -267,7 +267,7 @@ static void stop_up(Bench *b) {
         assert_true(n_queued > BACKLOG_PER_SENDER_MAX);
 }
 
-static void unclog(Bench *b) {
+static void unclog_bus(Bench *b) {
         while (sd_bus_process(b->server_bus, NULL) > 0)
                 ;
         assert_return_code(sd_bus_attach_event(b->client, b->event, 0), 0);
@@ -298,7 +298,7 @@ static void no_kind_of_answer_is_made_without_end(void **state) {
         sd_bus_message *calls[5], *replies[ELEMENTSOF(calls)] = {};
 
         assert_returned(bench_call(b, bench_by_id(b, "DoneQuery", ended)));
-        stop_up(b);
+        clog_bus(b);
         calls[0] = get_property(b, id, "Labels");
         calls[1] = bench_by_id(b, "DoneQuery", ended);
         calls[2] = of_no_object(b, "Such");
@@ -309,7 +309,7 @@ static void no_kind_of_answer_is_made_without_end(void **state) {
         while (sd_bus_process(b->server_bus, NULL) > 0)
                 ;
         bench_settle(b); /* and who sends this is known */
-        unclog(b);
+        unclog_bus(b);
         for (size_t i = 0; i < ELEMENTSOF(calls); i++) {
                 assert_non_null(replies[i]);
                 assert_error(replies[i], "org.penstock1.Error.QueueLengthExceeded", "wait until the bus takes them");
@@ -321,14 +321,14 @@ static void what_there_is_to_do_is_done_for_a_bus_that_takes_nothing(void **stat
         uint64_t id = bench_submit(b), other = bench_submit(b);
         sd_bus_message *calls[3], *replies[ELEMENTSOF(calls)] = {};
 
-        stop_up(b);
+        clog_bus(b);
         calls[0] = bench_by_id(b, "CancelQuery", id);
         calls[1] = bench_by_id(b, "DoneQuery", other);
         calls[2] = bench_request_minimal(b);
         bench_request_close(calls[2]);
         for (size_t i = 0; i < ELEMENTSOF(calls); i++)
                 bench_send(b, calls[i], &replies[i]);
-        unclog(b);
+        unclog_bus(b);
         for (size_t i = 0; i < ELEMENTSOF(calls); i++) {
                 assert_non_null(replies[i]);
                 assert_returned(replies[i]);
@@ -363,7 +363,7 @@ static void a_bus_that_takes_nothing_is_left(void **state) {
         Bench *b = *state;
 
         (void) bench_submit(b);
-        stop_up(b);
+        clog_bus(b);
         alarm(30);
         say_last_words(b);
         alarm(0);
