@@ -4,8 +4,8 @@
 #include "bus/bus.h"
 #include "host/clock.h"
 
-/* sd_bus_flush() waits without a limit. Nothing is read: who calls now is for the next penstockd, or told by the daemon that there is
- * none. */
+/* sd_bus_flush() waits without a limit. Reading is not waited for: who calls now is for the next penstockd, or told by the daemon that
+ * there is none. (While a message is written in part sd_bus_process() may read a call all the same, and says that there is no such object.) */
 void bus_leave(sd_bus *bus) {
         uint64_t end = now_usec() + BUS_LEAVE_USEC, now, n = 0;
 
