@@ -24,6 +24,9 @@
 #define BACKLOG_PER_SENDER_MAX 8u
 #define BACKLOG_MAX 64u
 #define BACKLOG_NAME_MAX 32
+/* With so many messages in the queue, signals among them, a call is dropped unanswered; deeds are done for somewhat longer. */
+#define BACKLOG_QUEUED_MAX 4096u
+#define BACKLOG_QUEUED_BY_DEEDS_MAX (16 * BACKLOG_QUEUED_MAX)
 
 /* Searches in the history that are under way, of one user and in all. */
 #define SEARCHES_PER_USER_MAX 4u

@@ -336,6 +336,51 @@ static void what_there_is_to_do_is_done_for_a_bus_that_takes_nothing(void **stat
         assert_int_equal(engine_find(b->manager.engine, id)->state, QUERY_CANCELED);
 }
 
+static void queue_signals(Bench *b, uint64_t n) {
+        uint64_t n_queued = 0;
+
+        while (n_queued < n) {
+                assert_return_code(sd_bus_emit_signal(b->server_bus, "/x", "x.y", "Filler", NULL), 0);
+                assert_return_code(sd_bus_get_n_queued_write(b->server_bus, &n_queued), 0);
+        }
+}
+
+static void serve_call(Bench *b, sd_bus_message *m, sd_bus_message **ret_reply) {
+        bench_send(b, m, ret_reply);
+        while (sd_bus_process(b->server_bus, NULL) > 0)
+                ;
+        bench_settle(b); /* and who sends this is known */
+}
+
+/* Each answer of Query has two descriptors, and signals and refusals are messages, too. */
+static void a_queue_that_nobody_takes_grows_to_its_bounds(void **state) {
+        Bench *b = *state;
+        uint64_t first = bench_submit(b), second = bench_submit(b), n_queued;
+        unsigned n_submits = b->manager.n_submits;
+        static sd_bus_message *replies[4]; /* those that do not come are waited for until the client is freed */
+        sd_bus_message *m;
+
+        clog_bus(b);
+        queue_signals(b, BACKLOG_QUEUED_MAX);
+        m = bench_request_minimal(b);
+        bench_request_close(m);
+        serve_call(b, m, &replies[0]);
+        serve_call(b, bench_message(b, CONTROLLER_PATH, CONTROLLER_INTERFACE, "ListQueries"), &replies[1]);
+        assert_return_code(sd_bus_get_n_queued_write(b->server_bus, &n_queued), 0);
+        assert_int_equal(n_queued, BACKLOG_QUEUED_MAX);
+        assert_int_equal(b->manager.n_submits, n_submits);
+
+        serve_call(b, bench_by_id(b, "CancelQuery", first), &replies[2]);
+        assert_int_equal(engine_find(b->manager.engine, first)->state, QUERY_CANCELED);
+        queue_signals(b, BACKLOG_QUEUED_BY_DEEDS_MAX);
+        serve_call(b, bench_by_id(b, "CancelQuery", second), &replies[3]);
+        assert_int_not_equal(engine_find(b->manager.engine, second)->state, QUERY_CANCELED);
+        unclog_bus(b);
+        assert_returned(replies[2]); /* what was answered comes */
+        for (size_t i = 0; i < ELEMENTSOF(replies); i++)
+                assert_true(i == 2 || !replies[i]);
+}
+
 static const char *hear_signal(sd_bus *client) {
         sd_bus_message *m = NULL;
         static char name[64];
@@ -386,6 +431,7 @@ int main(void) {
                 BENCH_TEST(a_client_that_does_not_read_gets_few_lists),
                 BENCH_TEST(no_kind_of_answer_is_made_without_end),
                 BENCH_TEST(what_there_is_to_do_is_done_for_a_bus_that_takes_nothing),
+                BENCH_TEST(a_queue_that_nobody_takes_grows_to_its_bounds),
                 BENCH_TEST(a_bus_that_takes_nothing_is_left),
                 BENCH_TEST(last_words_are_heard),
                 BENCH_TEST(a_query_of_4_mib_is_taken_and_a_byte_more_is_not),
