@@ -35,7 +35,7 @@ typedef struct Kind {
         bool grows;
 } Kind;
 
-/* tail keeps the last line, which is all of it. */
+/* tail keeps the last line, which is all of it. Nobody counts what it says of one that is killed: the kernel kills tail a moment before the others. */
 static const Kind mixed[] = {
         { "short", "exec", "exit 0", .state = "finished" },
         { "output", "exec", "head -c 300000 /dev/zero", .state = "finished", .output_bytes = 300000 },
@@ -46,7 +46,7 @@ static const Kind mixed[] = {
         { "detached", "exec", "echo kept", .detached = true, .state = "finished", .output_bytes = 5 },
         { "growing", "exec", "head -c 40M /dev/zero | tail -n 1 | wc -c", .initial_bytes = 16 * MIB, .state = "finished",
           .output_bytes = 9, .grows = true },
-        { "at its maximum", "exec", "head -c 200M /dev/zero | tail -n 1 | wc -c", .max_bytes = 24 * MIB, .state = "errored",
+        { "at its maximum", "exec", "head -c 200M /dev/zero | tail -n 1", .max_bytes = 24 * MIB, .state = "errored",
           .error = "MemoryLimitExceeded" },
         { "compiled", "shell", "echo compiled", .state = "finished", .output_bytes = 9 },
         { "not compiled", "shell", "if", .state = "errored", .error = "CompilationFailed" },
