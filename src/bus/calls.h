@@ -60,5 +60,5 @@ const Caller *call_caller(const Call *c); /* of a call whose handler was called 
 void call_finish(Call *c); /* answered; @c is gone */
 
 /* Count what the message at hand holds, in bytes and with a price for each value, without copying any of it; stops
- * counting beyond @limit. The message is rewound. Returns 0 or -errno. */
-int message_measure(sd_bus_message *m, size_t limit, size_t *ret_bytes);
+ * counting beyond @limit. The message is rewound. Returns 0 or -errno; @ret_error is set if the sender is to blame. */
+int message_measure(sd_bus_message *m, size_t limit, size_t *ret_bytes, Error *ret_error);

@@ -162,14 +162,13 @@ int method_history(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         BusServer *s = userdata;
         Error error = {};
         size_t bytes = 0;
-        int r = message_measure(m, HISTORY_FILTER_BYTES_MAX, &bytes);
+        int r = message_measure(m, HISTORY_FILTER_BYTES_MAX, &bytes, &error);
 
         (void) ret_error;
-        if (r < 0)
-                return r;
-        if (bytes <= HISTORY_FILTER_BYTES_MAX)
+        if (r >= 0 && bytes > HISTORY_FILTER_BYTES_MAX)
+                r = error_set(&error, ERROR_INVALID_ARGUMENT, "the filter is longer than %llu bytes",
+                              (unsigned long long) HISTORY_FILTER_BYTES_MAX);
+        if (r >= 0)
                 return calls_add(s->calls, m, bytes, run_history);
-        (void) error_set(&error, ERROR_INVALID_ARGUMENT, "the filter is longer than %llu bytes",
-                         (unsigned long long) HISTORY_FILTER_BYTES_MAX);
-        return reply_error(m, &error);
+        return reply_failure(m, r, &error, "read the filter");
 }

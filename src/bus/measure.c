@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a message holds, before anything is copied or kept of it. */
+#include <errno.h>
 #include <string.h>
 
 #include "bus/calls.h"
@@ -63,10 +64,12 @@ static int measure_rest(sd_bus_message *m, size_t limit, size_t *sum) {
         return 0;
 }
 
-int message_measure(sd_bus_message *m, size_t limit, size_t *ret_bytes) {
+int message_measure(sd_bus_message *m, size_t limit, size_t *ret_bytes, Error *ret_error) {
         size_t sum = 0;
         int r = measure_rest(m, limit, &sum);
 
+        if (r == -EBADMSG) /* sd-bus has checked all else by now */
+                return error_set(ret_error, ERROR_INVALID_ARGUMENT, "the message is malformed: a descriptor is missing");
         if (r < 0)
                 return r;
         r = sd_bus_message_rewind(m, true);

@@ -116,8 +116,6 @@ static void on_user(int r, const Caller *found, void *userdata) {
 static int read_request(Submission *u, Error *error) {
         int r = request_decode(call_message(u->call), &u->request, &u->fds, error);
 
-        if (r == -EBADMSG && error->code == ERROR_NONE)
-                r = error_set(error, ERROR_INVALID_ARGUMENT, "the message is malformed: a descriptor is missing");
         if (r >= 0)
                 r = request_validate(&u->request, error);
         if (r >= 0 && u->request.user)
@@ -187,22 +185,15 @@ int method_query(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         BusServer *s = userdata;
         Error error = {};
         size_t bytes = 0;
-        int r = message_measure(m, REQUEST_MESSAGE_BYTES_MAX, &bytes);
+        int r = message_measure(m, REQUEST_MESSAGE_BYTES_MAX, &bytes, &error);
 
         (void) ret_error;
-        if (r == -EBADMSG) {
-                (void) error_set(&error, ERROR_INVALID_ARGUMENT, "the message is malformed: a descriptor is missing");
-                refuse_early(s, m, NULL, 0, &error);
-                return 1;
-        }
-        if (r < 0)
-                return r;
-        if (bytes > REQUEST_MESSAGE_BYTES_MAX) {
-                (void) error_set(&error, ERROR_INVALID_ARGUMENT,
-                                 "the request is longer than %llu bytes; pass a long query as a file",
-                                 (unsigned long long) REQUEST_MESSAGE_BYTES_MAX);
-                refuse_early(s, m, NULL, 0, &error);
-                return 1;
-        }
-        return calls_add(s->calls, m, bytes, run_query);
+        if (r >= 0 && bytes > REQUEST_MESSAGE_BYTES_MAX)
+                r = error_set(&error, ERROR_INVALID_ARGUMENT,
+                              "the request is longer than %llu bytes; pass a long query as a file",
+                              (unsigned long long) REQUEST_MESSAGE_BYTES_MAX);
+        if (r >= 0)
+                return calls_add(s->calls, m, bytes, run_query);
+        refuse_early(s, m, NULL, r, &error);
+        return 1;
 }

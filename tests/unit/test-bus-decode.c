@@ -290,6 +290,106 @@ static void descriptors_are_duplicated_and_given_back(void **state) {
         close(ends[1]);
 }
 
+/* A message as bytes: sd-bus makes none that is wrong. */
+typedef struct Raw {
+        uint8_t v[512];
+        size_t n;
+} Raw;
+
+static void put(Raw *m, const void *v, size_t n) {
+        assert_true(m->n + n <= sizeof(m->v));
+        memcpy(m->v + m->n, v, n);
+        m->n += n;
+}
+
+static void put_aligned(Raw *m, size_t to) {
+        while (m->n % to != 0)
+                put(m, "", 1);
+}
+
+static void put_u32(Raw *m, uint32_t v) {
+        put_aligned(m, sizeof(v));
+        put(m, &v, sizeof(v));
+}
+
+static void put_string(Raw *m, const char *s) {
+        put_u32(m, (uint32_t) strlen(s));
+        put(m, s, strlen(s) + 1);
+}
+
+static void put_signature(Raw *m, const char *s) {
+        put(m, &(uint8_t) { (uint8_t) strlen(s) }, 1);
+        put(m, s, strlen(s) + 1);
+}
+
+static void put_field(Raw *m, uint8_t code, const char *signature, const char *value) {
+        put_aligned(m, 8);
+        put(m, &code, 1);
+        put_signature(m, signature);
+        if (signature[0] == 'g')
+                put_signature(m, value);
+        else
+                put_string(m, value);
+}
+
+static void set_u32(Raw *m, size_t at, size_t v) {
+        memcpy(m->v + at, &(uint32_t) { (uint32_t) v }, sizeof(uint32_t));
+}
+
+/* A call of the Controller's @member with { @key: descriptor 7 of none }. */
+static void put_call(Raw *m, const char *member, const char *key) {
+        const uint8_t head[] = { __BYTE_ORDER == __LITTLE_ENDIAN ? 'l' : 'B', 1, 0, 1 };
+        size_t begin;
+
+        put(m, head, sizeof(head));
+        for (int i = 0; i < 3; i++) /* the body's length, the serial, the fields' length */
+                put_u32(m, 4711);
+        put_field(m, 1, "o", CONTROLLER_PATH);
+        put_field(m, 2, "s", CONTROLLER_INTERFACE);
+        put_field(m, 3, "s", member);
+        put_field(m, 8, "g", "a{sv}");
+        set_u32(m, 12, m->n - 16);
+        put_aligned(m, 8);
+        begin = m->n;
+        put_u32(m, 0);
+        put_aligned(m, 8);
+        put_string(m, key);
+        put_signature(m, "h");
+        put_u32(m, 7);
+        set_u32(m, begin, m->n - begin - 8);
+        set_u32(m, 4, m->n - begin);
+}
+
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        sd_bus_message **ret = userdata;
+
+        (void) ret_error;
+        if (!*ret && sd_bus_message_is_method_error(m, NULL))
+                *ret = sd_bus_message_ref(m);
+        return 0;
+}
+
+static void a_descriptor_that_was_not_sent_is_invalid_argument(void **state) {
+        static const char *const calls[][2] = { { "Query", "stdin" }, { "Query", "umask" }, { "History", "limit" } };
+        Bench *b = *state;
+        sd_bus_slot *slot = NULL;
+        sd_bus_message *reply = NULL;
+
+        bench_settle(b); /* the two have greeted each other */
+        assert_return_code(sd_bus_add_filter(b->client, &slot, on_message, &reply), 0);
+        for (size_t i = 0; i < ELEMENTSOF(calls); i++) {
+                Raw m = {};
+
+                put_call(&m, calls[i][0], calls[i][1]);
+                assert_int_equal(write(sd_bus_get_fd(b->client), m.v, m.n), m.n);
+                bench_settle(b);
+                assert_non_null(reply);
+                assert_error(reply, INVALID, "a descriptor is missing");
+                reply = NULL;
+        }
+        sd_bus_slot_unref(slot);
+}
+
 int main(void) {
 #define BENCH_TEST(f) cmocka_unit_test_setup_teardown(f, bench_setup, bench_teardown)
         const struct CMUnitTest tests[] = {
@@ -305,6 +405,7 @@ int main(void) {
                 BENCH_TEST(limits_are_known_ordered_and_named_once),
                 BENCH_TEST(what_a_request_must_have_is_checked),
                 BENCH_TEST(descriptors_are_duplicated_and_given_back),
+                BENCH_TEST(a_descriptor_that_was_not_sent_is_invalid_argument),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
