@@ -26,13 +26,15 @@ now_ms() {
         printf -v "$1" '%s' "${t%???}"
 }
 
-# timed LABEL COMMAND…: with --verbose, says how long COMMAND took. Its status is passed on.
+# timed LABEL COMMAND…: with --verbose, says how long COMMAND took. Its status is passed on. COMMAND is not behind "||", where bash
+# forgets set -e in all that a function does: a tree of which half was made would pass for a whole one.
 timed() {
-        local label=$1 begin end r=0
+        local label=$1 begin end r
 
         shift
         now_ms begin
-        "$@" || r=$?
+        "$@"
+        r=$?
         now_ms end
         if [ "$VERBOSE" = 1 ]; then
                 printf '%s: %6d ms  %s\n' "${0##*/}" $((end - begin)) "$label" >&2

@@ -111,7 +111,7 @@ base_make_initramfs() {
 base_make_kernel() {
         local packed=$base.new/root/boot/vmlinuz kernel=$base.new/kernel offset
 
-        offset=$(LC_ALL=C grep -obUaP -m 1 '\x28\xb5\x2f\xfd' "$packed" | head -n 1 | cut -d: -f1)
+        offset=$(LC_ALL=C grep -obUaP -m 1 '\x28\xb5\x2f\xfd' "$packed" | head -n 1 | cut -d: -f1) || : # it may have none
         # what follows the packed part makes zstd fail, so its status says nothing
         tail -c +$((${offset:-0} + 1)) "$packed" | zstd -dcq >"$kernel" 2>/dev/null || :
         if [ "$(head -c 4 "$kernel")" != $'\x7fELF' ]; then cp "$packed" "$kernel"; fi
