@@ -6,6 +6,11 @@
 VERBOSE=${VERBOSE:-0}
 FAIL_STATUS=${FAIL_STATUS:-1}
 
+# What tools read of other programs is in English; and who became root by a plain su has no sbin in his path.
+export LC_ALL=C.UTF-8
+unset LANGUAGE
+PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin
+
 say() {
         printf '%s: %s\n' "${0##*/}" "$*" >&2
 }
@@ -17,6 +22,15 @@ verbose() {
 fail() {
         say "$@"
         exit "$FAIL_STATUS"
+}
+
+# Ends a process group of ours: by a word first, so that it can tidy up; what is left of it after SEC seconds, by force.
+end_group() { # PID SEC
+        local end=$((SECONDS + $2))
+
+        kill -TERM -- "-$1" 2>/dev/null || :
+        while kill -0 -- "-$1" 2>/dev/null && [ $SECONDS -lt $end ]; do sleep 0.1; done
+        kill -KILL -- "-$1" 2>/dev/null || :
 }
 
 # Milliseconds since the epoch, without a fork.
@@ -40,6 +54,14 @@ timed() {
                 printf '%s: %6d ms  %s\n' "${0##*/}" $((end - begin)) "$label" >&2
         fi
         return $r
+}
+
+# Sets cache, where trees and images are kept, and makes it.
+choose_cache() {
+        local home=${HOME:-~} # a unit has none
+
+        cache=$(realpath -m -- "${PENSTOCK_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/penstock}")
+        mkdir -p "$cache" || fail "set PENSTOCK_CACHE to where trees and images can be kept"
 }
 
 # Keys of caches: the first 16 digits of SHA-256 over standard input.

@@ -22,7 +22,8 @@ guest_make_job() { # COMMAND…
         { cat "$base/initramfs" && pack_initramfs "$tmp/initramfs.d"; } >"$tmp/initramfs"
 }
 
-# Starts the guest in the background: sets $qemu_pid, and $out_pid, $err_pid of what passes its output on.
+# Starts the guest in the background: sets $qemu_pid, and $out_pid, $err_pid of what passes its output on. That ends when nobody has its
+# pipe open for writing; we have, until guest_end_output(), or it would wait for a QEMU that never came so far.
 guest_start() {
         local port
 
@@ -48,11 +49,12 @@ guest_start() {
         done
 
         : >"$console"
-        dd bs=64K <"$tmp/stdout" 2>"$tmp/stdout.dd" &
+        # for writing too, so that neither side waits for the other to open it
+        exec {out}<>"$tmp/stdout" {err}<>"$tmp/stderr" {control}<>"$tmp/control"
+        dd bs=64K <"$tmp/stdout" 2>"$tmp/stdout.dd" {out}>&- {err}>&- &
         out_pid=$!
-        dd bs=64K <"$tmp/stderr" >&2 2>"$tmp/stderr.dd" &
+        dd bs=64K <"$tmp/stderr" >&2 2>"$tmp/stderr.dd" {out}>&- {err}>&- &
         err_pid=$!
-        exec {control}<>"$tmp/control" # for writing too, so that neither side waits for the other to open it
         # If this script is killed outright, so is QEMU.
         setpriv --pdeathsig KILL "${qemu[@]}" </dev/null >"$tmp/qemu" 2>&1 &
         qemu_pid=$!
@@ -68,8 +70,7 @@ guest_boot() {
                 guest_start
                 if guest_wait_word $boot_limit "the command began" "$try"; then return; fi
                 say "QEMU broke, booting again; it said: $(cat "$tmp/qemu")"
-                kill "$out_pid" "$err_pid" 2>/dev/null || :
-                wait "$out_pid" "$err_pid" || :
+                guest_end_output
                 exec {control}>&-
         done
 }
@@ -85,10 +86,16 @@ guest_has_broken() {
 # Waits for the guest's next word on the control port: sets $word. Fails after LIMIT seconds, and when the guest is gone; the status
 # is 1 when QEMU broke in a TRY to boot that is not the last.
 guest_wait_word() { # LIMIT WHAT [TRY]
-        local end=$((SECONDS + $1)) gone=0
+        local end=$((SECONDS + $1)) gone=0 more
 
+        word=''
         while :; do
-                if read -r -t 1 -u "$control" word; then return; fi
+                # read leaves what it had when its second was over
+                if IFS= read -r -t 1 -u "$control" more; then
+                        word+=$more
+                        return
+                fi
+                word+=$more
                 # what it said before it went may still be in the pipe: look once more
                 if [ $gone = 1 ]; then
                         if [ "${3:-$boot_tries}" -lt $boot_tries ] && guest_has_broken; then return 1; fi
@@ -107,7 +114,7 @@ guest_failed() { # MESSAGE
         local panic
 
         guest_kill
-        wait "$out_pid" "$err_pid" || :
+        guest_end_output
         if [ -s "$tmp/qemu" ]; then tail -n 5 "$tmp/qemu" >&2; fi
         say "the last lines of its console:"
         tail -n 30 "$console" | tr -d '\r' >&2
@@ -118,6 +125,12 @@ guest_failed() { # MESSAGE
 guest_kill() {
         kill -KILL "$qemu_pid" 2>/dev/null || :
         wait "$qemu_pid" 2>/dev/null || :
+}
+
+# When QEMU has ended: waits until all that it wrote has been passed on.
+guest_end_output() {
+        exec {out}>&- {err}>&-
+        wait "$out_pid" "$err_pid" || :
 }
 
 # Waits until COUNT bytes have been passed on; see guest.d/run-job. A slow reader may take all the time it wants.
@@ -153,7 +166,7 @@ guest_follow() {
                 sleep 0.05
         done
         guest_kill # it has nothing more to say, and waits for this
-        wait "$out_pid" "$err_pid" || :
+        guest_end_output
         if [ -n "$share" ]; then guest_apply_changes; fi
         now_ms end
         verbose "$((end - begin)) ms to finish"
@@ -165,7 +178,7 @@ guest_apply_changes() {
                 cd "$share" || exit
                 # deepest first; a directory that got new files on this side in the meantime stays
                 LC_ALL=C sort -z -r "$tmp/.penstock-guest-gone" | while IFS= read -r -d '' f; do
-                        if [ -d "$f" ] && [ ! -L "$f" ]; then rmdir "$f" 2>/dev/null; else rm -f "$f"; fi
+                        if [ -d "$f" ] && [ ! -L "$f" ]; then rmdir "$f" 2>/dev/null || :; else rm -f "$f"; fi
                 done
         )
         tar -x --numeric-owner -f "$tmp/changes" -C "$share" --exclude=./.penstock-guest-gone \
