@@ -18,7 +18,7 @@ need_packages() {
 
         say "installing ${missing[*]}"
         log=$(mktemp)
-        if ! { apt_quiet update && apt_quiet install --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+        if ! { apt_patient "$log" update && apt_patient "$log" install --no-install-recommends "${missing[@]}"; }; then
                 tail -n 30 "$log" >&2
                 rm -f "$log"
                 fail "could not install ${missing[*]}"
@@ -26,7 +26,14 @@ need_packages() {
         rm -f "$log"
 }
 
-# Another apt may be at work on this host, so wait for its lock.
-apt_quiet() {
-        DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 "$@" </dev/null
+# Another apt may be at work on this host, as it is after each boot, so wait for its locks. apt itself waits for that of dpkg alone. In a
+# session of its own, since who ends what needs the packages must not end dpkg in the middle of them.
+apt_patient() { # LOG WORD…
+        local log=$1 end=$((SECONDS + 300))
+
+        shift
+        until DEBIAN_FRONTEND=noninteractive setsid --wait apt-get -qq -y -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$log" 2>&1; do
+                grep -q 'Could not get lock' "$log" && [ $SECONDS -lt $end ] || return 1
+                sleep 3
+        done
 }
