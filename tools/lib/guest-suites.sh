@@ -43,7 +43,7 @@ guests_share() {
 }
 
 guests_run() {
-        local i suite begin pid
+        local i suite begin
 
         if [ "$here" = 1 ]; then
                 guest_suite here
@@ -62,8 +62,8 @@ guests_run() {
                 guest_pids+=($!)
         done
         set +m
-        for pid in "${guest_pids[@]}"; do
-                wait "$pid" || :
+        for i in "${!suites[@]}"; do
+                wait "${guest_pids[i]}" || tally fail "${suites[i]}: what the guest said was counted"
         done
         guest_pids=()
         if [ ${#guest_words[@]} -gt 0 ]; then return; fi

@@ -39,7 +39,7 @@ build_compile() { # DIRECTORY COMPILER MESON_OPTION…
 
 # Each test of meson's is one of ours. A test that died, or that meson could not start, fails there.
 build_test() { # LABEL DIRECTORY [OPTION-OF-MESON-TEST…]
-        local label=$1 dir=$2 begin r=0 name result log said
+        local label=$1 dir=$2 begin r=0 name result log said failed=0
 
         shift 2
         log=$work/logs/test-${label//[^a-zA-Z]/-}
@@ -59,9 +59,15 @@ build_test() { # LABEL DIRECTORY [OPTION-OF-MESON-TEST…]
                 case $result in
                 OK | EXPECTEDFAIL) tally pass "$label: $name" ;;
                 SKIP) skip "$label: ${name%%$'\t'*}" "${name#*$'\t'}" ;;
-                *) tally fail "$label: $name ($result)" ;;
+                *)
+                        tally fail "$label: $name ($result)"
+                        failed=1
+                        ;;
                 esac
         done < <(build_results "$said")
+        # It says who failed; if nobody did, it died itself, and tests after that were not run.
+        if ! wait $!; then r=1; fi
+        if [ $r != 0 ] && [ $failed = 0 ]; then tally fail "$label: meson test came to its end"; fi
         if [ $r = 0 ]; then
                 progress ok "$label: $(grep -c . "$said") tests" "$begin"
         else

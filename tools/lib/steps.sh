@@ -19,7 +19,7 @@ tally() {
 }
 
 count() { # pass|fail|skip
-        grep -c "^$1 " "$work/tally" || :
+        grep -c "^$1 " "$work/tally" 2>/dev/null || [ -e "$work/tally" ] || echo 0
 }
 
 # progress MARK NAME FROM_MS: a line on the terminal. All output is standard output, so that its order is kept.
@@ -60,14 +60,16 @@ skip() { # NAME REASON
         printf '%8s skip %s: %s\n' '' "$1" "$2"
 }
 
-# Nothing may follow: others read the last line.
-steps_end() {
-        local failed
+# Nothing may follow: others read the last line. A FAILURE more is one that could not be written down, as on a full disk.
+steps_end() { # [FAILURE]
+        local failed died=${1:-}
 
         failed=$(count fail)
+        if [ -n "$died" ]; then failed=$((failed + 1)); fi
         if [ "$failed" -gt 0 ]; then
                 printf 'failed:\n'
                 sed -n 's/^fail /  /p' "$work/tally"
+                if [ -n "$died" ]; then printf '  %s\n' "$died"; fi
         fi
         if [ "$(count skip)" -gt 0 ]; then
                 printf 'skipped:\n'
