@@ -24,6 +24,10 @@ fail() {
         exit "$FAIL_STATUS"
 }
 
+number() { # OPTION VALUE
+        [[ $2 =~ ^[1-9][0-9]{0,8}$ ]] || fail "$1 wants a number above 0, not '$2'"
+}
+
 # Ends a process group of ours: by a word first, so that it can tidy up; what is left of it after SEC seconds, by force.
 end_group() { # PID SEC
         local end=$((SECONDS + $2))
