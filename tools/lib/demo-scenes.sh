@@ -9,7 +9,6 @@ scene_sqlite_over_real_data() {
         local index='/usr/lib/apt/apt-helper cat-file /var/lib/apt/lists/*_Packages*' rows wanted seen
 
         echo "(a) SQLite over real data: apt's own package index"
-        rm -f "$home/packages.db"
         types "$index |
     awk -F ': ' -v OFS='\\t' '/^Package:/{p=\$2} /^Section:/{s=\$2} /^Installed-Size:/{k=\$2} /^\$/{print p, s, k; s=k=\"\"}' > packages.tsv
   sqlite3 packages.db 'create table package(name text, section text, installed_kib integer)' '.mode tabs' '.import packages.tsv package'

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # variables shared with tools/demo and demo-scenes.sh
-# What the scenes of tools/demo are played with: a user who types commands, queries that wait for a word, and checks that
-# fail a scene. Needs common.sh; expects project_dir, user; sets home, scratch, n_scenes, n_good.
+# What the scenes of tools/demo are played with: a user who types commands in a directory of his own, queries that wait for a word, and
+# checks that fail a scene. Needs common.sh; expects project_dir, user; sets home (that directory), scratch, n_scenes, n_good.
 
 slice=/sys/fs/cgroup/penstock.slice
 patience=180 # seconds until a condition is given up; the host may be slow
 n_scenes=0 n_good=0
-made_user=''
+made_user='' home='' scratch='' ids_before='no answer'
 
 stage_check_host() {
         [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || fail "--here needs cgroup v2 at /sys/fs/cgroup; leave it out"
@@ -17,22 +17,36 @@ stage_check_host() {
 }
 
 stage_make_user() {
+        local own
+
         if [ -z "$user" ]; then
                 user=penstock-demo
-                useradd --create-home --groups penstock --shell /bin/bash $user || fail "could not make the user $user"
+                useradd --create-home --groups penstock --shell /bin/bash $user ||
+                        fail "could not make the user $user; what a demo left that was killed goes with: userdel --remove $user"
                 made_user=$user
         fi
         id "$user" >/dev/null 2>&1 || fail "there is no user $user"
         home=$(getent passwd "$user" | cut -d: -f6)
+        ids_before=$(list_ids)
+        # shellcheck disable=SC2016 # for the user's shell
+        own=$(as_user 'mktemp -d "$PWD/penstock-demo.XXXXXX"')
+        home=$own
         scratch=$(mktemp -d)
 }
 
+# Nothing goes but what came with the demo.
 stage_clean_up() {
         local id
 
         set +e
         exec 9>&- 8>&- 7>&-
-        for id in $(list_ids); do penstockctl cancel "$id" 2>/dev/null; done
+        if [ "$ids_before" != 'no answer' ]; then
+                for id in $(list_ids); do
+                        case " $ids_before " in *" $id "*) ;; *) penstockctl cancel "$id" 2>/dev/null ;; esac
+                done
+        fi
+        # shellcheck disable=SC2016
+        case $home in */penstock-demo.*) as_user 'rm -rf "$PWD"' ;; esac
         rm -rf "$scratch"
         if [ -n "$made_user" ]; then userdel --remove "$made_user" 2>/dev/null; fi
 }
@@ -65,10 +79,10 @@ stage_conclude() {
         [ $n_good = $n_scenes ]
 }
 
-# types COMMAND: shown as the user types it, and run as that user in her home. What it says is shown, standard error last,
+# types COMMAND: shown as the user types it, and run as that user. What it says is shown, standard error last,
 # and is in $scratch/out and $scratch/err. Sets typed_status.
 types() {
-        printf '\n%s:~$ %s\n' "$user" "$1"
+        printf '\n%s:~/%s$ %s\n' "$user" "${home##*/}" "$1"
         typed_status=0
         as_user "$1" 2>"$scratch/err" | tee "$scratch/out" || typed_status=${PIPESTATUS[0]}
         cat "$scratch/err"
@@ -76,7 +90,7 @@ types() {
 
 as_user() { # COMMAND
         setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups --reset-env -- \
-                env LANG=C.UTF-8 TERM=dumb bash -c "cd && $1" </dev/null
+                env -C "$home" LANG=C.UTF-8 TERM=dumb bash -c "$1" </dev/null
 }
 
 # types_root COMMAND: the same by the administrator.
@@ -126,8 +140,9 @@ d = json.load(sys.stdin)
 $2" || echo "no answer"
 }
 
+# Of the user's own queries.
 list_ids() {
-        json 'penstockctl list --json' 'print(*[q["id"] for q in d])' 2>/dev/null
+        json 'penstockctl list --json' "print(*[q['id'] for q in d if q['user_id'] == $(id -u "$user")])" 2>/dev/null
 }
 
 # starts FD COMMAND: shown and run in the background; the command's standard input stays open until the gate FD (7 to 9)
@@ -135,13 +150,13 @@ list_ids() {
 starts() {
         local fd=$1 command=$2 before
 
-        printf '\n%s:~$ %s &\n' "$user" "$command"
+        printf '\n%s:~/%s$ %s &\n' "$user" "${home##*/}" "$command"
         before=" $(list_ids) "
         rm -f "$scratch/gate$fd"
         mkfifo "$scratch/gate$fd"
         chmod 711 "$scratch"
         setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups --reset-env -- \
-                env LANG=C.UTF-8 TERM=dumb bash -c "cd && $command" <"$scratch/gate$fd" >"$scratch/$fd" 2>&1 &
+                env -C "$home" LANG=C.UTF-8 TERM=dumb bash -c "$command" <"$scratch/gate$fd" >"$scratch/$fd" 2>&1 &
         started_pid=$!
         eval "exec $fd>\"\$scratch/gate$fd\""
         wait_until "the query runs" find_started "$before" || return
@@ -152,7 +167,7 @@ find_started() { # IDS_BEFORE
         local id
 
         started_id=''
-        for id in $(json 'penstockctl list --json' 'print(*[q["id"] for q in d if q["state"] == "executing"])'); do
+        for id in $(list_ids); do
                 case $1 in *" $id "*) ;; *) started_id=$id ;; esac
         done
         [ -n "$started_id" ] && engine_file "$started_id" cgroup.events | grep -q 'populated 1'
