@@ -5,7 +5,7 @@ import os
 import pwd
 import unittest
 
-from kit import TOOLS, GuestMachine
+from kit import MMDEBSTRAP, TOOLS, GuestMachine
 
 
 class TestCaches(GuestMachine):
@@ -35,6 +35,12 @@ class TestCaches(GuestMachine):
         self.put("share/file")
         self.program("tar", '#!/bin/sh\ncase "$*" in *share.tar*) exit 2 ;; esac\nexec /usr/bin/tar "$@"\n')
         self.assert_said(self.guest("--share", self.path("share")), 125)
+
+    def test_what_is_mounted_in_a_tree_in_the_making_goes_with_who_makes_it(self):
+        self.program("unshare", '#!/bin/sh\n[ "$1" = --mount ] || exit 1\nshift\nOWN_MOUNTS=1 exec "$@"\n')
+        self.program("mmdebstrap", f'#!/bin/sh\n[ "$OWN_MOUNTS" = 1 ] || exit 1\nexec "{self.path("bin/fake")}" "$@"\n')
+        self.program("fake", MMDEBSTRAP)
+        self.assert_said(self.guest(), 3)
 
     def test_who_makes_a_tree_is_given_time_to_tidy_up_when_all_of_it_is_ended(self):
         self.program("mmdebstrap", """#!/bin/bash\ntrap 'sleep 2; : >"$HOME/tidy"; exit 1' TERM\n: >"$HOME/begun"\nwhile :; do sleep 0.1; done\n""")

@@ -37,6 +37,11 @@ end_group() { # PID SEC
         kill -KILL -- "-$1" 2>/dev/null || :
 }
 
+# own_mounts COMMAND…: what it mounts goes with it, also when it is killed. Where that is not allowed (some containers), nothing is mounted.
+own_mounts() {
+        if unshare --mount true 2>/dev/null; then unshare --mount "$@"; else "$@"; fi
+}
+
 # Milliseconds since the epoch, without a fork.
 now_ms() {
         local t=${EPOCHREALTIME/[.,]/}

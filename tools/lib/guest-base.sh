@@ -55,7 +55,7 @@ base_remove_old() {
 base_make_tree() {
         mkdir "$base.new"
         # No mirror is named: mmdebstrap knows where Debian is, or the host's apt configuration says so.
-        mmdebstrap --quiet --variant=minbase --include="$(base_packages | paste -s -d, -)" \
+        own_mounts mmdebstrap --quiet --variant=minbase --include="$(base_packages | paste -s -d, -)" \
                 --skip=cleanup/apt/lists \
                 --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
                 --dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/locale/*' \

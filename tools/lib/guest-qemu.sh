@@ -22,7 +22,7 @@ qemu_ensure() {
 
         [ ! -e "$dir" ] || return 0
         rm -rf "$dir.new"
-        timed "QEMU" mmdebstrap --quiet --variant=extract --include=qemu-system-x86 $qemu_suite "$dir.new" >&2
+        timed "QEMU" own_mounts mmdebstrap --quiet --variant=extract --include=qemu-system-x86 $qemu_suite "$dir.new" >&2
         mv "$dir.new" "$dir"
 }
 

@@ -41,7 +41,7 @@ package_tree_make() {
         # No mirror is named: mmdebstrap knows where Debian is, or the host's apt configuration says so. What a power failure
         # leaves of the tree is thrown away, so dpkg need not wait for the disk.
         # shellcheck disable=SC2016 # for the hook's shell
-        mmdebstrap --quiet --variant=buildd --include="$(package_tree_packages | paste -s -d, -)" \
+        own_mounts mmdebstrap --quiet --variant=buildd --include="$(package_tree_packages | paste -s -d, -)" \
                 --dpkgopt=force-unsafe-io \
                 --customize-hook='chroot "$1" useradd --create-home --home-dir /build --user-group builder' \
                 "$suite" "$tree.new/root" >&2
