@@ -5,7 +5,7 @@ import os
 import pwd
 import unittest
 
-from kit import MMDEBSTRAP, TOOLS, GuestMachine
+from kit import MMDEBSTRAP, TOOLS, GuestMachine, Machine
 
 
 class TestCaches(GuestMachine):
@@ -74,6 +74,19 @@ class TestEnds(GuestMachine):
         for last in ("gone", "kept"):  # whichever is the last one
             self.assert_said(self.guest("--share", self.path("share"), FAKE_GONE=f"gone/a:gone:kept:{last}"), 3)
             self.assertEqual(self.left("share"), ["kept", "new"])
+
+
+class TestProject(Machine):
+    """What the guest, the packages and the lint have of the working tree."""
+
+    def test_a_project_that_lies_in_somebody_elses_repository_is_all_of_its_files(self):
+        for name in (".gitignore", "project/src/a.c", "project/build/b", "project/.git.txt"):
+            self.put(name, "*\n")
+        self.assert_said(self.run_tool("git", "init", "--quiet", self.dir), 0)
+        text = f"project_dir='{self.path('project')}'; cd \"$project_dir\"\n"
+        for list_them, lib in (("project_files", "guest-project"), ("project_list", "lint")):
+            done = self.shell(f"{text}{list_them} | tr '\\0' ' '", "common", lib)
+            self.assertEqual(done.stdout, "src/a.c ", list_them)
 
 
 class TestSurroundings(GuestMachine):

@@ -13,7 +13,8 @@
 project_files() {
         local git=(git -c "safe.directory=$project_dir" -C "$project_dir")
 
-        if command -v git >/dev/null && "${git[@]}" rev-parse --git-dir >/dev/null 2>&1; then
+        # the project's own repository, not one that it was unpacked in
+        if [ "$("${git[@]}" rev-parse --show-toplevel 2>/dev/null)" = "$project_dir" ]; then
                 "${git[@]}" ls-files -z --cached --others --exclude-standard
         else
                 (cd "$project_dir" && find . -path './.*' -prune -o -path './build*' -prune -o \( -type f -o -type l \) -printf '%P\0')

@@ -37,7 +37,7 @@ lint_find() {
 # The project's text files, NUL-separated: what git tracks or would track; without git, all that is not built. What fuzzing
 # found is no text.
 project_list() {
-        if git -c "safe.directory=$PWD" rev-parse --git-dir >/dev/null 2>&1; then
+        if [ "$(git -c "safe.directory=$PWD" rev-parse --show-toplevel 2>/dev/null)" = "$PWD" ]; then
                 git -c "safe.directory=$PWD" ls-files -z --cached --others --exclude-standard
         else
                 find . -path './.*' -prune -o -path './build*' -prune -o -type f -printf '%P\0'
