@@ -111,8 +111,8 @@ class TestSurroundings(GuestMachine):
         self.assert_said(self.guest(FAKE_SAYS="hello", LANG="de_DE.UTF-8", LC_ALL="de_DE.UTF-8", LANGUAGE="de"), 3, "hello")
 
     def test_programs_of_the_administrator_are_found_after_a_plain_su(self):
-        done = self.shell("command -v mke2fs chroot useradd", "common", PATH="/usr/local/bin:/usr/bin:/bin")
-        self.assert_said(done, 0, "sbin/mke2fs", "sbin/chroot")
+        done = self.shell("command -v chroot", "common", PATH="/usr/local/bin:/usr/bin:/bin")
+        self.assert_said(done, 0, "sbin/chroot")
 
 
 if __name__ == "__main__":
