@@ -3,7 +3,7 @@
 """What tools/test counts when what it runs dies."""
 import unittest
 
-from kit import TOOLS, Machine
+from kit import QEMU, TOOLS, GuestMachine, Machine
 
 STEPS = ("common", "steps", "host-build", "guest-suites")
 SET = "work=$HOME/work timeouts=4 long='' slow_parts=4 suites=(trixie) here=0 guest_words=(x) guest_pids=()\nsteps_begin\n"
@@ -63,6 +63,20 @@ class TestLastLine(Machine):
     def test_what_says_nothing_of_what_is_to_run_is_refused(self):
         self.assert_said(self.run_tool(f"{TOOLS}/test", "--no-guests", "--guests", "growth"), 1, "--no-guests")
         self.assert_said(self.run_tool(f"{TOOLS}/test", "--no-guests", PENSTOCK_TEST_SEED="x"), 1, "PENSTOCK_TEST_SEED")
+
+
+class TestGuests(GuestMachine):
+    def test_each_guest_is_ended_with_it(self):
+        """Also the one that is booted when the others have ended: without PSI."""
+        for name, text in (("npm", ""), ("unshare", "exit 1\n")):
+            self.program(name, f"#!/bin/sh\n{text}")
+        hangs = 'import os, sys, time\nif "psi=0" in " ".join(sys.argv):\n    open(os.environ["HOME"] + "/booted", "w")\n    time.sleep(1000)\n'
+        process = self.start_tool(f"{TOOLS}/test", "--suite", "trixie", "--guests", FAKE_SAYS="ok - one\n# all suites ended\n",
+                                  FAKE_QEMU=self.put("qemu", QEMU.replace("\n", f"\n{hangs}", 1)))
+        done = self.terminate_when(process, self.path("home/booted"))
+        self.assert_said(done, 143)
+        self.assertEqual(done.stdout.splitlines()[-1], "1 passed, 2 failed, 0 skipped")  # its status is 3, and it was ended
+        self.assertEqual(self.left("tmp"), [])
 
 
 if __name__ == "__main__":
