@@ -35,6 +35,9 @@ static size_t collect(const Past *past, Change changes[]) {
 
                 if (e->started_usec == 0 || e->quota_bytes == SIZE_INFINITY || e->peak_bytes == SIZE_INFINITY)
                         continue;
+                /* Nothing for any time; and its end would come before its start, and never be taken off. */
+                if (e->started_usec == e->ended_usec)
+                        continue;
                 changes[n++] = (Change) { (double) e->started_usec, quota, (double) e->peak_bytes };
                 changes[n++] = (Change) { (double) e->ended_usec, -quota, -(double) e->peak_bytes };
         }

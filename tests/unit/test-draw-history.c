@@ -209,6 +209,25 @@ static void what_ran_together_is_added_up(void **state) {
         done(&d);
 }
 
+/* The second one had hardly its slot when it ended, or the clock was set back while it ran: it held nothing for any time. */
+static void who_ended_as_it_started_holds_nothing(void **state) {
+        static const char *const starts[] = { "1795953605000000", "1795953606000000" };
+        char text[1024];
+        Drawn d;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(starts); i++) {
+                snprintf(text, sizeof(text),
+                         HEAD "1795953610000000,1795953600000000,0,0,33554432,67108864,1,,finished,\n"
+                              "1795953605000000,%s,0,0,536870912,1073741824,2,,finished,\n"
+                              "1795953640000000,1795953630000000,0,0,33554432,67108864,3,,finished,\n",
+                         starts[i]);
+                draw(&d, text, 1000, 560);
+                (void) kit_text(&d.s, "most 64M");
+                done(&d);
+        }
+}
+
 static void a_short_history_is_drawn_too(void **state) {
         static const char one[] =
                         HEAD "1795953660000000,1795953600000000,0,60000000,67108864,134217728,1,exec,finished,\n";
@@ -336,6 +355,7 @@ int main(void) {
                 cmocka_unit_test(each_end_has_a_mark_and_its_word),
                 cmocka_unit_test(marks_that_one_asks_about_have_an_id),
                 cmocka_unit_test(what_ran_together_is_added_up),
+                cmocka_unit_test(who_ended_as_it_started_holds_nothing),
                 cmocka_unit_test(a_short_history_is_drawn_too),
                 cmocka_unit_test(many_are_drawn_as_few),
                 cmocka_unit_test(all_sizes_can_be_read),
