@@ -28,6 +28,11 @@ static bool to_local(double usec, struct tm *ret) {
         return localtime_r(&t, ret);
 }
 
+/* Since 1970. Puts right what in @tm no clock shows. */
+static double local_usec(struct tm *tm) {
+        return (double) mktime(tm) * (double) USEC_PER_SEC;
+}
+
 /* What would stand right before the first of the next month is left out. */
 static bool is_last_of_month(const struct tm *tm, int step) {
         return step > DAY && step < MONTH && tm->tm_mday + step / DAY > 32;
@@ -52,10 +57,13 @@ static void round_down(struct tm *tm, int step) {
         tm->tm_isdst = -1;
 }
 
-/* By the calendar, so that a day on which clocks are set is one, and a month as long as it is. */
+/* By the calendar, so that a day on which clocks are set is one, and a month as long as it is. Where the clock went past a round time
+ * @tm is what it went to, and the next ones are round again. */
 static void go_on(struct tm *tm, int step) {
-        if (step < DAY)
+        if (step <= HOUR)
                 tm->tm_sec += step;
+        else if (step < DAY)
+                tm->tm_hour += step / HOUR - tm->tm_hour % (step / HOUR);
         else if (step < MONTH)
                 tm->tm_mday += step / DAY;
         else if (step < YEAR)
@@ -67,6 +75,8 @@ static void go_on(struct tm *tm, int step) {
                 tm->tm_mon++;
         }
         if (step >= DAY)
+                tm->tm_hour = tm->tm_min = tm->tm_sec = 0;
+        if (step > HOUR)
                 tm->tm_isdst = -1;
 }
 
@@ -88,16 +98,15 @@ static void write_label(const struct tm *tm, int step, char label[static TICK_LA
 
 /* False: they are more than @wanted. */
 static bool try_step(const Calendar *c, int step, size_t wanted, Ticks *ret) {
+        double usec, before = -INFINITY;
         struct tm tm;
-        time_t t;
 
         ret->n = 0;
         if (!to_local(c->begin_usec, &tm))
                 return true;
         round_down(&tm, step);
-        for (t = mktime(&tm); (double) t * (double) USEC_PER_SEC <= c->end_usec; t = mktime(&tm)) {
-                double usec = (double) t * (double) USEC_PER_SEC;
-
+        /* A zone may take a round time for the one before it, and mktime() fail: then there are no more. */
+        for (; (usec = local_usec(&tm)) <= c->end_usec && usec > before; before = usec) {
                 if (usec >= c->begin_usec && ret->n == wanted)
                         return false;
                 if (usec >= c->begin_usec) {

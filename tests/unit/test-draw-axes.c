@@ -76,6 +76,38 @@ static void a_day_of_23_hours_is_a_day(void **state) {
         set_zone("UTC");
 }
 
+/* In Chile on 8 September 2024 the clock went from 0 to 1, and the days after it begin at 0 as ever. */
+static void days_begin_at_midnight_where_there_is_one(void **state) {
+        Calendar c = calendar(1725508800, 1725508800 + 6 * DAY); /* midnight of the 5th and six days on */
+        Ticks t;
+
+        (void) state;
+        set_zone("<-04>4<-03>,M9.1.6/24,M4.1.6/24");
+        calendar_ticks(&c, 8, &t);
+        assert_labels(&t, " 5 Sep| 6 Sep| 7 Sep| 8 Sep| 9 Sep|10 Sep|11 Sep");
+        assert_true(t.at[3] - t.at[2] == 24.0 * HOUR * USEC_PER_SEC);
+        assert_true(t.at[4] - t.at[3] == 23.0 * HOUR * USEC_PER_SEC);
+        assert_true(t.at[5] - t.at[4] == 24.0 * HOUR * USEC_PER_SEC);
+        set_zone("UTC");
+}
+
+/* Several hours are those of clocks on that day, too, so that the next one is seen to begin. */
+static void hours_are_round_after_the_clock_was_set(void **state) {
+        Calendar c = calendar(1774652400 + 18 * HOUR, 1774652400 + 60 * HOUR); /* the 28th, 18:00, to the 30th, 13:00 */
+        Ticks t;
+
+        (void) state;
+        set_zone("CET-1CEST,M3.5.0,M10.5.0/3");
+        calendar_ticks(&c, 8, &t);
+        assert_labels(&t, "18:00|29 Mar|06:00|12:00|18:00|30 Mar|06:00|12:00");
+        assert_true(t.at[2] - t.at[1] == 5.0 * HOUR * USEC_PER_SEC);
+        c = calendar(1792879200 - 6 * HOUR, 1792879200 + 31 * HOUR); /* 25 October has 25 hours */
+        calendar_ticks(&c, 7, &t);
+        assert_labels(&t, "18:00|25 Oct|06:00|12:00|18:00|26 Oct|06:00");
+        assert_true(t.at[2] - t.at[1] == 7.0 * HOUR * USEC_PER_SEC);
+        set_zone("UTC");
+}
+
 /* Whatever the length, ticks rise, are within, and are far enough from each other for their labels. */
 static void ticks_are_apart(void **state) {
         (void) state;
@@ -169,6 +201,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(days_and_times_are_those_of_clocks),
                 cmocka_unit_test(a_day_of_23_hours_is_a_day),
+                cmocka_unit_test(days_begin_at_midnight_where_there_is_one),
+                cmocka_unit_test(hours_are_round_after_the_clock_was_set),
                 cmocka_unit_test(ticks_are_apart),
                 cmocka_unit_test(a_time_is_told_as_exactly_as_it_takes),
                 cmocka_unit_test(values_are_between_powers_of_two),
