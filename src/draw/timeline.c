@@ -206,19 +206,36 @@ static size_t column_of(const Timeline *t, size_t i, size_t columns) {
         return (size_t) (part * (double) columns);
 }
 
+/* What is drawn or told of a reading: how thick areas are, their edges, the limit. */
+#define DRAWN (2 * _MEMORY_KIND_MAX + 1)
+
+static uint64_t drawn(const Reading *r, int k) {
+        if (k < _MEMORY_KIND_MAX)
+                return r->bytes[k];
+        return k < DRAWN - 1 ? reading_sum(r, (MemoryKind) (k - _MEMORY_KIND_MAX)) : r->limit_bytes;
+}
+
 /* Of [@from, @to), in their order: move what stays to @to_at and on. Returns behind the last. */
 static size_t keep_some(Reading *v, size_t from, size_t to, size_t to_at) {
-        size_t most = from, least = from;
+        size_t most[DRAWN], least[DRAWN];
 
-        for (size_t i = from; i < to; i++) {
-                if (reading_sum(&v[i], MEMORY_FILE) > reading_sum(&v[most], MEMORY_FILE))
-                        most = i;
-                if (reading_sum(&v[i], MEMORY_FILE) < reading_sum(&v[least], MEMORY_FILE))
-                        least = i;
+        for (int k = 0; k < DRAWN; k++) {
+                most[k] = least[k] = from;
+                for (size_t i = from; i < to; i++) {
+                        if (drawn(&v[i], k) > drawn(&v[most[k]], k))
+                                most[k] = i;
+                        if (drawn(&v[i], k) < drawn(&v[least[k]], k))
+                                least[k] = i;
+                }
         }
-        for (size_t i = from; i < to; i++)
-                if (i == from || i == to - 1 || i == most || i == least)
+        for (size_t i = from; i < to; i++) {
+                bool stays = i == from || i == to - 1;
+
+                for (int k = 0; k < DRAWN; k++)
+                        stays = stays || i == most[k] || i == least[k];
+                if (stays)
                         v[to_at++] = v[i];
+        }
         return to_at;
 }
 

@@ -65,8 +65,8 @@ typedef struct Timeline {
 int timeline_read(const Csv *c, Timeline *ret);
 void timeline_done(Timeline *t);
 
-/* Leave out readings that lie within the same of @columns parts of the time, but for the first and the last of each
- * and those with the most and the least in use. */
+/* Leave out readings that lie within the same of @columns parts of the time, but for the first and the last of each,
+ * and those with the most and the least of each kind, of the kinds up to each, and of the limit. */
 void timeline_thin(Timeline *t, size_t columns);
 
 /* Bytes of the kinds up to and with @kind. Saturates. */

@@ -163,6 +163,36 @@ static void thinning_keeps_the_extremes(void **state) {
         free(text);
 }
 
+/* In one column of many: each kind at its most while the sum of all is not, and the limit up and down again. */
+static void thinning_keeps_the_extremes_of_each_kind_and_of_the_limit(void **state) {
+        char *text = malloc(1 << 20);
+        uint64_t most[_MEMORY_KIND_MAX] = {}, limit_most = 0;
+        size_t len;
+        Kit k;
+
+        (void) state;
+        assert_non_null(text);
+        len = (size_t) sprintf(text, "time_usec,limit_bytes,current_bytes,anon_bytes,file_bytes\n");
+        for (unsigned i = 0; i < 20000; i++)
+                len += (size_t) sprintf(text + len, "%u,%u,%u,%u,%u\n", i, i == 12322 ? 5000 : 2000,
+                                        i == 12311 ? 901 : i == 12350 ? 1000 : 900, i == 12311 ? 901 : i == 12330 ? 0 : 500,
+                                        i == 12311 ? 0 : i == 12330 ? 899 : 400);
+        assert_int_equal(kit_read(&k, text), 0);
+        timeline_thin(&k.t, 100);
+        assert_in_range(k.t.n_readings, 100, 300);
+        for (size_t i = 0; i < k.t.n_readings; i++) {
+                for (int m = 0; m < _MEMORY_KIND_MAX; m++)
+                        most[m] = MAX(most[m], k.t.readings[i].bytes[m]);
+                limit_most = MAX(limit_most, k.t.readings[i].limit_bytes);
+        }
+        assert_int_equal(most[MEMORY_ANON], 901);
+        assert_int_equal(most[MEMORY_FILE], 899);
+        assert_int_equal(most[MEMORY_OTHER], 100);
+        assert_int_equal(limit_most, 5000);
+        kit_done(&k);
+        free(text);
+}
+
 static void assert_words(const Happening h[], size_t n, Wordiness w, const char *expected) {
         char buf[WORDS_MAX];
 
@@ -247,6 +277,7 @@ int main(void) {
                 cmocka_unit_test(a_freeze_lasts_until_it_is_thawed_or_ends),
                 cmocka_unit_test(an_end_is_told_once),
                 cmocka_unit_test(thinning_keeps_the_extremes),
+                cmocka_unit_test(thinning_keeps_the_extremes_of_each_kind_and_of_the_limit),
                 cmocka_unit_test(one_thing_is_told_with_its_cause),
                 cmocka_unit_test(several_things_are_counted),
         };
