@@ -11,15 +11,17 @@ static double total(const Reading *r, StallKind kind) {
         return (double) (kind == STALL_FULL ? r->stall_full_usec : r->stall_some_usec);
 }
 
-/* When in between it was stalled is not known: it is spread evenly. */
+/* When in between it was stalled is not known: it is spread evenly. What repeats a reading says nothing of the time since then. */
 static void draw_columns(const Plot *p, StallKind kind, Ink ink) {
         const Reading *from = &p->t->readings[0], *last = from + p->t->n_readings - 1;
 
+        while (last > from && last->repeats)
+                last--;
         scene_spot(p->s, scale_at(&p->x, (double) from->usec), p->stall.from);
         for (const Reading *to = from + 1; to <= last; to++) {
                 double x0 = scale_at(&p->x, (double) from->usec), x1 = scale_at(&p->x, (double) to->usec), part, y;
 
-                if (to->usec == from->usec || (x1 - x0 < COLUMN_PIXELS && to != last))
+                if (to->repeats || to->usec == from->usec || (x1 - x0 < COLUMN_PIXELS && to != last))
                         continue;
                 part = (total(to, kind) - total(from, kind)) / (double) (to->usec - from->usec);
                 y = scale_at(&p->stall, part);

@@ -73,12 +73,20 @@ uint64_t reading_sum(const Reading *r, MemoryKind kind) {
         return sum;
 }
 
+static bool is_one_of(const char *event, const char *const events[], size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(event, events[i]) == 0)
+                        return true;
+        return false;
+}
+
 static Reading reading_of(const Reader *r, size_t row, const Reading *before) {
         Reading new = {
                 .usec = MAX(number(r, row, COLUMN_TIME), before->usec),
                 .limit_bytes = number(r, row, COLUMN_LIMIT),
                 .stall_some_usec = MAX(number(r, row, COLUMN_STALL_SOME), before->stall_some_usec),
                 .stall_full_usec = MAX(number(r, row, COLUMN_STALL_FULL), before->stall_full_usec),
+                .repeats = is_one_of(cell(r, row, COLUMN_EVENT), (const char *const[]) { "terminate", "kill" }, 2),
         };
 
         for (int k = 0; k < _MEMORY_KIND_MAX; k++)
@@ -86,13 +94,6 @@ static Reading reading_of(const Reader *r, size_t row, const Reading *before) {
                         new.bytes[k] = number(r, row, column_of_kind[k]);
         new.bytes[MEMORY_OTHER] = subtract_saturating(number(r, row, COLUMN_CURRENT), reading_sum(&new, MEMORY_FILE));
         return new;
-}
-
-static bool is_one_of(const char *event, const char *const events[], size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (strcmp(event, events[i]) == 0)
-                        return true;
-        return false;
 }
 
 static HappeningKind kind_of(const char *event) {

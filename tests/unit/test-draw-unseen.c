@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* draw/profile: what may have been in use where nobody has looked, and nothing that can't have been. */
+/* draw/profile: what may have been where nobody has looked, and nothing that can't have been. */
 #include <math.h>
 
 #include "draw-kit.h"
@@ -64,11 +64,48 @@ static void what_was_seen_or_may_be_of_another_time_is_not_drawn(void **state) {
         assert_false(look(thinned, 400 * MIB, 0).area);
 }
 
+#define STALL "time_usec,event,current_bytes,stall_some_usec\n0,start,0,0\n10000000,sample,1000,0\n"
+
+/* How high the column of the part at @usec of @whole is, of 1. */
+static double stalled_at(const char *text, double usec, double whole) {
+        const Shape *area;
+        Facts f = FACTS_NONE;
+        double at, part = 0, left, base;
+        Kit k;
+
+        f.execute_usec = (uint64_t) whole;
+        kit_draw(&k, text, &f, 1000, 560);
+        area = kit_shape(&k.s, SHAPE_AREA, INK_STALL_SOME);
+        assert_non_null(area);
+        left = k.s.spots[area->first].x;
+        base = k.s.spots[area->first].y;
+        for (size_t i = area->first + 1; i + 1 < area->first + area->n; i += 2) {
+                at = left + (k.s.spots[area->first + area->n - 1].x - left) * usec / whole;
+                if (k.s.spots[i].x <= at && at < k.s.spots[i + 1].x)
+                        part = (base - k.s.spots[i].y) / (560 * 0.16);
+        }
+        kit_done(&k);
+        return part;
+}
+
+/* What repeats the totals says nothing of the time since: that it stalled is not told of the moment after alone. */
+static void stall_is_spread_over_the_time_in_which_nobody_looked(void **state) {
+        static const char killed[] = STALL "20000000,terminate,1000,0\n21000000,kill,1000,0\n22000000,end,0,6000000\n";
+        static const char live[] = STALL "15000000,sample,1000,2500000\n20000000,terminate,1000,2500000\n";
+
+        (void) state;
+        assert_true(fabs(stalled_at(killed, 5e6, 22e6) - 0) < 0.01);
+        assert_true(fabs(stalled_at(killed, 15e6, 22e6) - 0.5) < 0.01);
+        assert_true(fabs(stalled_at(killed, 21.5e6, 22e6) - 0.5) < 0.01);
+        assert_true(fabs(stalled_at(live, 12e6, 15e6) - 0.5) < 0.01); /* and of the last five seconds nothing is known */
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(it_may_have_come_up_to_the_peak),
                 cmocka_unit_test(it_cannot_have_come_above_the_limit),
                 cmocka_unit_test(what_was_seen_or_may_be_of_another_time_is_not_drawn),
+                cmocka_unit_test(stall_is_spread_over_the_time_in_which_nobody_looked),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
