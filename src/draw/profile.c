@@ -113,6 +113,7 @@ void profile_draw(Timeline *t, const Facts *f, Scene *s) {
         Plot p = { .t = t, .f = f, .s = s };
 
         timeline_thin(t, (size_t) s->width);
+        timeline_reach(t, f->execute_usec);
         p.x.most = (double) MAX(t->end_usec, UINT64_C(1));
         if (!t->has_ended)
                 p.x.most = MAX(p.x.most, (double) f->execute_usec);

@@ -10,7 +10,8 @@
 #include "draw/scene.h"
 #include "draw/timeline.h"
 
-/* Add the picture to @s, which has its size (within ctl/picture_size.h) and its meter. Thins @t. */
+/* Add the picture to @s, which has its size (within ctl/picture_size.h) and its meter. Thins @t; what goes on in it
+ * reaches to @f's execute_usec. */
 void profile_draw(Timeline *t, const Facts *f, Scene *s);
 
 /* The picture's first line, and all that it says in words: for those who do not see it. Out of memory is an error of

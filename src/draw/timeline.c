@@ -190,9 +190,17 @@ int timeline_read(const Csv *c, Timeline *ret) {
                 add_row(&r, row);
         r.t.n_rows = c->n_rows;
         r.t.end_usec = r.t.readings[r.t.n_readings - 1].usec;
+        if (r.frozen > 0 && !r.t.has_ended)
+                r.t.happenings[r.frozen - 1].goes_on = true;
         thaw(&r, r.t.end_usec);
         *ret = r.t;
         return 0;
+}
+
+void timeline_reach(Timeline *t, uint64_t now_usec) {
+        for (size_t i = 0; i < t->n_happenings; i++)
+                if (t->happenings[i].goes_on)
+                        t->happenings[i].until_usec = MAX(t->happenings[i].until_usec, now_usec);
 }
 
 void timeline_done(Timeline *t) {

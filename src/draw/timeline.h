@@ -42,6 +42,7 @@ typedef struct Happening {
         uint64_t usec, until_usec; /* until: of a freeze, else the same */
         uint64_t new_bytes;        /* the limit after it; 0: not known */
         const char *name, *cause;  /* as the row has them; these are of the CSV */
+        bool goes_on;              /* a freeze that had not ended */
 } Happening;
 
 typedef struct Timeline {
@@ -65,6 +66,9 @@ typedef struct Timeline {
  * there is no row or no column time_usec; then @ret is untouched. timeline_done() it. */
 int timeline_read(const Csv *c, Timeline *ret);
 void timeline_done(Timeline *t);
+
+/* It executes still, and did so at @now_usec: what goes on lasts until then. */
+void timeline_reach(Timeline *t, uint64_t now_usec);
 
 /* Leave out readings that lie within the same of @columns parts of the time, but for the first and the last of each,
  * and those with the most and the least of each kind, of the kinds up to each, and of the limit. */

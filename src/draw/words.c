@@ -85,7 +85,9 @@ static void append_one(Text *t, const Happening *h, Wordiness wordiness) {
         switch (h->kind) {
         case HAPPENED_FREEZE:
                 append(t, " for %s%s", format_duration(h->until_usec - h->usec, buf),
-                       full ? ": waited for budget" : "");
+                       !full        ? ""
+                       : h->goes_on ? ": waits for budget"
+                                    : ": waited for budget");
                 return;
         case HAPPENED_LOWERED:
                 append(t, " to %s%s", format_size(h->new_bytes, buf), full ? ": was idle" : "");

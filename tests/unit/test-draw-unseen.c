@@ -64,6 +64,35 @@ static void what_was_seen_or_may_be_of_another_time_is_not_drawn(void **state) {
         assert_false(look(thinned, 400 * MIB, 0).area);
 }
 
+/* Nobody has written down when it will go on. */
+static void what_is_frozen_is_so_until_now(void **state) {
+        static const char frozen[] = START "2000000,denied,67108864,60000000,60000000,0\n"
+                                           "2000000,freeze,67108864,60000000,60000000,0\n";
+        char *text = NULL;
+        const Shape *area;
+        Facts f = FACTS_NONE;
+        double right = 0;
+        size_t len;
+        FILE *to = open_memstream(&text, &len);
+        Kit k;
+
+        (void) state;
+        f.execute_usec = 122 * USEC_PER_SEC;
+        kit_draw(&k, frozen, &f, 1000, 560);
+        (void) kit_text(&k.s, "frozen for 2min 0s: waits for budget");
+        area = kit_shape(&k.s, SHAPE_AREA, INK_FROZEN);
+        assert_non_null(area);
+        for (size_t i = area->first; i < area->first + area->n; i++)
+                right = MAX(right, k.s.spots[i].x);
+        area = kit_shape(&k.s, SHAPE_LINE, INK_LIMIT);
+        assert_true(fabs(right - k.s.spots[area->first + area->n - 1].x) < 1); /* as the limit, to the right edge */
+        profile_describe(&k.t, &f, to);
+        fclose(to);
+        assert_non_null(strstr(text, "At 2.0s: frozen for 2min 0s: waits for budget."));
+        free(text);
+        kit_done(&k);
+}
+
 #define STALL "time_usec,event,current_bytes,stall_some_usec\n0,start,0,0\n10000000,sample,1000,0\n"
 
 /* How high the column of the part at @usec of @whole is, of 1. */
@@ -105,6 +134,7 @@ int main(void) {
                 cmocka_unit_test(it_may_have_come_up_to_the_peak),
                 cmocka_unit_test(it_cannot_have_come_above_the_limit),
                 cmocka_unit_test(what_was_seen_or_may_be_of_another_time_is_not_drawn),
+                cmocka_unit_test(what_is_frozen_is_so_until_now),
                 cmocka_unit_test(stall_is_spread_over_the_time_in_which_nobody_looked),
         };
 
