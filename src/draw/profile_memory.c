@@ -5,7 +5,7 @@
 #define FAR_AWAY 4.0
 
 double profile_memory_most(const Timeline *t, const Facts *f) {
-        uint64_t most = f->memory_peak_bytes;
+        uint64_t most = is_limit(f->memory_peak_bytes) ? f->memory_peak_bytes : 0;
 
         for (size_t i = 0; i < t->n_readings; i++) {
                 most = MAX(most, reading_sum(&t->readings[i], MEMORY_FILE));

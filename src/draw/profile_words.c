@@ -51,7 +51,7 @@ const char *profile_subtitle(const Timeline *t, const Facts *f, char *buf, size_
         char a[TEXT_MAX], b[TEXT_MAX];
         size_t n = 0;
 
-        if (f->memory_peak_bytes > 0)
+        if (is_limit(f->memory_peak_bytes))
                 n += (size_t) snprintf(buf + n, size - n, "peak %s%s%s" DOT, format_size(f->memory_peak_bytes, a),
                                        is_limit(f->memory_max_bytes) ? " of at most " : "",
                                        is_limit(f->memory_max_bytes) ? format_size(f->memory_max_bytes, b) : "");

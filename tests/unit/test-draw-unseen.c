@@ -129,6 +129,18 @@ static void stall_is_spread_over_the_time_in_which_nobody_looked(void **state) {
         assert_true(fabs(stalled_at(live, 12e6, 15e6) - 0.5) < 0.01); /* and of the last five seconds nothing is known */
 }
 
+static void a_peak_that_is_not_known_is_not_told(void **state) {
+        Facts f = FACTS_NONE;
+        Kit k;
+
+        (void) state;
+        f.memory_peak_bytes = SIZE_INFINITY;
+        kit_draw(&k, grown, &f, 1000, 560);
+        assert_null(kit_find(&k.s, "peak"));
+        (void) kit_text(&k.s, "512M"); /* of the axis */
+        kit_done(&k);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(it_may_have_come_up_to_the_peak),
@@ -136,6 +148,7 @@ int main(void) {
                 cmocka_unit_test(what_was_seen_or_may_be_of_another_time_is_not_drawn),
                 cmocka_unit_test(what_is_frozen_is_so_until_now),
                 cmocka_unit_test(stall_is_spread_over_the_time_in_which_nobody_looked),
+                cmocka_unit_test(a_peak_that_is_not_known_is_not_told),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
