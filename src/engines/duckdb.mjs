@@ -113,6 +113,15 @@ async function print(duckdb, result) {
                 await write(rows.map((row) => `${row.map((v, i) => field(v === null ? v : text(v, single[i]))).join()}\n`).join(""));
 }
 
+function scriptOf(path) {
+        const sql = new TextDecoder("utf-8", { fatal: true }).decode(fs.readFileSync(path));
+        const end = sql.indexOf("\0");
+
+        // The package hands on what stands before it, and that would be run as if it were all.
+        if (end >= 0) throw new Failure(`line ${sql.slice(0, end).split("\n").length} has a NUL character`);
+        return sql;
+}
+
 // The whole script is parsed before anything of it runs. One without a statement has nothing to extract.
 async function statements(connection, sql) {
         try {
@@ -198,7 +207,7 @@ process.stdout.on("error", () => process.exit(1));
 try {
         const args = arguments_();
         const duckdb = load();
-        const sql = new TextDecoder("utf-8", { fatal: true }).decode(fs.readFileSync(args.script));
+        const sql = scriptOf(args.script);
 
         await (args.check ? checkAll : runAll)(duckdb, args, sql);
 } catch (e) {

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// engines/duckdb.mjs beside a package that answers as each test says: what it makes of scripts, values and ends that DuckDB's own
+// package has as well, but that a small machine cannot bring about, or no script.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import test from "node:test";
+
+const RUNNER = new URL("../../src/engines/duckdb.mjs", import.meta.url);
+// Statements are the script's parts between semicolons, without a look at quotes. What each does is in `answers`.
+const PACKAGE = `
+const { answers } = require("./answers.js");
+class DuckDBDateValue {
+        constructor(days) { this.days = days; }
+        toString() { return \`day \${this.days}\`; }
+}
+DuckDBDateValue.PosInf = new DuckDBDateValue(2 ** 31 - 1);
+DuckDBDateValue.NegInf = new DuckDBDateValue(1 - 2 ** 31);
+Object.assign(exports, {
+        DuckDBDateValue,
+        DuckDBTypeId: { FLOAT: 10, DOUBLE: 11 },
+        ResultReturnType: { QUERY_RESULT: 3 },
+        StatementType: { SELECT: 1, EXPLAIN: 2, CREATE: 3 },
+        DuckDBInstance: { create: async () => ({ connect: async () => connection, closeSync() {} }) },
+});
+const connection = {
+        closeSync() {},
+        async extractStatements(sql) {
+                const texts = sql.split("\\0")[0].split(";").map((text) => text.trim()).filter(Boolean);
+                return { count: texts.length, prepare: async (i) => prepared(texts[i]) };
+        },
+};
+function prepared(text) {
+        const { fails, type, columns, chunks } = answers(exports)[text];
+        if (fails) throw new Error(fails);
+        const result = {
+                returnType: 3,
+                columnNames: () => columns,
+                columnTypeId: () => 0,
+                async *yieldRows() { yield* chunks; },
+        };
+        return { statementType: type ?? 1, destroySync() {}, stream: async () => result };
+}
+`;
+
+// What running SCRIPT, whose statements are answered by the function ANSWERS, comes to.
+function run(script, answers, { check = false, to = "pipe" } = {}) {
+        const place = mkdtempSync(`${tmpdir()}/penstock-duckdb-`);
+        const fd = to === "pipe" ? to : openSync(to, "w");
+
+        try {
+                mkdirSync(`${place}/node_modules/@duckdb/node-api`, { recursive: true });
+                writeFileSync(`${place}/node_modules/@duckdb/node-api/index.js`, PACKAGE);
+                writeFileSync(`${place}/node_modules/@duckdb/node-api/answers.js`, `exports.answers = ${answers};\n`);
+                // Not the one that may be installed here.
+                writeFileSync(`${place}/duckdb.mjs`, readFileSync(RUNNER, "utf8").replace(/^const PLACES = .*$/m, "const PLACES = [import.meta.url];"));
+                writeFileSync(`${place}/script.sql`, script);
+                const words = [`${place}/duckdb.mjs`, "--memory-max=1000000000", `--tmpdir=${place}`, ...(check ? ["--check"] : []), `${place}/script.sql`];
+                const { status, stdout, stderr } = spawnSync(process.execPath, words, { stdio: ["ignore", fd, "pipe"], encoding: "utf8" });
+
+                return { status, out: stdout ?? "", errors: stderr };
+        } finally {
+                if (fd !== to) closeSync(fd);
+                rmSync(place, { recursive: true });
+        }
+}
+
+const one = () => ({ one: { columns: ["a", "b"], chunks: [[["1", null]], [["2", ""]]] } });
+
+test("results are CSV, as they come", () => {
+        assert.deepEqual(run("one; one", one), { status: 0, out: 'a,b\n1,\n2,""\n'.repeat(2), errors: "" });
+});
+
+test("a script that DuckDB would take for the half of it is refused, and nothing of it is run", () => {
+        for (const check of [false, true])
+                assert.deepEqual(run("one;\n\0two", one, { check }), { status: 1, out: "", errors: "line 2 has a NUL character\n" });
+});
+
