@@ -202,8 +202,11 @@ async function runAll(duckdb, args, sql) {
         }
 }
 
-// Nobody reads any more.
-process.stdout.on("error", () => process.exit(1));
+process.stdout.on("error", (e) => {
+        // Where nobody reads any more there is nobody to tell.
+        if (e.code !== "EPIPE") process.stderr.write(`cannot write results: ${e.message}\n`);
+        process.exit(1);
+});
 try {
         const args = arguments_();
         const duckdb = load();

@@ -77,3 +77,10 @@ test("a script that DuckDB would take for the half of it is refused, and nothing
                 assert.deepEqual(run("one;\n\0two", one, { check }), { status: 1, out: "", errors: "line 2 has a NUL character\n" });
 });
 
+test("results that cannot be written are told of, with the reason", () => {
+        const { status, errors } = run("one", one, { to: "/dev/full" });
+
+        assert.equal(status, 1);
+        assert.match(errors, /^cannot write results: ENOSPC/);
+});
+
