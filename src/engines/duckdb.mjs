@@ -23,6 +23,7 @@ const SHARE_OF_REST = 0.8;
 const BYTES_MIN = 16 << 20;
 // DuckDB's manual: fewer bytes a thread than 125 MB, and an aggregation does not get by. Without a thread nothing runs.
 const BYTES_PER_THREAD = 125_000_000;
+const CHARACTERS_AT_ONCE = 1 << 16;
 
 class Failure extends Error {}
 
@@ -109,8 +110,18 @@ async function print(duckdb, result) {
         });
 
         await write(`${result.columnNames().map(field).join()}\n`);
-        for await (const rows of result.yieldRows())
-                await write(rows.map((row) => `${row.map((v, i) => field(v === null ? v : text(v, single[i]))).join()}\n`).join(""));
+        for await (const rows of result.yieldRows()) {
+                let lines = "";
+
+                // 2,048 rows, which may be more together than the longest string that there is.
+                for (const row of rows) {
+                        lines += `${row.map((v, i) => field(v === null ? v : text(v, single[i]))).join()}\n`;
+                        if (lines.length < CHARACTERS_AT_ONCE) continue;
+                        await write(lines);
+                        lines = "";
+                }
+                if (lines) await write(lines);
+        }
 }
 
 function scriptOf(path) {

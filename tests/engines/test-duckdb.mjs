@@ -84,3 +84,9 @@ test("results that cannot be written are told of, with the reason", () => {
         assert.match(errors, /^cannot write results: ENOSPC/);
 });
 
+test("many rows that are wide, each of which could be written, are", () => {
+        const wide = () => ({ wide: { columns: ["w"], chunks: [Array(2048).fill(["x".repeat(300_000)])] } });
+
+        assert.deepEqual(run("wide", wide, { to: "/dev/null" }), { status: 0, out: "", errors: "" });
+});
+
