@@ -88,6 +88,21 @@ function real(value, isSingle) {
         return `${sign}${digits.slice(0, exponent + 1).padEnd(exponent + 1, "0")}.${digits.slice(exponent + 1) || "0"}`;
 }
 
+// The package writes these, but of TIMESTAMP, as the day or moment that their number would be.
+function nameInfinities(duckdb) {
+        const names = ["Date", "TimestampSeconds", "TimestampMilliseconds", "TimestampNanoseconds"];
+
+        for (const type of names.map((name) => duckdb[`DuckDB${name}Value`]).filter((type) => type?.PosInf && type.NegInf)) {
+                const asPackage = type.prototype.toString;
+                const infinities = new Map([[String(type.PosInf), "infinity"], [String(type.NegInf), "-infinity"]]);
+
+                type.prototype.toString = function () {
+                        const text = asPackage.call(this);
+                        return infinities.get(text) ?? text;
+                };
+        }
+}
+
 function text(value, isSingle) {
         return typeof value === "number" && isSingle !== null ? real(value, isSingle) : String(value);
 }
@@ -223,6 +238,7 @@ try {
         const duckdb = load();
         const sql = scriptOf(args.script);
 
+        nameInfinities(duckdb);
         await (args.check ? checkAll : runAll)(duckdb, args, sql);
 } catch (e) {
         process.exitCode = 1;

@@ -90,3 +90,11 @@ test("many rows that are wide, each of which could be written, are", () => {
         assert.deepEqual(run("wide", wide, { to: "/dev/null" }), { status: 0, out: "", errors: "" });
 });
 
+test("infinite days are told as DuckDB tells them, also within lists", () => {
+        const days = ({ DuckDBDateValue: { PosInf, NegInf }, DuckDBDateValue: Day }) => ({
+                days: { columns: ["a", "b", "c", "d"], chunks: [[[new Day(PosInf.days), new Day(NegInf.days), new Day(7), { toString: () => `[${PosInf}]` }]]] },
+        });
+
+        assert.equal(run("days", days).out, "a,b,c,d\ninfinity,-infinity,day 7,[infinity]\n");
+});
+

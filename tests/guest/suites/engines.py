@@ -215,9 +215,9 @@ def duckdb_answers():
         made = duckdb(text, cwd=d).expect(0)
         expect_equal(made.text, "region,amount\nB,3\nA,4\nB,5\n", "what it read")
         expect_equal(as_user("alice", lambda: open(f"{d}/out.csv", encoding="ascii").read()), "a\n1\n", "what it wrote")
-        text = "select region, sum(amount) as s from sale group by all order by all; select 0.1 + 0.2 as f, 1e16 as g, null as n, '' as e, 'a,\"b' as q"
+        text = "select region, sum(amount) as s from sale group by all order by all; select 0.1 + 0.2 as f, 1e16 as g, null as n, '' as e, 'a,\"b' as q, date 'infinity' as i"
         done = duckdb(text, "--database", "sales.duckdb", cwd=d).expect(0)
-        expect_equal(done.text, 'region,s\nA,4\nB,8\nf,g,n,e,q\n0.3,1e+16,,"","a,""b"\n', "the results")
+        expect_equal(done.text, 'region,s\nA,4\nB,8\nf,g,n,e,q,i\n0.3,1e+16,,"","a,""b",infinity\n', "the results")
         again = "insert into sale values ('n', 1)"
         done = duckdb(again, "--database", "sales.duckdb", cwd=d)
         expect_equal(done.status, 1, f"a database is opened read-only: {done}")
