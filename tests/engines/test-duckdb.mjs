@@ -98,3 +98,11 @@ test("infinite days are told as DuckDB tells them, also within lists", () => {
         assert.equal(run("days", days).out, "a,b,c,d\ninfinity,-infinity,day 7,[infinity]\n");
 });
 
+test("the check says nothing of a table that a statement before may have made", () => {
+        const fails = "Catalog Error: Table with name t does not exist!";
+        const later = (type) => `() => ({ first: { type: ${type}, columns: [], chunks: [] }, later: { fails: ${JSON.stringify(fails)} } })`;
+
+        assert.deepEqual(run("first; later", later(1), { check: true }), { status: 1, out: "", errors: `${fails}\n` });
+        for (const type of [2, 3]) // EXPLAIN ANALYZE runs what it explains
+                assert.deepEqual(run("first; later", later(type), { check: true }), { status: 0, out: "", errors: "" });
+});
