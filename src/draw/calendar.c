@@ -57,8 +57,8 @@ static void round_down(struct tm *tm, int step) {
         tm->tm_isdst = -1;
 }
 
-/* By the calendar, so that a day on which clocks are set is one, and a month as long as it is. Where the clock went past a round time
- * @tm is what it went to, and the next ones are round again. */
+/* By the calendar, so that a day on which clocks are set is one, and a month as long as it is. Where the clock went
+ * past a round time @tm is what it went to, and the next ones are round again. */
 static void go_on(struct tm *tm, int step) {
         if (step <= HOUR)
                 tm->tm_sec += step;

@@ -11,7 +11,8 @@ static double total(const Reading *r, StallKind kind) {
         return (double) (kind == STALL_FULL ? r->stall_full_usec : r->stall_some_usec);
 }
 
-/* When in between it was stalled is not known: it is spread evenly. What repeats a reading says nothing of the time since then. */
+/* When in between it was stalled is not known: it is spread evenly. What repeats a reading says nothing of the time
+ * since then. */
 static void draw_columns(const Plot *p, StallKind kind, Ink ink) {
         const Reading *from = &p->t->readings[0], *last = from + p->t->n_readings - 1;
 

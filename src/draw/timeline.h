@@ -22,7 +22,7 @@ typedef struct Reading {
         uint64_t limit_bytes; /* SIZE_INFINITY: none in force */
         uint64_t bytes[_MEMORY_KIND_MAX];
         uint64_t stall_some_usec, stall_full_usec; /* totals */
-        bool repeats;                              /* of an event at which nobody looked: it has the totals of the one before */
+        bool repeats; /* of an event at which nobody looked: it has the totals of the one before */
 } Reading;
 
 typedef enum HappeningKind {

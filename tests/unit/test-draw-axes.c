@@ -93,7 +93,7 @@ static void days_begin_at_midnight_where_there_is_one(void **state) {
 
 /* Several hours are those of clocks on that day, too, so that the next one is seen to begin. */
 static void hours_are_round_after_the_clock_was_set(void **state) {
-        Calendar c = calendar(1774652400 + 18 * HOUR, 1774652400 + 60 * HOUR); /* the 28th, 18:00, to the 30th, 13:00 */
+        Calendar c = calendar(1774652400 + 18 * HOUR, 1774652400 + 60 * HOUR); /* the 28th, 18:00, and 42 hours on */
         Ticks t;
 
         (void) state;

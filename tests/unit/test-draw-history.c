@@ -209,7 +209,8 @@ static void what_ran_together_is_added_up(void **state) {
         done(&d);
 }
 
-/* The second one had hardly its slot when it ended, or the clock was set back while it ran: it held nothing for any time. */
+/* The second one had hardly its slot when it ended, or the clock was set back while it ran: it held nothing for any
+ * time. */
 static void who_ended_as_it_started_holds_nothing(void **state) {
         static const char *const starts[] = { "1795953605000000", "1795953606000000" };
         char text[1024];

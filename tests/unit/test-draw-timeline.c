@@ -175,7 +175,8 @@ static void thinning_keeps_the_extremes_of_each_kind_and_of_the_limit(void **sta
         len = (size_t) sprintf(text, "time_usec,limit_bytes,current_bytes,anon_bytes,file_bytes\n");
         for (unsigned i = 0; i < 20000; i++)
                 len += (size_t) sprintf(text + len, "%u,%u,%u,%u,%u\n", i, i == 12322 ? 5000 : 2000,
-                                        i == 12311 ? 901 : i == 12350 ? 1000 : 900, i == 12311 ? 901 : i == 12330 ? 0 : 500,
+                                        i == 12311 ? 901 : i == 12350 ? 1000 : 900,
+                                        i == 12311 ? 901 : i == 12330 ? 0 : 500,
                                         i == 12311 ? 0 : i == 12330 ? 899 : 400);
         assert_int_equal(kit_read(&k, text), 0);
         timeline_thin(&k.t, 100);

@@ -119,14 +119,16 @@ static double stalled_at(const char *text, double usec, double whole) {
 
 /* What repeats the totals says nothing of the time since: that it stalled is not told of the moment after alone. */
 static void stall_is_spread_over_the_time_in_which_nobody_looked(void **state) {
-        static const char killed[] = STALL "20000000,terminate,1000,0\n21000000,kill,1000,0\n22000000,end,0,6000000\n";
+        static const char killed[] = STALL "20000000,terminate,1000,0\n21000000,kill,1000,0\n"
+                                           "22000000,end,0,6000000\n";
         static const char live[] = STALL "15000000,sample,1000,2500000\n20000000,terminate,1000,2500000\n";
 
         (void) state;
         assert_true(fabs(stalled_at(killed, 5e6, 22e6) - 0) < 0.01);
         assert_true(fabs(stalled_at(killed, 15e6, 22e6) - 0.5) < 0.01);
         assert_true(fabs(stalled_at(killed, 21.5e6, 22e6) - 0.5) < 0.01);
-        assert_true(fabs(stalled_at(live, 12e6, 15e6) - 0.5) < 0.01); /* and of the last five seconds nothing is known */
+        /* And of the last five seconds nothing is known. */
+        assert_true(fabs(stalled_at(live, 12e6, 15e6) - 0.5) < 0.01);
 }
 
 static void a_peak_that_is_not_known_is_not_told(void **state) {
