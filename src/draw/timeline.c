@@ -198,9 +198,16 @@ int timeline_read(const Csv *c, Timeline *ret) {
 }
 
 void timeline_reach(Timeline *t, uint64_t now_usec) {
+        Happening *freeze = NULL;
+
         for (size_t i = 0; i < t->n_happenings; i++)
                 if (t->happenings[i].goes_on)
-                        t->happenings[i].until_usec = MAX(t->happenings[i].until_usec, now_usec);
+                        freeze = &t->happenings[i];
+        if (!freeze || now_usec <= t->end_usec)
+                return;
+        freeze->until_usec = t->end_usec = now_usec;
+        t->readings[t->n_readings] = t->readings[t->n_readings - 1]; /* there is room: it has no end, which has two */
+        t->readings[t->n_readings++].usec = now_usec;
 }
 
 void timeline_done(Timeline *t) {

@@ -67,7 +67,7 @@ typedef struct Timeline {
 int timeline_read(const Csv *c, Timeline *ret);
 void timeline_done(Timeline *t);
 
-/* It executes still, and did so at @now_usec: what goes on lasts until then. */
+/* A freeze that goes on has lasted until @now_usec, and what is frozen holds what it has. Once at most. */
 void timeline_reach(Timeline *t, uint64_t now_usec);
 
 /* Leave out readings that lie within the same of @columns parts of the time, but for the first and the last of each,

@@ -64,14 +64,22 @@ static void what_was_seen_or_may_be_of_another_time_is_not_drawn(void **state) {
         assert_false(look(thinned, 400 * MIB, 0).area);
 }
 
-/* Nobody has written down when it will go on. */
+static double right_of(const Scene *s, const Shape *shape) {
+        double right = 0;
+
+        assert_non_null(shape);
+        for (size_t i = shape->first; i < shape->first + shape->n; i++)
+                right = MAX(right, s->spots[i].x);
+        return right;
+}
+
+/* Nobody has written down when it will go on. What it has it holds, as the limit holds. */
 static void what_is_frozen_is_so_until_now(void **state) {
         static const char frozen[] = START "2000000,denied,67108864,60000000,60000000,0\n"
                                            "2000000,freeze,67108864,60000000,60000000,0\n";
         char *text = NULL;
-        const Shape *area;
         Facts f = FACTS_NONE;
-        double right = 0;
+        double right;
         size_t len;
         FILE *to = open_memstream(&text, &len);
         Kit k;
@@ -80,12 +88,9 @@ static void what_is_frozen_is_so_until_now(void **state) {
         f.execute_usec = 122 * USEC_PER_SEC;
         kit_draw(&k, frozen, &f, 1000, 560);
         (void) kit_text(&k.s, "frozen for 2min 0s: waits for budget");
-        area = kit_shape(&k.s, SHAPE_AREA, INK_FROZEN);
-        assert_non_null(area);
-        for (size_t i = area->first; i < area->first + area->n; i++)
-                right = MAX(right, k.s.spots[i].x);
-        area = kit_shape(&k.s, SHAPE_LINE, INK_LIMIT);
-        assert_true(fabs(right - k.s.spots[area->first + area->n - 1].x) < 1); /* as the limit, to the right edge */
+        right = right_of(&k.s, kit_shape(&k.s, SHAPE_LINE, INK_LIMIT)); /* the edge */
+        assert_true(fabs(right_of(&k.s, kit_shape(&k.s, SHAPE_AREA, INK_FROZEN)) - right) < 1);
+        assert_true(fabs(right_of(&k.s, kit_shape(&k.s, SHAPE_AREA, INK_ANON)) - right) < 1);
         profile_describe(&k.t, &f, to);
         fclose(to);
         assert_non_null(strstr(text, "At 2.0s: frozen for 2min 0s: waits for budget."));
