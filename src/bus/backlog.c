@@ -63,21 +63,19 @@ int backlog_take(BusServer *s, sd_bus_message *m) {
         return reply_error(m, &error);
 }
 
-/* A refusal is an answer, too, and that of Query holds two descriptors: when the bus has taken none of so many, no more are made. */
-static bool is_left_unanswered(sd_bus_message *m, uint64_t n_queued) {
-        bool for_deeds = is_deed(m) && strcmp(sd_bus_message_get_member(m), "Query") != 0;
-
-        return n_queued >= (for_deeds ? BACKLOG_QUEUED_BY_DEEDS_MAX : BACKLOG_QUEUED_MAX);
-}
-
 int filter_backlog(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         BusServer *s = userdata;
         uint64_t n_queued = 0;
+        bool deed, is_small;
 
         (void) ret_error;
         if (sd_bus_message_is_method_call(m, NULL, NULL) <= 0)
                 return 0;
-        if (sd_bus_get_n_queued_write(s->bus, &n_queued) >= 0 && is_left_unanswered(m, n_queued))
+        deed = is_deed(m);
+        is_small = deed && strcmp(sd_bus_message_get_member(m), "Query") != 0; /* whose answer holds two descriptors */
+        /* A refusal is an answer, too: when the bus has taken none of so many, no more are made. */
+        if (sd_bus_get_n_queued_write(s->bus, &n_queued) >= 0 &&
+            n_queued >= (is_small ? BACKLOG_QUEUED_BY_DEEDS_MAX : BACKLOG_QUEUED_MAX))
                 return 1;
-        return is_deed(m) ? 0 : backlog_take(s, m);
+        return deed ? 0 : backlog_take(s, m);
 }
