@@ -35,14 +35,6 @@ static bool code_is_error(ErrorCode code) {
         return code > ERROR_NONE && code < _ERROR_MAX;
 }
 
-/* The length of the UTF-8 character at @s, 0 when there is none that is whole and valid. */
-static size_t character_length(const char *s, size_t len) {
-        for (size_t n = 1; n <= 4 && n <= len; n++)
-                if (utf8_is_valid(s, n))
-                        return n;
-        return 0;
-}
-
 /* A precision in a format may have cut a character in two, anywhere, and what names a file need not be text at all:
  * D-Bus would refuse the whole message, and whoever waits for it would wait for ever. Bytes that are part of no character
  * become '?'; those of one that the end cut are dropped. */
@@ -50,7 +42,7 @@ static void repair(char *s) {
         size_t len = strlen(s);
 
         for (size_t i = 0, n; i < len; i += MAX(n, 1u)) {
-                n = character_length(s + i, len - i);
+                n = utf8_char_length(s + i, len - i);
                 if (n == 0 && len - i < 4 && len + 1 == ERROR_MESSAGE_MAX && ((unsigned char) s[i] & 0xc0) == 0xc0) {
                         s[i] = '\0';
                         return;

@@ -112,11 +112,14 @@ void pairlist_done(PairList *l) {
         *l = (PairList) {};
 }
 
-/* The length of the character at @s, or 0 when it is none (RFC 3629, table 3-7 of Unicode). */
-static size_t utf8_char_len(const unsigned char *s, size_t len) {
+/* RFC 3629; table 3-7 of Unicode. */
+size_t utf8_char_length(const char *text, size_t len) {
+        const unsigned char *s = (const unsigned char *) text;
         unsigned char low = 0x80, high = 0xbf;
         size_t n;
 
+        if (len == 0)
+                return 0;
         if (s[0] < 0x80)
                 return 1;
         if (s[0] >= 0xc2 && s[0] <= 0xdf)
@@ -146,14 +149,12 @@ static size_t utf8_char_len(const unsigned char *s, size_t len) {
 }
 
 bool utf8_is_valid(const char *s, size_t len) {
-        const unsigned char *p = (const unsigned char *) s;
-
         while (len > 0) {
-                size_t n = utf8_char_len(p, len);
+                size_t n = utf8_char_length(s, len);
 
                 if (n == 0)
                         return false;
-                p += n;
+                s += n;
                 len -= n;
         }
         return true;

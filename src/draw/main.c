@@ -112,6 +112,8 @@ static int read_text(size_t bytes_max, char **ret) {
                 return -EIO;
         if (len > bytes_max)
                 return -EFBIG;
+        if (memchr(text, '\0', len))
+                return -EBADMSG; /* half of it would be drawn as if it were all */
         text[len] = '\0';
         *ret = text;
         text = NULL;

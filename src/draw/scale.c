@@ -70,8 +70,8 @@ static double time_step(double most, double wanted) {
                                 return (double) decade * in_decade[i];
 }
 
-/* Two of the next unit come before it is used: "90s" is read sooner than "1.5min". */
-static const char *time_unit(double most, double *ret_usec) {
+/* Two of the next unit come before it is used: "90s" is read sooner than "1.5min". Clocks have no quarters in decimals. */
+static const char *time_unit(double most, double step, double *ret_usec) {
         static const struct {
                 double from, usec;
                 const char *name;
@@ -82,7 +82,7 @@ static const char *time_unit(double most, double *ret_usec) {
         };
         size_t i = 0;
 
-        while (most < units[i].from)
+        while (most < units[i].from || (units[i].usec > USEC_PER_SEC && step < units[i].usec / 2))
                 i++;
         *ret_usec = units[i].usec;
         return units[i].name;
@@ -90,7 +90,7 @@ static const char *time_unit(double most, double *ret_usec) {
 
 void ticks_time(double most_usec, size_t wanted, Ticks *ret) {
         double step = time_step(most_usec, (double) wanted), unit_usec;
-        const char *unit = time_unit(most_usec, &unit_usec);
+        const char *unit = time_unit(most_usec, step, &unit_usec);
 
         ret->n = 0;
         for (double v = 0; v <= most_usec && ret->n < TICKS_MAX; v = step * (double) ret->n) {

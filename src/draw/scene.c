@@ -128,20 +128,19 @@ double scene_text(Scene *s, Spot at, TextStyle style, double max_width, const ch
         return width;
 }
 
-/* The two last code points of the first plane are no characters, and XML refuses them. */
-static bool is_noncharacter(const unsigned char *p) {
-        return p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe;
+/* Of a whole character: a control character, or one of the two last code points of the first plane, which XML refuses. */
+static bool is_unfit(const unsigned char *p) {
+        return p[0] < ' ' || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0) ||
+               (p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe);
 }
 
 char *text_make_safe(char *text) {
-        bool valid = utf8_is_valid(text, strlen(text));
+        size_t n;
 
-        for (unsigned char *p = (unsigned char *) text; *p; p++)
-                if (*p < ' ' || *p == 0x7f || (*p >= 0x80 && !valid))
-                        *p = '?';
-                else if (*p == 0xc2 && p[1] < 0xa0)
-                        p[0] = p[1] = '?'; /* the other control characters */
-                else if (is_noncharacter(p))
-                        p[0] = p[1] = p[2] = '?';
+        for (char *p = text, *end = text + strlen(text); p < end; p += MAX(n, 1u)) {
+                n = utf8_char_length(p, (size_t) (end - p));
+                if (n == 0 || is_unfit((const unsigned char *) p))
+                        memset(p, '?', MAX(n, 1u));
+        }
         return text;
 }

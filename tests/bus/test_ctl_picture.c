@@ -345,6 +345,21 @@ static void a_terminal_gets_no_png(void **state) {
         close(terminal);
 }
 
+/* What stands before it is not drawn as if it were all. */
+static void rows_with_a_nul_are_no_rows(void **state) {
+        static const char *const ends[] = { "", "\\0" }; /* of rows that are right */
+        char command[512];
+
+        (void) state;
+        for (int i = 0; i < 2; i++) {
+                snprintf(command, sizeof(command),
+                         "printf 'time_usec,limit_bytes\\n0,1\\n9,1\\n%s' | \"$PENSTOCK_DRAW\" profile svg 600 400 >'%s' 2>&1",
+                         ends[i], in_directory("rows"));
+                assert_int_equal(WEXITSTATUS(system(command)), i);
+        }
+        unlink(in_directory("rows"));
+}
+
 static void what_makes_no_sense_is_a_wrong_call(void **state) {
         (void) state;
         draw_fails(2, "only one of --csv, --json, --plot, --svg and --png", "--svg", "-", "--png", "-", query);
@@ -370,6 +385,7 @@ int main(void) {
                 cmocka_unit_test(what_cannot_be_written_is_named),
                 cmocka_unit_test(no_picture_leaves_no_file),
                 cmocka_unit_test(a_terminal_gets_no_png),
+                cmocka_unit_test(rows_with_a_nul_are_no_rows),
                 cmocka_unit_test(what_makes_no_sense_is_a_wrong_call),
         };
 

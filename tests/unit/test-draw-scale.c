@@ -54,8 +54,10 @@ static void time_has_what_clocks_have(void **state) {
                 { 12400 * USEC_PER_MSEC, 9, "0 2s 4s 6s 8s 10s 12s" },
                 { 100 * USEC_PER_SEC, 9, "0 15s 30s 45s 60s 75s 90s" },
                 { 130 * USEC_PER_SEC, 5, "0 0.5min 1min 1.5min 2min" },
+                { 130 * USEC_PER_SEC, 9, "0 15s 30s 45s 60s 75s 90s 105s 120s" },
                 { 3599 * USEC_PER_SEC, 7, "0 10min 20min 30min 40min 50min" },
                 { 8600 * USEC_PER_SEC, 9, "0 0.5h 1h 1.5h 2h" },
+                { 7500 * USEC_PER_SEC, 9, "0 15min 30min 45min 60min 75min 90min 105min 120min" },
                 { 30 * 3600 * USEC_PER_SEC, 9, "0 6h 12h 18h 24h 30h" },
                 { 20 * 86400 * USEC_PER_SEC, 9, "0 5d 10d 15d 20d" },
                 { UINT64_MAX, 5, "0 50000000d 100000000d 150000000d 200000000d" },
@@ -140,6 +142,7 @@ static void names_make_room_for_each_other(void **state) {
 }
 
 static void a_text_is_cut_between_characters(void **state) {
+        char many[1001] = "", *end = many;
         Scene s = { .width = 100, .height = 100, .meter = { .width = kit_width } };
         TextStyle style = { .size = 10 }; /* 5.8 a letter */
 
@@ -156,6 +159,10 @@ static void a_text_is_cut_between_characters(void **state) {
         assert_string_equal(s.shapes[4].text, "ab\xe2\x80\xa6"); /* and not before a blank */
         assert_true(scene_text(&s, (Spot) { 0, 0 }, style, 5, "%s", "x") == 0);
         assert_int_equal(s.n_shapes, 5);
+        for (size_t i = 0; i < 250; i++)
+                end = stpcpy(end, "\xf0\x9f\x98\x80");
+        scene_text(&s, (Spot) { 0, 0 }, style, 1e6, "%s", many);
+        assert_memory_equal(s.shapes[5].text, many, 500); /* one that is longer than what there is room for, too */
         scene_done(&s);
 }
 
@@ -168,7 +175,8 @@ static void a_text_is_safe_for_xml_and_cairo(void **state) {
                 { "\xc2\x9b", "??" },
                 { "\xc2\xa0", "\xc2\xa0" },
                 { "\xff\xfe", "??" },
-                { "\xc3\xa4\xc3", "???" }, /* one bad byte makes all suspect */
+                { "\xc3\xa4\xc3", "\xc3\xa4?" },
+                { "\xf0\x9f\x98\x80 \xf0\x9f\x98", "\xf0\x9f\x98\x80 ???" },
                 { "\xef\xbf\xbe \xef\xbf\xbf \xef\xbf\xbd", "??? ??? \xef\xbf\xbd" },
         };
         char buf[64];
