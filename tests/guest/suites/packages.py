@@ -261,3 +261,19 @@ def purging():
     files = system("systemctl", "list-unit-files", "--no-legend", "penstock*").text.splitlines()
     expect_equal([line.split()[0] for line in files], [GUEST_JOB], "unit files")
     expect_in("group: penstock", accounts(), "accounts")
+
+
+@test("a disk of its own for the state is emptied by a purge, and stays mounted")
+def disk_of_its_own():
+    state = "/var/lib/penstock"
+    os.mkdir(state)
+    system("mount", "-t", "tmpfs", "penstock-state", state)
+    install(NEXT)
+    submit("--", "true")
+    expect(os.listdir(state), "there is state on the disk")
+    apt("purge", *NAMES)
+    expect(os.path.ismount(state), "it is mounted")
+    expect_equal(os.listdir(state), [], "what is left on it")
+    expect_equal(installed(), {}, "packages that are installed")
+    system("umount", state)
+    os.rmdir(state)
