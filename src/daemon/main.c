@@ -328,7 +328,7 @@ static int read_settings(const char *config_file, Settings *ret) {
                 fprintf(stderr, "penstockd: %s\n", error.message);
                 return EXIT_FAILURE;
         }
-        r = config_files_load_languages("", warn, NULL, ret->languages);
+        r = config_files_load_languages("", warn, NULL, ret->languages, NULL);
         return r < 0 ? fail("can't read the languages", r) : 0;
 }
 

@@ -60,7 +60,9 @@ static int file_load(Target *t, const char *path) {
         int r = search_path_read(path, INI_FILE_BYTES_MAX, &text, &len);
 
         if (r < 0) {
-                (void) error_set(t->error, ERROR_INVALID_ARGUMENT, "%s: cannot be read: %s", path,
+                bool is_its_own = r == -EFBIG || r == -EBADFD || r == -ENOENT;
+
+                (void) error_set(t->error, is_its_own ? ERROR_INVALID_ARGUMENT : ERROR_INTERNAL, "%s: cannot be read: %s", path,
                                  r == -EFBIG    ? "larger than 1 MiB"
                                  : r == -EBADFD ? "not a regular file"
                                                 : strerror(-r));
@@ -77,14 +79,15 @@ static int file_and_dropins_load(Target *t, const char *root, const char *name) 
         char dir[256];
         int r = search_path_file(root, name, &main_file);
 
+        if (r < 0)
+                (void) error_set(t->error, ERROR_INTERNAL, "%s: cannot be looked for: %s", name, strerror(-r));
         if (r == 0 && main_file)
                 r = file_load(t, main_file);
         snprintf(dir, sizeof(dir), "%s.d", name);
         if (r == 0) {
                 r = search_path_list(root, dir, &found);
                 if (r < 0)
-                        (void) error_set(t->error, ERROR_INVALID_ARGUMENT, "%s: cannot be listed: %s", dir,
-                                         strerror(-r));
+                        (void) error_set(t->error, ERROR_INTERNAL, "%s: cannot be listed: %s", dir, strerror(-r));
         }
         for (size_t i = 0; r == 0 && i < found.n; i++)
                 if (!found.v[i].is_masked)
@@ -160,7 +163,8 @@ static void skip_warn(const Error *e, ConfigWarn warn, void *userdata) {
                 warn(message, userdata);
 }
 
-int config_files_load_languages(const char *root, ConfigWarn warn, void *userdata, LanguageSet *ret) {
+int config_files_load_languages(const char *root, ConfigWarn warn, void *userdata, LanguageSet *ret,
+                                Error *ret_unread) {
         CLEANUP(search_path_done) SearchPath found = {};
         CLEANUP(language_set_done) LanguageSet set = {};
         int r = search_path_list(root, "languages.d", &found);
@@ -172,6 +176,10 @@ int config_files_load_languages(const char *root, ConfigWarn warn, void *userdat
                 if (found.v[i].is_masked)
                         continue;
                 r = language_load(root, &found.v[i], warn, userdata, &e, &l);
+                if (e.code == ERROR_INTERNAL && ret_unread) {
+                        *ret_unread = e;
+                        return r;
+                }
                 if (r < 0 && r != -ENOMEM) {
                         skip_warn(&e, warn, userdata);
                         r = 0;

@@ -23,7 +23,10 @@ typedef struct LanguageSet {
         size_t n;
 } LanguageSet;
 
-/* Load every language. A bad file is skipped with a warning that says why; the others load. */
-int config_files_load_languages(const char *root, ConfigWarn warn, void *userdata, LanguageSet *ret);
+/* Load every language. A bad file is skipped with a warning that says why; the others load. So is one that the host
+ * cannot read, which says nothing of what is in it, unless @ret_unread is given: that says which then, and nothing is
+ * loaded. Returns 0 or -errno. */
+int config_files_load_languages(const char *root, ConfigWarn warn, void *userdata, LanguageSet *ret,
+                                Error *ret_unread);
 const Language *language_set_find(const LanguageSet *s, const char *name); /* NULL: unknown */
 void language_set_done(LanguageSet *s);

@@ -64,7 +64,7 @@ static void check_dependencies(const Config *c, const Language *l, Findings *f) 
 
 static void check_languages(const Config *c, Findings *f) {
         CLEANUP(language_set_done) LanguageSet languages = {};
-        int r = config_files_load_languages("", on_language_warning, f, &languages);
+        int r = config_files_load_languages("", on_language_warning, f, &languages, NULL);
         char text[128];
 
         if (r < 0) {

@@ -5,8 +5,10 @@
 
 static LanguageSet languages_load(Tree *t) {
         LanguageSet s = {};
+        Error e = {};
 
-        assert_int_equal(config_files_load_languages(t->root, on_warning, t, &s), 0);
+        assert_int_equal(config_files_load_languages(t->root, on_warning, t, &s, &e), 0);
+        assert_int_equal(e.code, ERROR_NONE);
         return s;
 }
 
@@ -51,6 +53,38 @@ static void languages_are_overridden_masked_and_skipped(void **state) {
         assert_non_null(strstr(t->warnings, "broken.conf:2: Execute=x {nope} is refused"));
         assert_non_null(strstr(t->warnings, "Bad Name.conf: a language's name"));
         assert_non_null(strstr(t->warnings, "b.conf:6: there is no key MemoryMax in [Sandbox]"));
+        language_set_done(&s);
+}
+
+/* A loop of links, in place of all that a host fails at: no memory, no descriptors, a bad disk. */
+static void a_language_that_cannot_be_read_is_no_bad_language(void **state) {
+        static const char good[] = "[Language]\nArguments=yes\n";
+        static const char *const loops[] = { "/etc/penstock/languages.d/b.conf", "/etc/penstock/languages.d/b.conf.d" };
+        Tree *t = *state;
+        char full[512];
+        LanguageSet s;
+
+        put(t, "/usr/lib/penstock/languages.d/a.conf", good);
+        put(t, "/usr/lib/penstock/languages.d/b.conf", good);
+        for (size_t i = 0; i < ELEMENTSOF(loops); i++) {
+                Error e = {};
+
+                path_make(t, loops[i], full);
+                assert_int_equal(symlink(full, full), 0);
+                assert_int_equal(config_files_load_languages(t->root, on_warning, t, &s, &e), -ELOOP);
+                assert_int_equal(e.code, ERROR_INTERNAL);
+                assert_non_null(strstr(e.message, "languages.d/b.conf"));
+                assert_string_equal(t->warnings, "");
+
+                assert_int_equal(config_files_load_languages(t->root, on_warning, t, &s, NULL), 0);
+                assert_int_equal(s.n, 1);
+                assert_non_null(strstr(t->warnings, "; the language is skipped"));
+                language_set_done(&s);
+                t->warnings[0] = '\0';
+                assert_int_equal(unlink(full), 0);
+        }
+        s = languages_load(t);
+        assert_int_equal(s.n, 2);
         language_set_done(&s);
 }
 
@@ -178,6 +212,7 @@ static void shipped_files_load_without_a_warning(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 WITH_TREE(languages_are_overridden_masked_and_skipped),
+                WITH_TREE(a_language_that_cannot_be_read_is_no_bad_language),
                 cmocka_unit_test(every_key_is_documented_and_shipped_with_its_default),
                 cmocka_unit_test(every_spelling_in_the_table_is_read_as_it_says),
                 WITH_TREE(shipped_files_load_without_a_warning),

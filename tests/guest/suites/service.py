@@ -3,6 +3,7 @@
 
 import os
 import signal
+import time
 
 from lib import cgroups
 from lib.harness import expect, expect_equal, expect_in, note, test, wait_for
@@ -30,6 +31,13 @@ def start_daemon():
     system("systemctl", "start", DAEMON)
 
 
+def expect_reload_refused(*words):
+    done = system("busctl", "call", "org.penstock1", "/org/penstock1", "org.penstock1.Controller", "Reload", check=False)
+    expect(done.status != 0, f"the bad one is refused: {done}")
+    for word in words:
+        expect_in(word, done.errors, "the message")
+
+
 @test("systemctl reload applies a new configuration; a bad one changes nothing and is told with file, line and key")
 def reload():
     before = daemon_pid()
@@ -39,16 +47,39 @@ def reload():
         wait_for(lambda: bus_property("QueueSize") == "7", "the new value is in force")
         run("--memory-max", "600M", "--", "true").expect(125, "InvalidArgument", ["MemoryBytesQuotaPerQuery"])
         write_drop_in({"QueueSize": 9, "ConcurrencyQuota": "many"})
-        done = system("busctl", "call", "org.penstock1", "/org/penstock1", "org.penstock1.Controller", "Reload", check=False)
-        expect(done.status != 0, f"the bad one is refused: {done}")
-        for word in (DROP_IN, ":3", "ConcurrencyQuota", "many"):
-            expect_in(word, done.errors, "the message")
+        expect_reload_refused(DROP_IN, ":3", "ConcurrencyQuota", "many")
         expect_equal(bus_property("QueueSize"), "7", "the value afterwards")
     finally:
         os.unlink(DROP_IN)
         system("systemctl", "reload", DAEMON)
     wait_for(lambda: bus_property("QueueSize") == "64", "the shipped value is back")
     expect_equal(daemon_pid(), before, "the PID of penstockd")
+
+
+@test("a reload does without a language whose file is bad, and says so; one that cannot be read changes nothing")
+def reload_languages():
+    path = "/etc/penstock/languages.d/shell.conf"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        since = time.time()
+        with open(path, "w", encoding="ascii") as f:
+            f.write("[Language]\nExecute=sh {nothing}\n")
+        system("systemctl", "reload", DAEMON)
+        run("--language", "shell", "true").expect(125, "UnknownLanguage")
+        system("journalctl", "--sync")
+        told = system("journalctl", "--quiet", f"--unit={DAEMON}", f"--since=@{since:.0f}", "--output=cat").text
+        expect_in(f"{path}:2: Execute=sh {{nothing}} is refused", told, "the journal")
+        os.unlink(path)
+        system("systemctl", "reload", DAEMON)
+        run("--language", "shell", "echo back").expect(0)
+
+        os.symlink(path, path)  # a loop, which cannot be opened
+        expect_reload_refused(f"{path}: cannot be read")
+        run("--language", "shell", "echo still").expect(0)
+    finally:
+        if os.path.lexists(path):
+            os.unlink(path)
+        system("systemctl", "reload", DAEMON)
 
 
 @test("a reload keeps running queries and their limits")
