@@ -60,15 +60,19 @@ static bool name_is_wanted(const char *name) {
         return name[0] != '.' && n > suffix && strcmp(name + n - suffix, ".conf") == 0;
 }
 
+/* What fails otherwise may be there, and be what counts. /run/penstock is closed to all but root, who alone puts something
+ * there; others may still ask what is set. */
+static bool is_absent(int error) {
+        return error == ENOENT || error == ENOTDIR || (error == EACCES && geteuid() != 0);
+}
+
 static int dir_list(const char *dir, SearchPath *s) {
         DIR *d = opendir(dir);
         struct dirent *e;
         int r = 0;
 
-        /* /run/penstock is closed to all but root, who alone puts something there; others may still ask what is set
-         */
         if (!d)
-                return errno == ENOENT || errno == ENOTDIR || (errno == EACCES && geteuid() != 0) ? 0 : -errno;
+                return is_absent(errno) ? 0 : -errno;
         while (r == 0) {
                 errno = 0;
                 e = readdir(d);
@@ -127,7 +131,10 @@ int search_path_file(const char *root, const char *name, char **ret_path) {
                 if (r < 0)
                         return r;
                 if (lstat(path, &st) < 0) {
+                        r = is_absent(errno) ? 0 : -errno;
                         free(path);
+                        if (r < 0)
+                                return r;
                         continue;
                 }
                 if (is_masked(path))

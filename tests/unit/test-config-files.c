@@ -199,6 +199,16 @@ static void what_is_no_file_is_refused(void **state) {
         refused(t, "a.conf: cannot be read: larger than 1 MiB");
 }
 
+static void a_place_that_cannot_be_looked_into_is_not_passed_over(void **state) {
+        Tree *t = *state;
+        char full[512];
+
+        put(t, "/usr/lib/penstock/penstock.conf", "[Controller]\nQueueSize=5\n");
+        path_make(t, "/etc/penstock", full);
+        assert_int_equal(symlink(full, full), 0);
+        refused(t, "penstock.conf: cannot be looked for: Too many levels of symbolic links");
+}
+
 static void one_file_can_be_loaded_alone(void **state) {
         Tree *t = *state;
         char full[512];
@@ -238,6 +248,7 @@ int main(void) {
                 WITH_TREE(what_inih_would_cut_is_refused_or_whole),
                 WITH_TREE(long_lines_are_whole_or_refused),
                 WITH_TREE(what_is_no_file_is_refused),
+                WITH_TREE(a_place_that_cannot_be_looked_into_is_not_passed_over),
                 WITH_TREE(one_file_can_be_loaded_alone),
                 WITH_TREE(the_hosts_memory_is_known),
         };
