@@ -72,6 +72,8 @@ int filter_backlog(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         if (sd_bus_message_is_method_call(m, NULL, NULL) <= 0)
                 return 0;
         deed = is_deed(m);
+        if (!deed && sd_bus_message_get_expect_reply(m) == 0)
+                return 1; /* nobody wants the answer, which costs more than the question */
         is_small = deed && strcmp(sd_bus_message_get_member(m), "Query") != 0; /* whose answer holds two descriptors */
         /* A refusal is an answer, too: when the bus has taken none of so many, no more are made. */
         if (sd_bus_get_n_queued_write(s->bus, &n_queued) >= 0 &&

@@ -34,7 +34,7 @@ struct Manager {
         StubRecord records[STUB_RECORDS_MAX + 1]; /* by ID */
         StubRecord *submitting;
         Error refused;
-        unsigned n_submits, n_reloads, n_refusals;
+        unsigned n_submits, n_reloads, n_refusals, n_metrics;
         Error last_refusal; /* as it was put into the journal */
         uint32_t last_refusal_uid;
         Error reload_error; /* what manager_reload() will say */

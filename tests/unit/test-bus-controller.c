@@ -138,6 +138,24 @@ static void metrics_are_told_to_anyone(void **state) {
         assert_int_equal(b->n_asks, 0); /* nor is it asked who that is */
 }
 
+/* Which would cost us more than whoever asks without waiting. */
+static void an_answer_that_nobody_wants_is_not_made(void **state) {
+        Bench *b = *state;
+        sd_bus_message *question = bench_message(b, CONTROLLER_PATH, CONTROLLER_INTERFACE, "Metrics"),
+                       *deed = bench_message(b, CONTROLLER_PATH, CONTROLLER_INTERFACE, "Reload");
+
+        b->caller = (Caller) { .uid = 0 };
+        assert_return_code(sd_bus_message_set_expect_reply(question, 0), 0);
+        assert_return_code(sd_bus_send(b->client, question, NULL), 0);
+        assert_return_code(sd_bus_message_set_expect_reply(deed, 0), 0);
+        assert_return_code(sd_bus_send(b->client, deed, NULL), 0);
+        sd_bus_message_unref(question);
+        sd_bus_message_unref(deed);
+        bench_settle(b);
+        assert_int_equal(b->manager.n_reloads, 1);
+        assert_int_equal(b->manager.n_metrics, 0);
+}
+
 static void refusals_of_the_bus_side_are_counted_once(void **state) {
         Bench *b = *state;
         sd_bus_message *m = bench_request_open(b);
@@ -164,6 +182,7 @@ int main(void) {
                 BENCH_TEST(shutdown_names_what_outlived_its_deadline),
                 BENCH_TEST(the_configuration_is_shown),
                 BENCH_TEST(metrics_are_told_to_anyone),
+                BENCH_TEST(an_answer_that_nobody_wants_is_not_made),
                 BENCH_TEST(refusals_of_the_bus_side_are_counted_once),
         };
 

@@ -155,12 +155,22 @@ class Connection:
 
     def send(self, member, signature="", body=b"", destination=NAME, path=PATH, interface=CONTROLLER, flags=0, fds=()):
         """Send one call without waiting for its answer; returns its serial number. FDS stay the caller's to close."""
+        data = self.message(member, signature, body, destination, path, interface, flags, len(fds))
+        try:
+            sent = socket.send_fds(self.socket, [data], fds) if fds else 0
+            self.socket.sendall(data[sent:])
+        except ConnectionError as e:
+            raise Disconnected(str(e)) from e
+        return self.serial
+
+    def message(self, member, signature="", body=b"", destination=NAME, path=PATH, interface=CONTROLLER, flags=0, n_fds=0):
+        """The next call's bytes."""
         self.serial += 1
         fields = [(1, "o", path), (2, "s", interface), (3, "s", member), (6, "s", destination)]
         if signature:
             fields.append((8, "g", signature))
-        if fds:
-            fields.append((9, "u", len(fds)))
+        if n_fds:
+            fields.append((9, "u", n_fds))
         w = Writer()
         w.data += struct.pack("=BBBBII", ord("l"), 1, flags, 1, len(body), self.serial)
 
@@ -175,13 +185,7 @@ class Connection:
                 w.string(f[2])
 
         w.array(8, fields, write_field).align(8)
-        try:
-            data = bytes(w.data) + bytes(body)
-            sent = socket.send_fds(self.socket, [data], fds) if fds else 0
-            self.socket.sendall(data[sent:])
-        except ConnectionError as e:
-            raise Disconnected(str(e)) from e
-        return self.serial
+        return bytes(w.data) + bytes(body)
 
     def is_lost(self):
         poll = select.poll()
