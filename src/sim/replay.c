@@ -182,20 +182,41 @@ static int on_line(Player *p, const char *line) {
         return -EBADMSG;
 }
 
+typedef enum ReadResult { READ_LINE, READ_END } ReadResult;
+
+/* The next line without its newline. No trace has one that does not fit, so what is no trace takes no memory; nor is a trace
+ * whose rest can't be read one that has come to its end. Half a line is the end. */
+static int read_line(Player *p, FILE *f, char line[static TRACE_LINE_MAX], ReadResult *ret) {
+        size_t n = 0;
+        int c;
+
+        errno = 0;
+        while ((c = getc_unlocked(f)) != EOF && c != '\n') {
+                if (c == 0 || n + 1 == TRACE_LINE_MAX) {
+                        p->r->n_lines++;
+                        return say(p, -EBADMSG, c == 0 ? "a NUL" : "it is longer than any of a trace");
+                }
+                line[n++] = (char) c;
+        }
+        line[n] = 0;
+        if (ferror(f))
+                return errno ? -errno : -EIO;
+        *ret = c == EOF ? READ_END : READ_LINE;
+        return 0;
+}
+
 int replay_run(FILE *f, Replay *ret, char failure[static REPLAY_FAILURE_MAX]) {
         Player p = { .r = ret, .failure = failure };
-        char *line = NULL;
-        size_t size = 0;
-        ssize_t n;
+        ReadResult what = READ_LINE;
+        char line[TRACE_LINE_MAX];
         int r = 0;
 
         *ret = (Replay) {};
         failure[0] = 0;
-        while (r == 0 && (n = getline(&line, &size, f)) > 0) {
-                if (line[n - 1] != '\n')
-                        break;
-                line[n - 1] = 0;
-                r = strlen(line) == (size_t) n - 1 ? on_line(&p, line) : say(&p, -EBADMSG, "a NUL");
+        while (r == 0 && what == READ_LINE) {
+                r = read_line(&p, f, line, &what);
+                if (r == 0 && what == READ_LINE)
+                        r = on_line(&p, line);
         }
         if (r == 0 && !p.engine)
                 r = say(&p, -EBADMSG, "the trace has no start");
@@ -203,6 +224,5 @@ int replay_run(FILE *f, Replay *ret, char failure[static REPLAY_FAILURE_MAX]) {
         engine_free(p.engine);
         actions_done(&p.actions);
         free(p.promises);
-        free(line);
         return r;
 }

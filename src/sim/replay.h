@@ -16,6 +16,6 @@ typedef struct Replay {
 #define REPLAY_FAILURE_MAX 1024
 
 /* Read all of @f. Returns 0; -EPROTO with @failure when an action differs from the trace or the promised sum passed the
- * budget; -EBADMSG with @failure for what is no trace; -ENOMEM. A last line without its newline is left out: the
+ * budget; -EBADMSG with @failure for what is no trace; -ENOMEM, or the -errno of reading. A last line without its newline is left out: the
  * service was stopped in the middle of it. */
 int replay_run(FILE *f, Replay *ret, char failure[static REPLAY_FAILURE_MAX]);

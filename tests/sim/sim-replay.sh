@@ -60,8 +60,12 @@ refused other-version 'not a line of a trace'
 : >"$dir/empty"
 refused empty 'no start'
 head -c 4096 /dev/zero >"$dir/zeros"
-refused zeros 'start'
+refused zeros 'a NUL'
 refused missing 'No such file'
+refused . 'Is a directory'
+# A line without an end takes no memory, and is no service that was killed in the middle of one.
+{ cat "$dir/good" && head -c 100000 /dev/zero | tr '\0' x; } >"$dir/endless"
+refused endless 'longer than any of a trace'
 
 # What is taken over is looked at first, as penstockd does: the engine trusts it. No such record has a state of 30.
 adopt='e 5 adopt 7 spec.language=sim initial_bytes=4096 max_bytes=4096'
