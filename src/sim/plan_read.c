@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/excerpt.h"
 #include "sim/plan.h"
 
 enum { ARRIVAL, DURATION, PEAK, QUERY, _COLUMN_MAX };
@@ -19,12 +20,14 @@ typedef struct Header {
 
 static int bad(char failure[static PLAN_FAILURE_MAX], size_t line, const char *format, ...) PRINTF_LIKE(3, 4);
 static int bad(char failure[static PLAN_FAILURE_MAX], size_t line, const char *format, ...) {
-        int n = snprintf(failure, PLAN_FAILURE_MAX, "line %zu: ", line);
+        char text[PLAN_FAILURE_MAX];
+        int n = snprintf(text, sizeof(text), "line %zu: ", line);
         va_list ap;
 
         va_start(ap, format);
-        vsnprintf(failure + n, PLAN_FAILURE_MAX - (size_t) n, format, ap);
+        vsnprintf(text + n, sizeof(text) - (size_t) n, format, ap);
         va_end(ap);
+        excerpt_make(text, strlen(text), failure, PLAN_FAILURE_MAX); /* the load may be anybody's */
         return -EBADMSG;
 }
 

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "core/excerpt.h"
 #include "core/trace.h"
 
 /* The limit that the kernel was last seen to have for a query. */
@@ -29,12 +30,14 @@ typedef struct Player {
 
 static int say(Player *p, int r, const char *format, ...) PRINTF_LIKE(3, 4);
 static int say(Player *p, int r, const char *format, ...) {
-        int n = snprintf(p->failure, REPLAY_FAILURE_MAX, "line %" PRIu64 ": ", p->r->n_lines);
+        char text[REPLAY_FAILURE_MAX];
+        int n = snprintf(text, sizeof(text), "line %" PRIu64 ": ", p->r->n_lines);
         va_list ap;
 
         va_start(ap, format);
-        vsnprintf(p->failure + n, REPLAY_FAILURE_MAX - (size_t) n, format, ap);
+        vsnprintf(text + n, sizeof(text) - (size_t) n, format, ap);
         va_end(ap);
+        excerpt_make(text, strlen(text), p->failure, REPLAY_FAILURE_MAX); /* a trace may be anybody's */
         return r;
 }
 

@@ -110,6 +110,8 @@ refuses() { # STATUS WORDS INPUT ARGUMENT…
 refuses 1 'line 1: no column is named "peak"' 'arrival,duration' -
 refuses 1 'line 2: peak "much" is no size' $'arrival,duration,peak\n0,1,much' -
 refuses 1 'line 3: duration "-1" is no number of seconds' $'arrival,duration,peak\n0,1,1M\n0,-1,1M' -
+refuses 1 'line 2: peak "\x1b[31mred" is no size' $'arrival,duration,peak\n0,1,\e[31mred' -
+refuses 1 'line 2: a field is quoted ("\x1b[31mred)' $'arrival,duration,peak\n"\e[31mred,1,1M' -
 refuses 1 'line 2: arrival "nan" is no number' $'arrival,duration,peak\nnan,1,1M' -
 refuses 1 'line 2: it has not as many fields' $'arrival,duration,peak\n0,1' -
 refuses 1 'line 2: it has not as many fields' $'arrival,duration,peak,query\n0,1,1M' -

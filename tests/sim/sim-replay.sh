@@ -67,6 +67,10 @@ refused . 'Is a directory'
 { cat "$dir/good" && head -c 100000 /dev/zero | tr '\0' x; } >"$dir/endless"
 refused endless 'longer than any of a trace'
 
+# Whoever made a file does not write to the terminal of who looks at it.
+{ cat "$dir/good" && printf 'e 5 \033[31mred\302\233\377\n'; } >"$dir/colours"
+refused colours 'e 5 .x1b.31mred.xc2.x9b.xff$'
+
 # What is taken over is looked at first, as penstockd does: the engine trusts it. No such record has a state of 30.
 adopt='e 5 adopt 7 spec.language=sim initial_bytes=4096 max_bytes=4096'
 sed "/^start/q" "$dir/good" >"$dir/head"
