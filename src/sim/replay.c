@@ -12,7 +12,7 @@
 /* The limit that the kernel was last seen to have for a query. */
 typedef struct Promise {
         uint64_t query_id, bytes;
-        bool ended; /* engine/ is empty for good: what was written before and is read later binds nobody */
+        bool ended; /* engine/ is empty, and another run has not begun: what was written before and is read later binds nobody */
 } Promise;
 
 typedef struct Player {
@@ -81,8 +81,33 @@ static int take_back(Player *p, uint64_t query_id) {
         return r;
 }
 
+/* Who is handed over after his end is run once more. */
+static void book_runs(Player *p) {
+        for (size_t i = 0; i < p->actions.n; i++) {
+                Promise *it = p->actions.v[i].type == ACTION_EXECUTE ? find_promise(p, p->actions.v[i].query_id) : NULL;
+
+                if (it)
+                        it->ended = false;
+        }
+}
+
+/* The budget in force. What is held above a smaller one, or about to be written, comes back bit by bit, and is not to be had
+ * again. */
+static void book_budget(Player *p, const Event *ev) {
+        const Budget *b = engine_budget(p->engine);
+        uint64_t most = MAX(b->total_bytes, MAX(p->promised_bytes, budget_leased_bytes(b)));
+
+        if (ev->type == EVENT_CONFIG || ev->type == EVENT_CAP)
+                p->budget_bytes = most;
+        else if (ev->type == EVENT_ADOPT)
+                p->budget_bytes = MAX(p->budget_bytes, p->promised_bytes);
+        else
+                p->budget_bytes = MIN(p->budget_bytes, most);
+}
+
 /* The instants at which the sum can change are the writes, in their order, and the ends. */
 static int book(Player *p, const Event *ev) {
+        bool is_told = ev->type == EVENT_CONFIG || ev->type == EVENT_CAP || ev->type == EVENT_ADOPT;
         int r = 0;
 
         if ((ev->type == EVENT_LIMITS || ev->type == EVENT_LOWERED) && ev->limits.max_bytes > 0)
@@ -91,12 +116,9 @@ static int book(Player *p, const Event *ev) {
                 r = promise(p, ev->query_id, ev->adopt.snapshot->limit_bytes);
         else if (ev->type == EVENT_ENDED || ev->type == EVENT_UNIT_GONE)
                 r = take_back(p, ev->query_id);
-        if (ev->type == EVENT_ADOPT) /* what was held above a smaller budget is, still */
-                p->budget_bytes = MAX(p->budget_bytes, p->promised_bytes);
-        if (ev->type == EVENT_CONFIG) { /* what is held above a smaller budget, or about to be written, comes back bit by bit */
-                p->budget_bytes = MAX(p->config.max_memory_bytes, p->promised_bytes);
-                p->budget_bytes = MAX(p->budget_bytes, budget_leased_bytes(engine_budget(p->engine)));
-        }
+        book_runs(p);
+        if (is_told) /* else it is what was in force before */
+                book_budget(p, ev);
         if (p->promised_bytes > p->r->promised_peak_bytes) {
                 p->r->promised_peak_bytes = p->promised_bytes;
                 p->r->budget_bytes = p->budget_bytes;
@@ -104,6 +126,8 @@ static int book(Player *p, const Event *ev) {
         if (r == 0 && p->promised_bytes > p->budget_bytes)
                 return say(p, -EPROTO, "%" PRIu64 " bytes are promised, the budget is %" PRIu64, p->promised_bytes,
                            p->budget_bytes);
+        if (!is_told)
+                book_budget(p, ev);
         return r;
 }
 
