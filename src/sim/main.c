@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* penstock-sim: plays seeded stories on a virtual clock with the service's own engine. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/plan_command.h"
 #include "sim/replay.h"
@@ -246,9 +248,25 @@ static int command(int argc, char **argv) {
         return r;
 }
 
-int main(int argc, char **argv) {
-        int status = command(argc, argv), r = stream_flush(stdout);
+/* A record must not become descriptor 0, 1 or 2, where what is printed would be written into it. What was closed stays of no use,
+ * as in penstockctl: writing is EBADF. */
+static int open_standard_fds(void) {
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+                if (fcntl(fd, F_GETFD) >= 0)
+                        continue;
+                if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+                        return -EBADF;
+        }
+        return 0;
+}
 
+int main(int argc, char **argv) {
+        int status, r;
+
+        if (open_standard_fds() < 0)
+                return EXIT_FAILURE;
+        status = command(argc, argv);
+        r = stream_flush(stdout);
         if (r == 0 || status != EXIT_SUCCESS)
                 return status;
         fprintf(stderr, "sim: cannot write to standard output: %s\n", strerror(-r));

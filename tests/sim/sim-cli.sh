@@ -52,6 +52,19 @@ status=0
 "$sim" run --record /dev/full >/dev/null 2>"$dir/err" || status=$?
 [ "$status" -eq 1 ] || fail "a record on a full disk ended with $status"
 
+# What was closed stays closed: a record does not get its number, and what is printed there.
+"$sim" run --seed 7 --record "$dir/wanted" >/dev/null
+for fd in 0 1 2; do
+        status=0
+        case $fd in
+        0) "$sim" run --seed 7 --trace --record "$dir/record" <&- >/dev/null 2>&1 || status=$? ;;
+        1) "$sim" run --seed 7 --trace --record "$dir/record" >&- 2>/dev/null || status=$? ;;
+        2) "$sim" run --seed 7 --trace --record "$dir/record" >/dev/null 2>&- || status=$? ;;
+        esac
+        [ "$status" = "$((fd == 1))" ] || fail "without its descriptor $fd it ended with $status"
+        cmp -s "$dir/record" "$dir/wanted" || fail "without its descriptor $fd another record was written"
+done
+
 for args in "" "walk" "replay" "replay a b" "run --count 2 --record x" "run --seed" "run --seed -1" "run --seed x" "run --queries 1001" "run --count 1.5" "run more" "run --only 41" "run --only 0"; do
         status=0
         # shellcheck disable=SC2086 # split on purpose
