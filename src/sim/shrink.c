@@ -101,7 +101,7 @@ int shrink_tell(const Story *s, FILE *f) {
                         fprintf(f, "%s%zu", comma, i + 1);
                         comma = ",";
                 }
-        fputs(" --trace\n", f);
+        fputs(*comma ? " --trace\n" : "'' --trace\n", f);
         load_done(&l);
         return 0;
 }
