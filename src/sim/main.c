@@ -217,12 +217,13 @@ static int command(int argc, char **argv) {
         Story story = { .seed = 1 };
         const char *record = NULL;
         char *only = NULL;
-        bool trace = false, json = false;
+        bool trace = false, json = false, of_run = false;
         int c, r = 0;
 
         if (argc > 1 && strcmp(argv[1], "plan") == 0)
                 return plan_command(argc - 1, argv + 1);
-        while (r == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+        while (r == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+                of_run = of_run || c != OPT_JSON;
                 switch (c) {
                 case OPT_SEED: r = u64_parse(optarg, &story.seed); break;
                 case OPT_COUNT: r = u64_parse(optarg, &count); break;
@@ -234,13 +235,14 @@ static int command(int argc, char **argv) {
                 case 'h': return usage(stdout, EXIT_SUCCESS);
                 default: return usage(stderr, 2);
                 }
-        if (r == 0 && optind == argc - 2 && strcmp(argv[optind], "replay") == 0)
+        }
+        if (r == 0 && !of_run && optind == argc - 2 && strcmp(argv[optind], "replay") == 0)
                 return replay(argv[optind + 1], json);
         story.n_queries = (size_t) queries;
         if (r == 0 && only && queries <= QUERIES_MAX)
                 r = parse_only(&story, only);
         if (r < 0 || queries > QUERIES_MAX || optind != argc - 1 || strcmp(argv[optind], "run") != 0 ||
-            (record && count != 1))
+            (record && count != 1) || (json && trace)) /* an object, or lines for people */
                 r = usage(stderr, 2);
         else
                 r = run_recorded(&story, count, trace, json, record);

@@ -22,6 +22,9 @@ grep -q 'admitted q1' "$dir/a" || fail "the trace shows no request"
 "$sim" run --count 0 >/dev/null || fail "nothing to play is no failure"
 "$sim" run --seed 7 --only 3,9 --trace >"$dir/d"
 [ "$(grep -c 'admitted q' "$dir/d")" = 2 ] || fail "two of the queries are no two"
+# A story that needs no query to break a promise is told with that, too.
+"$sim" run --seed 7 --only '' --trace >"$dir/d" || fail "none of the queries is no failure"
+! grep -q 'admitted q' "$dir/d" || fail "none of the queries is one"
 "$sim" run --queries 0 >/dev/null || fail "an empty story is no failure"
 
 # As JSON: the same figures.
@@ -65,7 +68,9 @@ for fd in 0 1 2; do
         cmp -s "$dir/record" "$dir/wanted" || fail "without its descriptor $fd another record was written"
 done
 
-for args in "" "walk" "replay" "replay a b" "run --count 2 --record x" "run --seed" "run --seed -1" "run --seed x" "run --queries 1001" "run --count 1.5" "run more" "run --only 41" "run --only 0"; do
+for args in "" "walk" "replay" "replay a b" "run --count 2 --record x" "run --seed" "run --seed -1" "run --seed x" "run --queries 1001" "run --count 1.5" "run more" "run --only 41" "run --only 0" \
+        "run --json --trace" "replay --seed 1 $dir/record" "replay --trace $dir/record" "replay --record $dir/x $dir/record" \
+        "replay --only 1 $dir/record" "replay --count 1 $dir/record" "replay --queries 1 $dir/record"; do
         status=0
         # shellcheck disable=SC2086 # split on purpose
         "$sim" $args >/dev/null 2>&1 || status=$?
