@@ -165,6 +165,7 @@ static void set_limits(World *w, SimQuery *q, size_t i, const Item *item) {
         check_kernel(w);
         read_back.max_bytes = q->group.max_bytes;
         read_back.at_usec = w->now_usec + (random_percent(&w->random, 10) ? world_wake(w) : 0);
+        q->read_back_usec = read_back.at_usec;
         world_push_item(w, read_back);
         if (item->action == ACTION_EXECUTE && q->unit == SIM_UNIT_UP) {
                 q->start_fails = random_percent(&w->random, 2);
@@ -186,7 +187,8 @@ static void begin_lowering(World *w, SimQuery *q, const Item *item) {
         q->lowering = q->group.frozen = q->group.populated;
         q->actions_pending++; /* until it is told */
         done.type = ITEM_LOWERED;
-        done.at_usec = w->now_usec + random_between(&w->random, 0, LOWERING_USEC_MAX);
+        /* penstockd reads back as it writes: what a write came to is told before a later one has begun. */
+        done.at_usec = MAX(w->now_usec + random_between(&w->random, 0, LOWERING_USEC_MAX), q->read_back_usec);
         world_push_item(w, done);
 }
 

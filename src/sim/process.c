@@ -32,7 +32,8 @@ void process_forget(SimQuery *q) {
         q->starved_until_usec = q->wait_seen_usec = q->cpu_usec = q->cpu_wait_usec = q->notify_last_usec = 0;
         q->gave = q->executed = q->rest_parked = q->obey_parked = q->dying = q->start_fails = q->notify_pending = q->lowering = q->retries = q->kernel_killed = false;
         q->cap_bytes = SIZE_INFINITY;
-        q->actions_pending = q->events_seen = q->raised_from_bytes = 0;
+        q->actions_pending = 0;
+        q->events_seen = q->raised_from_bytes = q->read_back_usec = 0;
         q->exit_status = q->exit_signal = 0;
 }
 

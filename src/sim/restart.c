@@ -69,6 +69,7 @@ static bool outlives(const World *w, const Item *item) {
 /* What was not handed over starts anew, once its old unit is gone. */
 static void forget_plans(SimQuery *q) {
         q->actions_pending = 0;
+        q->read_back_usec = 0;
         q->notify_pending = q->lowering = q->checking = false;
         if (q->retries)
                 process_forget(q);

@@ -81,6 +81,7 @@ typedef struct SimQuery {
         bool end_published, forgotten;
         bool checking, has_dependencies, recheck, dependencies_told;
         bool lowering; /* frozen for it */
+        uint64_t read_back_usec; /* when the engine hears of the last write of its limits */
         uint64_t n_raises; /* of its limit, as the kernel had them */
         uint64_t cap_bytes;   /* an administrator's, of its unit; SIZE_INFINITY: none */
         uint64_t events_seen; /* charges that met its limit, as told by the last look */
