@@ -9,8 +9,12 @@
 static void on_state(World *w, SimQuery *q, size_t i) {
         const Query *known = engine_find(w->engine, q->id);
 
-        if (!known || !query_state_is_end(known->state) || q->end_published)
+        if (!known || !query_state_is_end(known->state))
                 return;
+        if (q->end_published) {
+                world_fail(w, "the end of q%llu is published twice", (unsigned long long) q->id);
+                return;
+        }
         q->end_published = true;
         w->tally.finished += known->state == QUERY_FINISHED;
         w->tally.errored += known->state == QUERY_ERRORED;
@@ -60,6 +64,21 @@ static void on_forget(World *w, SimQuery *q) {
         q->forgotten = true;
 }
 
+/* When all have ended, or its time is up: then it says who has not. */
+static void on_shutdown_done(World *w, const Action *a) {
+        uint64_t live = 0;
+
+        for (const Query *q = NULL; (q = engine_next(w->engine, q));)
+                live += !query_state_is_end(q->state);
+        if (!w->shut_down || w->shutdown_done)
+                world_fail(w, "Shutdown is answered twice, or unasked");
+        else if (live > 0 && w->now_usec < w->shutdown_until_usec)
+                world_fail(w, "Shutdown is answered before its time, and %llu have not ended", (unsigned long long) live);
+        else if ((live > 0) != (a->error.code != ERROR_NONE))
+                world_fail(w, "Shutdown is answered with %s, and %llu have not ended", error_name(a->error.code),
+                           (unsigned long long) live);
+}
+
 /* What is said to clients is said at once. True: nothing is left to perform. */
 static bool take(World *w, const Action *a) {
         size_t i = 0;
@@ -73,8 +92,7 @@ static bool take(World *w, const Action *a) {
                 w->tally.refused++;
                 return true;
         case ACTION_SHUTDOWN_DONE:
-                if (!w->shut_down || w->shutdown_done)
-                        world_fail(w, "Shutdown is answered twice, or unasked");
+                on_shutdown_done(w, a);
                 w->shutdown_done = true;
                 return true;
         case ACTION_NOTE:

@@ -176,6 +176,7 @@ static void take_over(World *w, uint64_t first_id, bool paused) {
         w->adopting = false;
         if (w->shut_down) {
                 w->shutdown_done = false;
+                w->shutdown_until_usec = USEC_INFINITY;
                 world_feed(w, &shutdown);
         }
         world_feed(w, &tick);

@@ -196,6 +196,7 @@ static void on_act(World *w, const LoadAct *a) {
         if (a->type == LOAD_SHUTDOWN) {
                 ev.shutdown_usec = a->shutdown_usec;
                 w->shut_down = true;
+                w->shutdown_until_usec = a->shutdown_usec == 0 ? USEC_INFINITY : add_saturating(w->now_usec, a->shutdown_usec);
         }
         world_feed(w, &ev);
 }

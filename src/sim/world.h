@@ -118,6 +118,7 @@ typedef struct World {
         size_t submitting;
         uint64_t reserved_id; /* 0: none */
         bool shut_down, shutdown_done;
+        uint64_t shutdown_until_usec; /* it may be answered then, whoever is left; USEC_INFINITY: never so */
         uint64_t cap_bytes; /* an administrator's, of the slice; SIZE_INFINITY: none */
         uint64_t leftover_bytes; /* in the slice, and of no unit */
 

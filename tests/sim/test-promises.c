@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A promise that cannot be broken is none: an engine that does not keep them is found. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "sim/world.h"
+
+#define SEEDS 30u        /* without a fault */
+#define SEEDS_FAULTY 300u /* until it shows */
+
+/* What is done to the actions of each step (the linker's --wrap). */
+typedef void (*Doctor)(const Engine *e, const Event *ev, ActionList *actions);
+static Doctor doctor;
+
+int __real_engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actions);
+int __wrap_engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actions);
+int __wrap_engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actions) {
+        int r = __real_engine_step(e, ev, now_usec, actions);
+
+        if (r == 0 && doctor)
+                doctor(e, ev, actions);
+        return r;
+}
+
+static void append(ActionList *l, Action a) {
+        Action *v = realloc(l->v, (l->n + 1) * sizeof(*v));
+
+        assert_non_null(v);
+        v[l->n++] = a;
+        l->v = v;
+        l->allocated = l->n;
+}
+
+static void assert_found(Doctor d, const char *words) {
+        char failure[WORLD_FAILURE_MAX] = "";
+        Tally tally = {};
+        int r = 0;
+
+        doctor = d;
+        for (uint64_t seed = 1; r == 0 && seed <= SEEDS_FAULTY; seed++)
+                r = world_play(&(Story) { .seed = seed, .n_queries = 40 }, NULL, NULL, &tally, failure);
+        doctor = NULL;
+        assert_int_equal(r, -EPROTO);
+        if (!strstr(failure, words))
+                fail_msg("%s", failure);
+}
+
+static void publish_ends_twice(const Engine *e, const Event *ev, ActionList *actions) {
+        (void) ev;
+        for (size_t i = 0, n = actions->n; i < n; i++)
+                if (actions->v[i].type == ACTION_STATE && query_state_is_end(engine_find(e, actions->v[i].query_id)->state))
+                        append(actions, actions->v[i]);
+}
+
+static void an_end_is_published_once(void **state) {
+        (void) state;
+        assert_found(publish_ends_twice, "is published twice");
+}
+
+static void without(ActionList *actions, ActionType type) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < actions->n; i++)
+                if (actions->v[i].type != type)
+                        actions->v[n++] = actions->v[i];
+        actions->n = n;
+}
+
+static void answer_shutdown_at_once(const Engine *e, const Event *ev, ActionList *actions) {
+        (void) e;
+        without(actions, ACTION_SHUTDOWN_DONE);
+        if (ev->type == EVENT_SHUTDOWN)
+                append(actions, (Action) { .type = ACTION_SHUTDOWN_DONE });
+}
+
+static void shutdown_waits_for_those_who_run(void **state) {
+        (void) state;
+        assert_found(answer_shutdown_at_once, "Shutdown is answered before its time");
+}
+
+static void forget_who_is_left(const Engine *e, const Event *ev, ActionList *actions) {
+        (void) e;
+        (void) ev;
+        for (size_t i = 0; i < actions->n; i++)
+                if (actions->v[i].type == ACTION_SHUTDOWN_DONE)
+                        actions->v[i].error = (Error) {};
+}
+
+static void shutdown_says_who_has_not_ended(void **state) {
+        (void) state;
+        assert_found(forget_who_is_left, "Shutdown is answered with");
+}
+
+static void without_a_fault_none_is_found(void **state) {
+        char failure[WORLD_FAILURE_MAX] = "";
+        Tally tally = {};
+
+        (void) state;
+        for (uint64_t seed = 1; seed <= SEEDS; seed++)
+                assert_int_equal(world_play(&(Story) { .seed = seed, .n_queries = 40 }, NULL, NULL, &tally, failure), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(without_a_fault_none_is_found),
+                cmocka_unit_test(an_end_is_published_once),
+                cmocka_unit_test(shutdown_waits_for_those_who_run),
+                cmocka_unit_test(shutdown_says_who_has_not_ended),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
