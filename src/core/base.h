@@ -17,6 +17,7 @@
 #define SIZE_INFINITY UINT64_MAX /* a size without limit; the kernel's "max" */
 
 #define ELEMENTSOF(a) (sizeof(a) / sizeof((a)[0]))
+/* No calls that change something in these: an argument is evaluated twice (tests/lint/check_layers.py). */
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define CLEANUP(f) __attribute__((cleanup(f)))

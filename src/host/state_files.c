@@ -40,10 +40,10 @@ static void find_highest(uint64_t id, void *userdata) {
 }
 
 uint64_t state_first_id(void) {
-        uint64_t highest = 0;
+        uint64_t highest = 0, next = read_number(NEXT_ID_FILE);
 
         results_list(find_highest, &highest);
-        reserved_until = MAX(read_number(NEXT_ID_FILE), 1u);
+        reserved_until = MAX(next, 1u);
         return MAX(reserved_until, highest + 1);
 }
 

@@ -206,7 +206,8 @@ static void begin_lowering(World *w, SimQuery *q, const Item *item) {
         q->actions_pending++; /* until it is told */
         done.type = ITEM_LOWERED;
         /* penstockd reads back as it writes: what a write came to is told before a later one has begun. */
-        done.at_usec = MAX(w->now_usec + random_between(&w->random, 0, LOWERING_USEC_MAX), q->read_back_usec);
+        done.at_usec = w->now_usec + random_between(&w->random, 0, LOWERING_USEC_MAX);
+        done.at_usec = MAX(done.at_usec, q->read_back_usec);
         world_push_item(w, done);
 }
 

@@ -21,7 +21,7 @@ static uint64_t skewed(Random *r, uint64_t low, uint64_t high) {
 
         while (low << (bits + 1) <= high)
                 bits++;
-        top = MIN(low << random_between(r, 0, bits), high);
+        top = low << random_between(r, 0, bits);
         return random_between(r, MAX(low, top / 2), top);
 }
 
@@ -31,7 +31,7 @@ static uint64_t perhaps(Random *r, unsigned percent, uint64_t most) {
 }
 
 static void draw_memory(Random *r, Config *c, bool prompt) {
-        uint64_t reserved;
+        uint64_t reserved, pool;
 
         if (prompt)
                 c->initial_bytes = pages_between(r, LOAD_PROMPT_BYTES, 2 * LOAD_PROMPT_BYTES);
@@ -39,7 +39,8 @@ static void draw_memory(Random *r, Config *c, bool prompt) {
                 c->initial_bytes = pages_between(r, 2 * MIB, random_percent(r, 70) ? 32 * MIB : 128 * MIB);
         c->per_query_bytes = pages_between(r, c->initial_bytes, c->initial_bytes * 12);
         reserved = c->concurrency_quota * c->initial_bytes;
-        c->max_memory_bytes = MAX(reserved + pages_between(r, 0, 2 * c->per_query_bytes), c->per_query_bytes);
+        pool = pages_between(r, 0, 2 * c->per_query_bytes);
+        c->max_memory_bytes = MAX(reserved + pool, c->per_query_bytes);
         if (random_percent(r, 10))
                 c->max_memory_bytes = MAX(reserved, c->per_query_bytes); /* no pool, or next to none */
 }

@@ -121,6 +121,20 @@ def check_core_calls(report, where, code):
                 report.fault(where, number, f"{match.group(1)}: core prints nothing")
 
 
+def check_min_and_max(report, where, code):
+    """They evaluate an argument twice: what is drawn, read or written in it is another thing the second time."""
+    effect = re.compile(r"\+\+|--|\b(random_\w+|\w*_between|skewed|perhaps|world_wake|read|read_\w+|getc\w*)\s*\(")
+    for match in re.finditer(r"\b(MIN|MAX)\s*\(", code):
+        depth, end = 1, match.end()
+        while depth > 0 and end < len(code):
+            depth += {"(": 1, ")": -1}.get(code[end], 0)
+            end += 1
+        found = effect.search(code, match.end(), end)
+        if found:
+            line = code.count("\n", 0, match.start()) + 1
+            report.fault(where, line, f"{found[1] or found[0]} in {match[1]}(), which evaluates its arguments twice")
+
+
 def functions(code):
     """Yield (name, first line, number of lines) of each function that is defined in @code."""
     depth, start, declaration = 0, None, ""
@@ -173,6 +187,7 @@ def check_source(report, root, path):
         check_core_calls(report, where, code)
     if len(re.findall(r"\bopen_memstream\s*\(", code)) > len(re.findall(r"\bmemstream_close\s*\(", code)):
         report.fault(where, 1, "open_memstream(): memstream_close() alone tells whether there is a text")
+    check_min_and_max(report, where, code)
     for name, start, length in functions(code):
         if length > FUNCTION_HARD:
             report.fault(where, start, f"{name}() has {length} lines: a function has at most {FUNCTION_SOFT}")
