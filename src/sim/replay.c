@@ -209,11 +209,9 @@ static int on_line(Player *p, const char *line) {
         return -EBADMSG;
 }
 
-typedef enum ReadResult { READ_LINE, READ_END } ReadResult;
-
 /* The next line without its newline. No trace has one that does not fit, so what is no trace takes no memory; nor is a trace
  * whose rest can't be read one that has come to its end. Half a line is the end. */
-static int read_line(Player *p, FILE *f, char line[static TRACE_LINE_MAX], ReadResult *ret) {
+static int read_line(Player *p, FILE *f, char line[static TRACE_LINE_MAX], bool *ret_ended) {
         size_t n = 0;
         int c;
 
@@ -228,21 +226,21 @@ static int read_line(Player *p, FILE *f, char line[static TRACE_LINE_MAX], ReadR
         line[n] = 0;
         if (ferror(f))
                 return errno ? -errno : -EIO;
-        *ret = c == EOF ? READ_END : READ_LINE;
+        *ret_ended = c == EOF;
         return 0;
 }
 
 int replay_run(FILE *f, Replay *ret, char failure[static REPLAY_FAILURE_MAX]) {
         Player p = { .r = ret, .failure = failure };
-        ReadResult what = READ_LINE;
+        bool ended = false;
         char line[TRACE_LINE_MAX];
         int r = 0;
 
         *ret = (Replay) {};
         failure[0] = 0;
-        while (r == 0 && what == READ_LINE) {
-                r = read_line(&p, f, line, &what);
-                if (r == 0 && what == READ_LINE)
+        while (r == 0 && !ended) {
+                r = read_line(&p, f, line, &ended);
+                if (r == 0 && !ended)
                         r = on_line(&p, line);
         }
         if (r == 0 && !p.engine)
