@@ -39,12 +39,6 @@ typedef struct Daemon {
                          * their dependencies were told */
 } Daemon;
 
-/* Once per message, to the journal when it is there (PRIORITY= and fields), else to stderr. */
-static void warn(const char *message, void *userdata) {
-        (void) userdata;
-        journal_write(LOG_WARNING, JOURNAL_CONFIG, 0, "%s", message);
-}
-
 /* Returns the exit status. */
 static int fail(const char *what, int r) {
         journal_write(LOG_ERR, JOURNAL_PLAIN, 0, "%s: %s", what, strerror(-r));
@@ -322,13 +316,13 @@ static int read_settings(const char *config_file, Settings *ret) {
         ret->languages = calloc(1, sizeof(*ret->languages));
         if (!ret->config || !ret->languages)
                 return fail("can't start", -ENOMEM);
-        r = config_files_load("", config_file, warn, NULL, ret->config, &error);
+        r = config_files_load("", config_file, journal_config_warning, NULL, ret->config, &error);
         if (r < 0) {
                 journal_write(LOG_ERR, JOURNAL_CONFIG, 0, "%s", error.message);
                 fprintf(stderr, "penstockd: %s\n", error.message);
                 return EXIT_FAILURE;
         }
-        r = config_files_load_languages("", warn, NULL, ret->languages, NULL);
+        r = config_files_load_languages("", journal_config_warning, NULL, ret->languages, NULL);
         return r < 0 ? fail("can't read the languages", r) : 0;
 }
 

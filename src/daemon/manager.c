@@ -263,21 +263,16 @@ static int apply_config(Manager *m) {
         return r;
 }
 
-static void warn(const char *message, void *userdata) {
-        (void) userdata;
-        journal_write(LOG_WARNING, JOURNAL_CONFIG, 0, "%s", message);
-}
-
 /* What the host cannot read now is no reason to do without a language that is there. */
 int manager_reload(Manager *m, Error *ret_error) {
         LanguageSet languages = {};
         Config config;
         int r;
 
-        r = config_files_load(m->config_root, m->config_file, warn, NULL, &config, ret_error);
+        r = config_files_load(m->config_root, m->config_file, journal_config_warning, NULL, &config, ret_error);
         if (r < 0)
                 return r;
-        r = config_files_load_languages(m->config_root, warn, NULL, &languages, ret_error);
+        r = config_files_load_languages(m->config_root, journal_config_warning, NULL, &languages, ret_error);
         if (r < 0) {
                 config_done(&config);
                 return error_set(ret_error, ERROR_INTERNAL, "the languages can't be read: %s", strerror(-r));

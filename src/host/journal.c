@@ -112,3 +112,8 @@ void journal_write(int priority, JournalMessage m, uint64_t query_id, const char
         write_formatted(&(JournalEntry) { .priority = priority, .message = m, .query_id = query_id }, format, ap);
         va_end(ap);
 }
+
+void journal_config_warning(const char *message, void *userdata) {
+        (void) userdata;
+        journal_write(LOG_WARNING, JOURNAL_CONFIG, 0, "%s", message);
+}

@@ -52,3 +52,5 @@ typedef struct JournalEntry {
 void journal_write_entry(const JournalEntry *e, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The same for an entry with a query at most. */
 void journal_write(int priority, JournalMessage m, uint64_t query_id, const char *format, ...) PRINTF_LIKE(4, 5);
+/* What is odd in the configuration, for those who read it (ConfigWarn). */
+void journal_config_warning(const char *message, void *userdata);
