@@ -43,13 +43,15 @@ static void on_retry(World *w, SimQuery *q) {
         q->last_state = QUERY_CREATED; /* it goes back, this once */
 }
 
-static void on_note(World *w, NoteType note) {
+static void on_note(World *w, SimQuery *q, NoteType note) {
         w->tally.raises += note == NOTE_RAISE;
         w->tally.denials += note == NOTE_DENIED;
         w->tally.freezes += note == NOTE_FREEZE;
         w->tally.victims += note == NOTE_VICTIM;
         w->tally.lowered += note == NOTE_LOWERED;
         w->tally.learned_starts += note == NOTE_LEARNED;
+        if (note == NOTE_DENIED)
+                q->denied_at_bytes = q->group.max_bytes;
         if (note == NOTE_LEARNED && w->load.config.initial_quota != INITIAL_QUOTA_LEARNED)
                 world_fail(w, "a start by what was learned, which nobody asked for");
         if (note == NOTE_VICTIM && w->load.steady)
@@ -96,7 +98,7 @@ static bool take(World *w, const Action *a) {
                 w->shutdown_done = true;
                 return true;
         case ACTION_NOTE:
-                on_note(w, a->note);
+                on_note(w, q, a->note);
                 if (a->note == NOTE_RETRY)
                         on_retry(w, q);
                 return true;

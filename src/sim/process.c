@@ -33,7 +33,7 @@ void process_forget(SimQuery *q) {
         q->gave = q->executed = q->rest_parked = q->obey_parked = q->dying = q->start_fails = q->notify_pending = q->lowering = q->retries = q->kernel_killed = false;
         q->cap_bytes = SIZE_INFINITY;
         q->actions_pending = 0;
-        q->events_seen = q->raised_from_bytes = q->read_back_usec = 0;
+        q->events_seen = q->denied_at_bytes = q->raised_from_bytes = q->read_back_usec = 0;
         q->exit_status = q->exit_signal = 0;
 }
 
@@ -53,7 +53,7 @@ static void notify(World *w, size_t i) {
 /* The kernel killed it for memory. That is right at its maximum, and where the policy says so; else we were late. */
 static void book_kill(World *w, SimQuery *q) {
         const Query *known = engine_find(w->engine, q->id);
-        bool payable, excused;
+        bool payable, unbraked, excused;
 
         w->tally.kernel_kills++;
         world_trace(w, "kernel q%llu killed at %lluK of %lluK", (unsigned long long) q->id,
@@ -69,7 +69,9 @@ static void book_kill(World *w, SimQuery *q) {
                 return;
         payable = budget_growth_bytes(engine_budget(w->engine), &known->lease) > 0;
         w->tally.kills_payable += payable;
-        excused = known->headroom_off && (w->load.config.exhaustion_policy == EXHAUSTION_FAIL || w->reloaded);
+        /* What was written after the refusal, as a raise, may still be on its way to the kernel. */
+        unbraked = known->headroom_off || (q->denied_at_bytes == q->group.max_bytes && q->actions_pending > 0);
+        excused = unbraked && (w->load.config.exhaustion_policy == EXHAUSTION_FAIL || w->reloaded);
         if (w->load.prompt && q->group.max_bytes >= LOAD_PROMPT_BYTES && !excused)
                 world_fail(w, "the kernel killed q%llu below its maximum, and %s", (unsigned long long) q->id,
                            payable ? "the pool could have paid" : "it was not frozen in time");

@@ -89,6 +89,7 @@ typedef struct SimQuery {
          * been started anew. */
         bool kernel_killed, refused_at_kill;
         uint64_t killed_at_bytes, restarts_at_kill;
+        uint64_t denied_at_bytes;   /* its limit when it was refused last; 0: it was not */
         uint64_t raised_from_bytes; /* its limit before the last raise of it */
         char *saved;   /* what the service wrote of it: a line of a trace */
         Lesson lesson; /* what the history has of it, once it has ended */
