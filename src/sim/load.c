@@ -14,15 +14,15 @@ static uint64_t pages_between(Random *r, uint64_t low_bytes, uint64_t high_bytes
         return random_between(r, low_bytes / PAGE, high_bytes / PAGE) * PAGE;
 }
 
-/* Many small ones and few large ones: uniform in the exponent. */
+/* Many small ones and few large ones: which power of two above @low, uniform; in it, uniform. */
 static uint64_t skewed(Random *r, uint64_t low, uint64_t high) {
         unsigned bits = 0;
-        uint64_t top;
+        uint64_t from;
 
         while (low << (bits + 1) <= high)
                 bits++;
-        top = low << random_between(r, 0, bits);
-        return random_between(r, MAX(low, top / 2), top);
+        from = low << random_between(r, 0, bits);
+        return random_between(r, from, MIN(2 * from, high));
 }
 
 /* Now and then one in @percent happens, at some time up to @most. */

@@ -96,7 +96,7 @@ static void shutdown_says_who_has_not_ended(void **state) {
         assert_found(forget_who_is_left, "Shutdown is answered with");
 }
 
-/* Writes of limits that have not been told, by query. */
+/* First writes of limits that have not been told, by query; answers come in the order of the writes. */
 static unsigned writes[1000], n_lowered;
 
 /* penstockd reads back as it writes, so no model of it may tell of a lowering before the write that came first. Each that is handed
@@ -116,10 +116,10 @@ static void lower_at_once(const Engine *e, const Event *ev, ActionList *actions)
         for (size_t i = 0, n_actions = actions->n; i < n_actions; i++) {
                 Action a = actions->v[i];
 
-                if (a.type == ACTION_SET_LIMITS || a.type == ACTION_EXECUTE)
-                        writes[a.query_id % ELEMENTSOF(writes)]++;
-                if (a.type == ACTION_EXECUTE)
-                        append(actions, (Action) { .type = ACTION_LOWER, .query_id = a.query_id, .limits = a.limits });
+                if (a.type != ACTION_EXECUTE)
+                        continue;
+                writes[a.query_id % ELEMENTSOF(writes)]++;
+                append(actions, (Action) { .type = ACTION_LOWER, .query_id = a.query_id, .limits = a.limits });
         }
 }
 
