@@ -246,6 +246,16 @@ static void draw_slow_deaths(Load *l, uint64_t seed) {
                         l->queries[i].exit_usec = random_between(&r, 0, 600 * SEC);
 }
 
+/* The same of units that PID 1 is slow to stop, all of them, so that they pile up. */
+static void draw_slow_units(Load *l, uint64_t seed) {
+        Random r = { .state = seed ^ UINT64_C(0x736c6f77756e6974) };
+
+        if (!random_percent(&r, 10))
+                return;
+        for (size_t i = 0; i < l->n_queries; i++)
+                l->queries[i].unit_stop_usec = random_between(&r, 1, 60 * SEC);
+}
+
 int load_draw(Load *l, uint64_t seed, size_t n_queries) {
         Random r = { .state = seed };
         uint64_t span_usec;
@@ -269,6 +279,7 @@ int load_draw(Load *l, uint64_t seed, size_t n_queries) {
         draw_query_caps(l, seed);
         draw_leftovers(l, seed, span_usec);
         draw_slow_deaths(l, seed);
+        draw_slow_units(l, seed);
         return 0;
 }
 

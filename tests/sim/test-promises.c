@@ -16,15 +16,26 @@
 /* What is done to the actions of each step (the linker's --wrap). */
 typedef void (*Doctor)(const Engine *e, const Event *ev, ActionList *actions);
 static Doctor doctor;
+static bool units_are_endless, in_engine;
 
 int __real_engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actions);
 int __wrap_engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actions);
 int __wrap_engine_step(Engine *e, const Event *ev, uint64_t now_usec, ActionList *actions) {
-        int r = __real_engine_step(e, ev, now_usec, actions);
+        int r;
 
+        in_engine = true;
+        r = __real_engine_step(e, ev, now_usec, actions);
+        in_engine = false;
         if (r == 0 && doctor)
                 doctor(e, ev, actions);
         return r;
+}
+
+/* What the engine asks for, and not what is asked of it. */
+uint64_t __real_engine_units_max(const Engine *e);
+uint64_t __wrap_engine_units_max(const Engine *e);
+uint64_t __wrap_engine_units_max(const Engine *e) {
+        return in_engine && units_are_endless ? UINT64_MAX : __real_engine_units_max(e);
 }
 
 static void append(ActionList *l, Action a) {
@@ -96,6 +107,13 @@ static void shutdown_says_who_has_not_ended(void **state) {
         assert_found(forget_who_is_left, "Shutdown is answered with");
 }
 
+static void units_are_counted(void **state) {
+        (void) state;
+        units_are_endless = true;
+        assert_found(NULL, "units, promised were");
+        units_are_endless = false;
+}
+
 /* First writes of limits that have not been told, by query; answers come in the order of the writes. */
 static unsigned writes[1000], n_lowered;
 
@@ -152,6 +170,7 @@ int main(void) {
                 cmocka_unit_test(an_end_is_published_once),
                 cmocka_unit_test(shutdown_waits_for_those_who_run),
                 cmocka_unit_test(shutdown_says_who_has_not_ended),
+                cmocka_unit_test(units_are_counted),
                 cmocka_unit_test(a_write_is_told_before_the_lowering_that_follows),
         };
 
