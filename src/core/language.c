@@ -25,7 +25,6 @@ static const KeyInfo keys[] = {
         KEY("Language", "Database", CHOICE, database, "none file optional-file name"),
         KEY("Language", "DatabaseDefault", TEXT, database_default, NULL),
         KEY("Language", "Arguments", SWITCH, arguments, "it must be yes or no"),
-        KEY("Language", "PassStdin", SWITCH, passes_stdin, "it must be yes or no"),
         KEY("Language", "TransparentHugePages", SWITCH, transparent_huge_pages, "it must be yes or no"),
         KEY("Language", "MemoryNote", TEXT, memory_note, NULL),
         KEY("Language", "Environment", PAIRS, environment,

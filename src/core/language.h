@@ -22,7 +22,6 @@ typedef struct Language {
         DatabaseKind database;
         char *database_default; /* {database} when left out, e.g. ":memory:"; without it, that word is left out too */
         bool arguments;         /* appends the request's argv after Execute= */
-        bool passes_stdin;      /* the caller's stdin reaches the engine without asking (exec) */
         bool transparent_huge_pages;
         char *memory_note;    /* one line: how the engine treats memory, for `penstockctl languages` */
         PairList environment; /* values are templates too; what the request says wins over them */

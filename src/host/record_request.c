@@ -67,8 +67,7 @@ static const Member language_members[] = {
 _Static_assert(sizeof(QueryFrom) == sizeof(uint32_t) && sizeof(DatabaseKind) == sizeof(uint32_t) &&
                        sizeof(PathAccess) == sizeof(uint32_t) && sizeof(TmpKind) == sizeof(uint32_t),
                "an enum is written as 32 bits");
-/* Its name is the request's; nothing is made of description, memory_note and origin_file, and passes_stdin and dependencies have
- * had their effect. */
+/* Its name is the request's; nothing is made of description, memory_note and origin_file, and dependencies have had their effect. */
 _Static_assert(sizeof(Language) == 160, "Language has changed");
 
 static int language_to_json(json_t *o, const Language *l) {

@@ -201,7 +201,6 @@ static void shipped_files_load_without_a_warning(void **state) {
         print_message("%s", t->warnings);
         assert_string_equal(t->warnings, "");
         assert_int_equal(s.n, ELEMENTSOF(files));
-        assert_true(language_set_find(&s, "exec")->passes_stdin);
         assert_int_equal(language_set_find(&s, "python")->compile.n, 5);
         assert_int_equal(language_set_find(&s, "sqlite")->database_access, PATH_READ_WRITE);
         for (size_t i = 0; i < s.n; i++)

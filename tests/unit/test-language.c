@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 static void exec_runs_any_argv_and_no_query(void **state) {
-        Language *l = GOOD(L("Arguments", "yes"), L("PassStdin", "yes"));
+        Language *l = GOOD(L("Arguments", "yes"));
         Request r = request_make(NULL);
         LanguageCommand c;
 

@@ -14,7 +14,6 @@ HUGE = """[Language]
 Description=Any program, with huge pages
 QueryFrom=none
 Arguments=yes
-PassStdin=yes
 TransparentHugePages=yes
 
 [Sandbox]
