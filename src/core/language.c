@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/language.h"
 #include "core/dependency.h"
+#include "core/query.h"
 #include "core/words.h"
 
 #include <errno.h>
@@ -40,7 +41,7 @@ static const KeyInfo keys[] = {
 bool language_name_is_valid(const char *name) {
         size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_");
 
-        return n > 0 && n <= 64 && name[n] == '\0' && name[0] != '-' && name[0] != '_';
+        return n > 0 && n < sizeof(((QuerySpec *) 0)->language) && name[n] == '\0' && name[0] != '-' && name[0] != '_';
 }
 
 int language_new(const char *name, Language **ret) {

@@ -37,7 +37,7 @@ typedef struct Language {
 #define LANGUAGE_QUERY_FD 3
 #define LANGUAGE_QUERY_PATH "/proc/self/fd/3"
 
-/* True for what may name a language, and so its file: [a-z0-9] first, then those, - and _, at most 64. */
+/* True for what may name a language, and so its file: [a-z0-9] first, then those, - and _, at most 63, which is what a query has room for. */
 bool language_name_is_valid(const char *name);
 
 /* The allowlist of extra [Sandbox] properties, and the D-Bus type each has in StartTransientUnit. */

@@ -126,7 +126,7 @@ static int language_load(const char *root, const SearchPathEntry *entry, ConfigW
         snprintf(name, sizeof(name), "%.*s", (int) (strlen(entry->name) - strlen(".conf")), entry->name);
         if (!language_name_is_valid(name))
                 return error_set(error, ERROR_INVALID_ARGUMENT,
-                                 "%s: a language's name has small letters, digits, - and _, at most 64 of them",
+                                 "%s: a language's name has small letters, digits, - and _, at most 63 of them",
                                  entry->path);
         r = language_new(name, &l);
         if (r < 0)

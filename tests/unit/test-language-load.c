@@ -72,8 +72,10 @@ static void later_values_replace_and_nothing_resets(void **state) {
                            L("Description", "x"), L("Description", ""), L("Dependencies", "a b a"),
                            L("Environment", "A=1 B=2"), L("Environment", "A=3"), S("DatabaseAccess", "read-write"),
                            S("DatabaseAccess", ""));
+        char longest[65] = "";
 
         (void) state;
+        memset(longest, 'a', 63);
         assert_int_equal(l->execute.n, 1);
         assert_int_equal(l->query_from, QUERY_FROM_NONE);
         assert_null(l->description);
@@ -88,6 +90,9 @@ static void later_values_replace_and_nothing_resets(void **state) {
         assert_false(language_name_is_valid("-x"));
         assert_false(language_name_is_valid(""));
         assert_false(language_name_is_valid("SQL"));
+        assert_true(language_name_is_valid(longest));
+        strcat(longest, "a");
+        assert_false(language_name_is_valid(longest));
 }
 
 static void what_was_written_down_is_checked_as_what_is_set(void **state) {
