@@ -159,14 +159,16 @@ static void end_thrashing(Engine *e, Query *q) {
                           "it did nothing but wait for memory at its quota of %s (maximum %s), and the budget had no more to "
                           "give; MaxMemoryBytes sets that",
                           size_format(q->lease.bytes, a), size_format(q->max_bytes, b));
+        else if (q->lease.bytes < q->max_bytes)
+                end_query(e, q, QUERY_ERRORED, VERDICT_SLICE, false, ERROR_MEMORY_BUDGET_EXHAUSTED,
+                          "it did nothing but wait for memory at %s (maximum %s); an administrator's MemoryMax of its unit sets that",
+                          size_format(q->lease.bytes, a), size_format(q->max_bytes, b));
         else
-                end_query(e, q, QUERY_ERRORED, q->lease.bytes < q->max_bytes ? VERDICT_SLICE : VERDICT_MAXIMUM, false,
-                          ERROR_MEMORY_LIMIT_EXCEEDED,
+                end_query(e, q, QUERY_ERRORED, VERDICT_MAXIMUM, false, ERROR_MEMORY_LIMIT_EXCEEDED,
                           "it did nothing but wait for memory at %s, the most it may have; %s sets that",
                           size_format(q->lease.bytes, a),
-                          q->lease.bytes < q->max_bytes                    ? "an administrator's MemoryMax of its unit"
-                          : q->max_bytes < e->config.per_query_bytes ? "memory_max_bytes of the request"
-                                                                     : "MemoryBytesQuotaPerQuery");
+                          q->max_bytes < e->config.per_query_bytes ? "memory_max_bytes of the request"
+                                                                   : "MemoryBytesQuotaPerQuery");
 }
 
 static void judge_sample(Engine *e, Query *q, const Sample *s) {

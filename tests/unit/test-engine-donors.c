@@ -517,6 +517,18 @@ static void thrashing_at_the_maximum_is_ended(void **state) {
         assert_int_equal(kit_query(&kit, 1)->error.code, ERROR_MEMORY_LIMIT_EXCEEDED);
 }
 
+static void thrashing_at_a_cap_is_the_administrators_end(void **state) {
+        uint64_t stalled = 0, refaulted = 0;
+
+        (void) state;
+        kit_plain(&kit);
+        kit_step(&kit, (Event) { .type = EVENT_CAP, .query_id = 1, .bytes = 64 * MIB });
+        for (int i = 0; i < 20 && kit_state(&kit, 1) == QUERY_EXECUTING; i++)
+                thrash(1, &stalled, &refaulted);
+        assert_int_equal(kit_query(&kit, 1)->verdict, VERDICT_SLICE);
+        assert_int_equal(kit_query(&kit, 1)->error.code, ERROR_MEMORY_BUDGET_EXHAUSTED);
+}
+
 static void thrashing_below_it_is_raised_or_waits_or_is_the_budgets_end(void **state) {
         uint64_t stalled = 0, refaulted = 0;
 
@@ -578,6 +590,7 @@ int main(void) {
                 KIT_TEST(a_budget_without_room_for_a_start_says_whose_word_that_is),
                 KIT_TEST(leftovers_of_the_slice_are_no_part_of_the_pool),
                 KIT_TEST(thrashing_at_the_maximum_is_ended),
+                KIT_TEST(thrashing_at_a_cap_is_the_administrators_end),
                 KIT_TEST(thrashing_below_it_is_raised_or_waits_or_is_the_budgets_end),
                 KIT_TEST(a_sample_of_another_limit_than_is_in_force_decides_nothing),
         };
