@@ -114,7 +114,7 @@ static void reload(Daemon *d) {
         Error error = {};
 
         if (manager_reload(d->manager, &error) < 0)
-                journal_write(LOG_ERR, JOURNAL_CONFIG, 0, "Not reloaded, nothing has changed: %s", error.message);
+                journal_write(LOG_ERR, JOURNAL_CONFIG, 0, "Not reloaded: %s", error.message);
         else
                 bus_server_reload(d->server);
 }

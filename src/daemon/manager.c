@@ -286,7 +286,7 @@ int manager_reload(Manager *m, Error *ret_error) {
         journal_write(LOG_INFO, JOURNAL_CONFIG, 0, "Configuration read again");
         r = apply_config(m);
         if (r < 0)
-                return error_set(ret_error, ERROR_INTERNAL, "the limit of penstock.slice can't be set: %s", strerror(-r));
+                return error_set(ret_error, ERROR_INTERNAL, "the configuration is read, but the limit of penstock.slice can't be set: %s", strerror(-r));
         return 0;
 }
 
