@@ -245,7 +245,7 @@ const Verb verb_history = {
                 "  -S, --since TIME         that ended at that time or later: 2026-11-29,\n"
                 "                           \"2026-11-29 12:00\", 12:00, today, yesterday, -1h,\n"
                 "                           \"1h ago\", @SECONDS\n"
-                "  -U, --until TIME         that ended before it\n"
+                "  -U, --until TIME         that ended at it or before\n"
                 "      --label KEY=VALUE    that had this label; may be given more than once\n"
                 "      --min-peak SIZE      that had so much memory at their peak\n"
                 "  -n, --limit NUMBER       how many, 100 by default, of a picture 100000;\n"
