@@ -69,8 +69,9 @@ void penstock_client_set_interactive(PenstockClient *c, bool interactive);
  * Unreachable. Who asks again and again says so after the first answer, or an operator who stops the service finds it started again. */
 void penstock_client_set_auto_start(PenstockClient *c, bool wanted);
 
-/* All properties of the Controller: counts per state, used_memory_bytes, unused_memory_bytes, languages (pairs), and
- * the configuration under its own names in snake case. Free with penstock_info_free(). */
+/* All properties of the Controller: counts per state, used_memory_bytes, unused_memory_bytes, languages (pairs),
+ * language_memory_notes (pairs, of those that have one), and the configuration under its own names in snake case. Free with
+ * penstock_info_free(). */
 int penstock_client_status(PenstockClient *c, PenstockInfo **ret, PenstockError *ret_error);
 /* The parts of the budget that are used and unused, in bytes: what penstock_client_status() has as used_memory_bytes and
  * unused_memory_bytes. Unused is the budget less ConcurrencyQuota times the initial quota less what was given on top. */

@@ -57,16 +57,30 @@ static int get_shutting_down(sd_bus *bus, const char *path, const char *interfac
         return sd_bus_message_append(reply, "b", (int) engine_is_shut_down(manager_engine(s->manager)));
 }
 
-static int get_languages(sd_bus *bus, const char *path, const char *interface, const char *property,
-                         sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
-        const BusServer *s = userdata;
+/* Pairs of a name and its description, or its note of memory where it has one. */
+static int append_languages(sd_bus_message *reply, const BusServer *s, bool notes) {
         const LanguageSet *set = manager_languages(s->manager);
         int r = sd_bus_message_open_container(reply, 'a', "(ss)");
 
-        (void) bus, (void) path, (void) interface, (void) property, (void) ret_error;
-        for (size_t i = 0; r >= 0 && i < set->n; i++)
-                r = sd_bus_message_append(reply, "(ss)", set->v[i]->name, set->v[i]->description ?: "");
+        for (size_t i = 0; r >= 0 && i < set->n; i++) {
+                const Language *l = set->v[i];
+
+                if (!notes || l->memory_note)
+                        r = sd_bus_message_append(reply, "(ss)", l->name, (notes ? l->memory_note : l->description) ?: "");
+        }
         return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_languages(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        (void) bus, (void) path, (void) interface, (void) property, (void) ret_error;
+        return append_languages(reply, userdata, false);
+}
+
+static int get_memory_notes(sd_bus *bus, const char *path, const char *interface, const char *property,
+                            sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        (void) bus, (void) path, (void) interface, (void) property, (void) ret_error;
+        return append_languages(reply, userdata, true);
 }
 
 static int send_list(sd_bus_message *m, const char *contents,
@@ -187,6 +201,7 @@ const sd_bus_vtable controller_vtable[] = {
         SD_BUS_PROPERTY("Paused", "b", get_paused, 0, 0),
         SD_BUS_PROPERTY("ShuttingDown", "b", get_shutting_down, 0, 0),
         SD_BUS_PROPERTY("Languages", "a(ss)", get_languages, 0, 0),
+        SD_BUS_PROPERTY("LanguageMemoryNotes", "a(ss)", get_memory_notes, 0, 0),
         CONFIG_PROPERTY("ConcurrencyQuota", "t"),
         CONFIG_PROPERTY("InitialMemoryBytesQuotaPerQuery", "t"),
         CONFIG_PROPERTY("MemoryBytesQuotaPerQuery", "t"),

@@ -21,13 +21,23 @@ void languages_names(char *buf, size_t size) {
         }
 }
 
+/* NULL: its file has none, or the service knows of none. */
+static const char *memory_note(const PenstockInfo *i, const char *language) {
+        const char *name, *note;
+
+        for (size_t k = 0; penstock_info_get_pair(i, "language_memory_notes", k, &name, &note) == 0; k++)
+                if (strcmp(name, language) == 0)
+                        return note;
+        return NULL;
+}
+
 static int print_table(const Verb *verb, const PenstockInfo *i) {
-        static const Column columns[] = { { "NAME", COLUMN_LEFT }, { "DESCRIPTION", COLUMN_WRAP } };
+        static const Column columns[] = { { "NAME", COLUMN_LEFT }, { "DESCRIPTION", COLUMN_WRAP }, { "MEMORY", COLUMN_WRAP } };
         struct libscols_table *t = table_new(columns, ELEMENTSOF(columns), TABLE_WITH_HEADINGS);
         const char *name, *description;
 
         for (size_t k = 0; penstock_info_get_pair(i, "languages", k, &name, &description) == 0; k++)
-                table_add(t, (const char *const[]) { name, description }, 2);
+                table_add(t, (const char *const[]) { name, description, memory_note(i, name) ?: "" }, 3);
         return table_print(verb, t);
 }
 
@@ -36,10 +46,12 @@ static json_t *languages_json(const PenstockInfo *i) {
         const char *name, *description;
 
         for (size_t k = 0; penstock_info_get_pair(i, "languages", k, &name, &description) == 0; k++) {
+                const char *note = memory_note(i, name);
                 json_t *o = json_object();
 
                 json_object_set_new(o, "name", json_string(name));
                 json_object_set_new(o, "description", json_string(description));
+                json_object_set_new(o, "memory_note", note ? json_string(note) : json_null());
                 json_array_append_new(array, o);
         }
         return array;
@@ -53,7 +65,7 @@ const Verb verb_languages = {
         .name = "languages",
         .arguments = "[--json]",
         .summary = "List the languages that a query may be in",
-        .help = "  --json  an array of objects with name and description\n",
+        .help = "  --json  an array of objects with name, description and memory_note\n",
         .options = options_json,
         .failure = EXIT_CODE_FAILURE,
         .usage = EXIT_CODE_USAGE,

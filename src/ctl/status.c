@@ -58,6 +58,7 @@ static json_t *status_json(const PenstockInfo *i) {
         json_t *o = json_all(i);
 
         json_object_del(o, "languages"); /* `penstockctl languages` has them */
+        json_object_del(o, "language_memory_notes");
         return o;
 }
 

@@ -243,6 +243,12 @@ static int get_languages(sd_bus *bus, const char *path, const char *interface, c
         return sd_bus_message_append(reply, "a(ss)", 2, "exec", "any command", "shell", "POSIX shell");
 }
 
+static int get_memory_notes(sd_bus *bus, const char *path, const char *interface, const char *property,
+                            sd_bus_message *reply, void *userdata, sd_bus_error *e) {
+        (void) bus, (void) path, (void) interface, (void) property, (void) userdata, (void) e;
+        return sd_bus_message_append(reply, "a(ss)", 1, "shell", "Needs little.");
+}
+
 static int get_label_keys(sd_bus *bus, const char *path, const char *interface, const char *property,
                           sd_bus_message *reply, void *userdata, sd_bus_error *e) {
         (void) bus;
@@ -275,6 +281,7 @@ const sd_bus_vtable standin_controller_vtable[] = {
         SD_BUS_PROPERTY("ShutdownTimeoutUSec", "t", get_number, 0, 0),
         SD_BUS_PROPERTY("Paused", "b", NULL, offsetof(StandIn, paused), 0),
         SD_BUS_PROPERTY("Languages", "a(ss)", get_languages, 0, 0),
+        SD_BUS_PROPERTY("LanguageMemoryNotes", "a(ss)", get_memory_notes, 0, 0),
         SD_BUS_PROPERTY("Version", "s", get_version, 0, 0),
         SD_BUS_PROPERTY("UsedMemoryBytes", "t", get_memory, 0, 0),
         SD_BUS_PROPERTY("UnusedMemoryBytes", "t", get_memory, 0, 0),

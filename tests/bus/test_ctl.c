@@ -344,6 +344,8 @@ static void service_calls_answer_plainly(void **state) {
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "languages", "--json"), 0);
         assert_has(c.out_text, "\"description\": \"POSIX shell\"");
+        assert_has(c.out_text, "\"memory_note\": \"Needs little.\"");
+        assert_has(c.out_text, "\"memory_note\": null");
         ctl_done(&c);
         assert_int_equal(ctl_run(&c, "pause"), 0);
         ctl_done(&c);

@@ -178,7 +178,7 @@ def check_config(tree):
         yield "src/core/config.c: hardly any key was found; is this check out of date?"
     members = {name: what for kind, name, what in interfaces(tree)["org.penstock1.Controller"] if kind == "property"}
     own = {"Version", "UsedMemoryBytes", "UnusedMemoryBytes", "Created", "Compiling", "Queueing", "Executing", "Errored",
-           "Finished", "Canceled", "Paused", "ShuttingDown", "Languages"}
+           "Finished", "Canceled", "Paused", "ShuttingDown", "Languages", "LanguageMemoryNotes"}
     wanted = {bus_name(k, kind): KIND_TYPES.get(kind) for k, (kind, _) in keys.items()}
     yield from missing(XML, "the configuration's property", wanted, set(members) - own)
     for name in wanted.keys() & members.keys():

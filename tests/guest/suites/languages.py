@@ -2,6 +2,7 @@
 """The shipped languages do what their users expect of the engine itself."""
 
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
@@ -120,3 +121,5 @@ def languages_listed():
     done = ctl("languages").expect(0)
     for name in ("awk", "clickhouse-local", "duckdb", "exec", "perl", "psql", "python", "r", "shell", "sqlite"):
         expect_in(name, done.text, "the list")
+    notes = {l["name"]: l["memory_note"] for l in json.loads(ctl("languages", "--json").expect(0).text)}
+    expect_in("page cache", notes["sqlite"], "how its engine treats memory")
