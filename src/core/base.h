@@ -94,10 +94,11 @@ const char *pairlist_get(const PairList *l, const char *key);      /* NULL when 
 void pairlist_remove(PairList *l, const char *key);                /* does nothing when absent */
 void pairlist_done(PairList *l);
 
-/* The bytes of the UTF-8 character at @s (no surrogates, no overlong forms). 0: none is there that is whole. */
+/* The bytes of the UTF-8 character at @s (no surrogates, no overlong forms, and no noncharacters: sd-bus makes no message of those,
+ * nor reads one). 0: none is there that is whole. */
 size_t utf8_char_length(const char *s, size_t len);
 
-/* True if @s is valid UTF-8. */
+/* True if @s is valid UTF-8 that a message on the bus can have. */
 bool utf8_is_valid(const char *s, size_t len);
 
 /* True if @path is absolute and has neither "//" nor "." nor ".." nor a slash at its end (but for "/" itself). */

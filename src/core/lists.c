@@ -112,6 +112,15 @@ void pairlist_done(PairList *l) {
         *l = (PairList) {};
 }
 
+/* U+FDD0 to U+FDEF, and the last two of each plane. */
+static bool is_noncharacter(const unsigned char *s, size_t n) {
+        if (n == 3 && s[0] == 0xef && s[1] == 0xb7)
+                return s[2] >= 0x90 && s[2] <= 0xaf;
+        if (n == 3 ? s[0] != 0xef || s[1] != 0xbf : n != 4 || (s[1] & 0x0f) != 0x0f || s[2] != 0xbf)
+                return false;
+        return s[n - 1] >= 0xbe;
+}
+
 /* RFC 3629; table 3-7 of Unicode. */
 size_t utf8_char_length(const char *text, size_t len) {
         const unsigned char *s = (const unsigned char *) text;
@@ -145,7 +154,7 @@ size_t utf8_char_length(const char *text, size_t len) {
         for (size_t i = 2; i < n; i++)
                 if (s[i] < 0x80 || s[i] > 0xbf)
                         return 0;
-        return n;
+        return is_noncharacter(s, n) ? 0 : n;
 }
 
 bool utf8_is_valid(const char *s, size_t len) {

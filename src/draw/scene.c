@@ -128,10 +128,9 @@ double scene_text(Scene *s, Spot at, TextStyle style, double max_width, const ch
         return width;
 }
 
-/* Of a whole character: a control character, or one of the two last code points of the first plane, which XML refuses. */
+/* Of a whole character: a control character. What else XML refuses is none. */
 static bool is_unfit(const unsigned char *p) {
-        return p[0] < ' ' || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0) ||
-               (p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe);
+        return p[0] < ' ' || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0);
 }
 
 char *text_make_safe(char *text) {

@@ -240,8 +240,10 @@ static void utf8_is_told_from_bytes(void **state) {
                 { "", true },
                 { "plain", true },
                 { "é × 漢 😀", true },
-                { "\xed\x9f\xbf \xee\x80\x80 \xf4\x8f\xbf\xbf",
-                  true }, /* the last before, first after surrogates; U+10FFFF */
+                { "\xed\x9f\xbf \xee\x80\x80 \xf4\x8f\xbf\xbd",
+                  true }, /* the last before, first after surrogates; U+10FFFD */
+                { "\xef\xb7\x8f \xef\xb7\xb0 \xef\xbe\xbf \xef\xbf\xbd \xf0\x9f\xbf\xbd \xf0\xa0\x80\x80 \xf0\x9f\xbe\xbe",
+                  true }, /* beside noncharacters */
                 { "\x80", false },
                 { "\xc3", false },
                 { "\xc0\x80", false },
@@ -253,6 +255,12 @@ static void utf8_is_told_from_bytes(void **state) {
                 { "\xf4\x90\x80\x80", false },
                 { "\xf5\x80\x80\x80", false },
                 { "a\xff", false },
+                { "\xef\xb7\x90", false }, /* U+FDD0 */
+                { "\xef\xb7\xaf", false },
+                { "\xef\xbf\xbe", false }, /* U+FFFE */
+                { "\xef\xbf\xbf", false },
+                { "\xf0\x9f\xbf\xbe", false }, /* U+1FFFE */
+                { "\xf4\x8f\xbf\xbf", false }, /* U+10FFFF */
         };
 
         (void) state;

@@ -98,6 +98,9 @@ static void a_message_is_text_whatever_went_into_it(void **state) {
         e = (Error) {};
         error_set(&e, ERROR_INTERNAL, "\xf0\x9f\x98");
         assert_string_equal(e.message, "???");
+        e = (Error) {};
+        error_set(&e, ERROR_INTERNAL, "a\xef\xbf\xbf%s", "b"); /* a noncharacter, which sd-bus refuses as well */
+        assert_string_equal(e.message, "a???b");
 }
 
 static void a_message_that_just_fits_is_whole(void **state) {
