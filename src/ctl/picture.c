@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "ctl/picture_size.h"
+#include "ctl/stream.h"
 
 extern char **environ;
 
@@ -100,10 +101,11 @@ static int copy(int from, int to) {
         ssize_t n;
 
         while ((n = pread(from, buf, sizeof(buf), at)) > 0) {
-                n = write(to, buf, (size_t) n);
-                if (n < 0 && errno != EINTR)
-                        return -errno;
-                at += MAX(n, (ssize_t) 0);
+                int r = stream_write_all(to, buf, (size_t) n);
+
+                if (r < 0)
+                        return r;
+                at += n;
         }
         return n < 0 ? -errno : 0;
 }

@@ -6,6 +6,7 @@
 #include <systemd/sd-event.h>
 
 #include "ctl/complete.h"
+#include "ctl/stream.h"
 
 #define FOLLOW_USEC (200 * USEC_PER_MSEC)
 
@@ -14,20 +15,6 @@ static const struct option options[] = {
         { "help", no_argument, NULL, 'h' },
         {},
 };
-
-static int write_all(const char *buf, size_t n) {
-        while (n > 0) {
-                ssize_t w = write(STDOUT_FILENO, buf, n);
-
-                if (w < 0 && errno == EINTR)
-                        continue;
-                if (w < 0)
-                        return -errno;
-                buf += w;
-                n -= (size_t) w;
-        }
-        return 0;
-}
 
 /* Copy what there is now. Returns 0 at the end of the file, or -errno. */
 static int copy_to_stdout(int fd) {
@@ -40,7 +27,7 @@ static int copy_to_stdout(int fd) {
                         continue;
                 if (n < 0)
                         return -errno;
-                r = write_all(buf, (size_t) n);
+                r = stream_write_all(STDOUT_FILENO, buf, (size_t) n);
                 if (r < 0)
                         return r;
         }

@@ -95,3 +95,20 @@ StreamStep stream_step(Stream *s) {
         default: return fail(s, STREAM_IN_ERROR, errno);
         }
 }
+
+int stream_write_all(int fd, const char *buf, size_t n) {
+        while (n > 0) {
+                struct pollfd p = { .fd = fd, .events = POLLOUT };
+                ssize_t w = write(fd, buf, n);
+
+                if (w < 0 && errno == EAGAIN)
+                        (void) poll(&p, 1, -1);
+                else if (w < 0 && errno != EINTR)
+                        return -errno;
+                else if (w > 0) {
+                        buf += w;
+                        n -= (size_t) w;
+                }
+        }
+        return 0;
+}

@@ -29,3 +29,6 @@ typedef struct Stream {
 void stream_init(Stream *s, int in, int out);
 /* Do one step; call it when @in is readable, or @out is writable after STREAM_WAIT_OUT. */
 StreamStep stream_step(Stream *s);
+
+/* Write all of it, however long that takes: whoever shares @fd with us may have it that it does not block. Returns 0 or -errno. */
+int stream_write_all(int fd, const char *buf, size_t n);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How `run` and its kin end where something is missing: an answer, a reader, a descriptor, a terminal's front. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -48,6 +50,34 @@ static void lost_reader_of_a_socket_ends_the_query(void **state) {
         assert_string_equal(c.err_text, "");
         ctl_done(&c);
         assert_nothing_executes();
+}
+
+/* As a program that reads by events leaves the pipe which it shares with its child. */
+static void results_wait_for_room_in_a_pipe_that_does_not_block(void **state) {
+        const char *const argv[] = { harness_variable("PENSTOCKCTL"), "results", "1", NULL };
+        size_t sum = 0;
+        int out[2], status;
+        char buf[4096];
+        ssize_t n;
+        pid_t pid;
+        Ctl c;
+
+        (void) state;
+        assert_int_equal(ctl_run(&c, "submit", "-l", "shell", "head -c 300000 /dev/zero"), 0);
+        assert_string_equal(c.out_text, "1\n");
+        ctl_done(&c);
+        assert_int_equal(ctl_run(&c, "wait", "1"), 0);
+        ctl_done(&c);
+        assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+        assert_int_equal(fcntl(out[1], F_SETFL, O_NONBLOCK), 0);
+        pid = harness_spawn(argv, (int[]) { -1, out[1], -1 });
+        close(out[1]);
+        for (; (n = read(out[0], buf, sizeof(buf))) > 0; usleep(1000)) /* so that there is no room more often than not */
+                sum += (size_t) n;
+        close(out[0]);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(sum, 300000);
+        assert_int_equal(status, 0);
 }
 
 /* penstockctl, which is $0, by a shell that closes what is asked for. */
@@ -128,6 +158,7 @@ static void an_option_of_the_command_is_answered_with_the_dashes(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(results_wait_for_room_in_a_pipe_that_does_not_block),
                 cmocka_unit_test(interrupt_cancels_though_the_call_fails),
                 cmocka_unit_test(lost_reader_of_a_socket_ends_the_query),
                 cmocka_unit_test(a_closed_stdout_loses_nothing_in_silence),
