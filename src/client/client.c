@@ -15,6 +15,7 @@ static int open_bus(sd_bus **ret) {
         if (r < 0)
                 return r;
         (void) sd_bus_set_exit_on_disconnect(bus, 0);
+        (void) sd_bus_set_close_on_exit(bus, 0); /* whoever has left his loop has a last word: Done */
         *ret = bus;
         return 0;
 }

@@ -186,6 +186,21 @@ static void ask_in_vain(PenstockClient *c, Seen *s, bool starts) {
         assert_int_equal(harness_was_started(), starts);
 }
 
+/* sd-bus closes what is attached to a loop as that ends, and nothing can be attached to that any more. */
+static void blocking_calls_work_when_the_loop_has_ended(void **state) {
+        Seen s = {};
+        PenstockClient *c = open_client(&s);
+        PenstockInfo *info = NULL;
+        PenstockError e = {};
+
+        (void) state;
+        assert_int_equal(sd_event_exit(s.event, 3), 0);
+        assert_int_equal(sd_event_loop(s.event), 3);
+        assert_int_equal(penstock_client_status(c, &info, &e), 0);
+        penstock_info_free(info);
+        close_client(&s, c);
+}
+
 /* Last: the service is away from here on. What the bus starts in its place leaves a file, and ends. */
 static void the_service_is_started_only_when_wanted(void **state) {
         Seen s = {};
@@ -205,6 +220,7 @@ int main(void) {
                 cmocka_unit_test(answers_come_to_the_handlers),
                 cmocka_unit_test(a_freed_client_calls_no_handler),
                 cmocka_unit_test(a_handler_may_put_another_in_its_place),
+                cmocka_unit_test(blocking_calls_work_when_the_loop_has_ended),
                 cmocka_unit_test(the_service_is_started_only_when_wanted),
         };
 
