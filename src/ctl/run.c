@@ -51,6 +51,8 @@ static int submit_and_follow(const Verb *verb, const RequestOptions *o) {
                 return r;
         if (penstock_query_submit(c, o->request, &q, &error) < 0)
                 return request_refused(o, &error);
+        /* A pager may keep us for hours after the query was ended by a stop of the service, which must not undo that. */
+        penstock_client_set_auto_start(c, false);
         r = run_loop(c, q, o->quiet, &result);
         return r == GO_ON ? conclude(q, &result, sigpipe_was_ignored) : r;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* `results --follow` while the service is away. */
+/* `results --follow`, and the end of `run`, while the service is away. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -94,6 +94,33 @@ static void it_goes_on_when_the_service_comes_back_and_starts_nobody(void **stat
         penstock_client_free(client);
 }
 
+/* Its reader pages: all is not read when the query has ended and the service is stopped. */
+static void run_starts_nobody_after_its_query_has_ended(void **state) {
+        PenstockClient *client = NULL;
+        int64_t before;
+        Ctl run, list;
+
+        (void) state;
+        assert_int_equal(penstock_client_new(&client, NULL), 0);
+        penstock_client_set_auto_start(client, false);
+        before = describes(client);
+        ctl_start(&run, (const char *const[]) { "run", "-l", "shell", "head -c 100000 /dev/zero", NULL });
+        for (bool has_ended = false; !has_ended; ctl_done(&list)) {
+                assert_int_equal(ctl_run(&list, "list"), 0);
+                has_ended = strstr(list.out_text, "finished");
+        }
+        wait_until(client, before + 2, INT64_MAX); /* it has heard of that */
+        kill(harness_standin_pid(), SIGUSR1);
+        wait_until(client, -1, -1);
+        assert_false(harness_was_started());
+        ctl_finish(&run, "", 0);
+        assert_int_equal(run.out_len, 100000);
+        assert_int_equal(ctl_exit_status(&run), 0);
+        assert_false(harness_was_started());
+        ctl_done(&run);
+        penstock_client_free(client);
+}
+
 static int start(void **state) {
         assert_non_null(mkdtemp(directory));
         return harness_start_with_activation(state);
@@ -107,6 +134,7 @@ static int stop(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(it_goes_on_when_the_service_comes_back_and_starts_nobody),
+                cmocka_unit_test(run_starts_nobody_after_its_query_has_ended),
         };
 
         return cmocka_run_group_tests_name("ctl-follow", tests, start, stop);
