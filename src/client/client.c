@@ -103,7 +103,8 @@ int client_connect(PenstockClient *c) {
         r = open_bus(&bus);
         if (r < 0)
                 return r;
-        if (c->event) {
+        /* One that has ended takes nothing any more, and drives nothing. */
+        if (c->event && sd_event_get_state(c->event) != SD_EVENT_FINISHED) {
                 r = sd_bus_attach_event(bus, c->event, SD_EVENT_PRIORITY_NORMAL);
                 if (r < 0) {
                         sd_bus_close_unref(bus);

@@ -198,6 +198,9 @@ static void blocking_calls_work_when_the_loop_has_ended(void **state) {
         assert_int_equal(sd_event_loop(s.event), 3);
         assert_int_equal(penstock_client_status(c, &info, &e), 0);
         penstock_info_free(info);
+        harness_restart_bus();
+        assert_int_equal(penstock_client_status(c, &info, &e), 0);
+        penstock_info_free(info);
         close_client(&s, c);
 }
 
