@@ -317,6 +317,7 @@ void manager_count_release(Manager *m, const char *dependency, bool failed);
 void manager_history_begin(Manager *m);
 void manager_history_reload(Manager *m);
 void manager_history_add(Manager *m, const Entry *e); /* it has ended; told again, it is kept once */
+void manager_history_add_again(Manager *m, const Entry *e); /* … in an earlier life */
 void manager_history_fingerprint(const Manager *m, const Request *r, QuerySpec *spec);
 void manager_history_count(Manager *m);
 

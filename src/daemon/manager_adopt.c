@@ -292,7 +292,7 @@ static void tell_outcome(Manager *m, Adoption *a) {
         if (!e || !q)
                 return;
         if (!adoption_is_live(a)) {
-                manager_history_add(m, e); /* the one that saw its end may have had no time to write it */
+                manager_history_add_again(m, e); /* the one that saw its end may have had no time to write it */
                 return;
         }
         metrics_admitted(m->metrics, q, &e->record.request.labels);

@@ -89,7 +89,7 @@ void manager_history_reload(Manager *m) {
                 begin(m);
 }
 
-void manager_history_add(Manager *m, const Entry *e) {
+static void add(Manager *m, const Entry *e, int (*add_row)(History *h, HistoryRow *row)) {
         const Query *q = engine_find(m->engine, e->record.id);
         HistoryRow row = {};
         int r;
@@ -102,13 +102,21 @@ void manager_history_add(Manager *m, const Entry *e) {
                 r = pairlist_merge(&row.labels, &e->record.request.labels);
         }
         if (r == 0)
-                r = history_add(m->history, &row);
+                r = add_row(m->history, &row);
         else
                 history_row_done(&row);
         if (r == 0)
                 return;
         metrics_add(m->metrics, METRIC_HISTORY_ROWS_LOST, NULL, NULL, 1);
         complain(m, r == -ENOBUFS ? "the disk is too slow for all queries that end" : strerror(-r));
+}
+
+void manager_history_add(Manager *m, const Entry *e) {
+        add(m, e, history_add);
+}
+
+void manager_history_add_again(Manager *m, const Entry *e) {
+        add(m, e, history_add_again);
 }
 
 void manager_history_fingerprint(const Manager *m, const Request *r, QuerySpec *spec) {

@@ -115,18 +115,21 @@ void history_set_limits(History *h, const HistoryLimits *limits) {
         unlock(h);
 }
 
-int history_add(History *h, HistoryRow *row) {
+typedef enum RowLife { ROW_NEW, ROW_OF_EARLIER_LIFE } RowLife;
+
+static int add_row(History *h, HistoryRow *row, RowLife life) {
         WaitingRow *w = calloc(1, sizeof(*w));
         int r = w ? 0 : -ENOMEM;
 
         lock(h);
         if (w && h->limits.max_entries > 0)
-                r = h->n_waiting < HISTORY_WAITING_MAX ? 1 : -ENOBUFS;
+                r = life == ROW_OF_EARLIER_LIFE || h->n_waiting - h->n_waiting_again < HISTORY_WAITING_MAX ? 1 : -ENOBUFS;
         if (r > 0) {
-                w->row = *row;
+                *w = (WaitingRow) { .row = *row, .is_again = life == ROW_OF_EARLIER_LIFE };
                 *h->last = w;
                 h->last = &w->next;
                 h->n_waiting++;
+                h->n_waiting_again += w->is_again;
                 wake(h);
         }
         unlock(h);
@@ -137,6 +140,14 @@ int history_add(History *h, HistoryRow *row) {
         free(w);
         history_row_done(row);
         return r;
+}
+
+int history_add(History *h, HistoryRow *row) {
+        return add_row(h, row, ROW_NEW);
+}
+
+int history_add_again(History *h, HistoryRow *row) {
+        return add_row(h, row, ROW_OF_EARLIER_LIFE);
 }
 
 void history_counts(History *h, uint64_t *ret_written, uint64_t *ret_lost) {

@@ -48,6 +48,9 @@ void history_set_limits(History *h, const HistoryLimits *limits);
 
 /* @row is taken over, and left empty, in every case. Returns 0, -ENOBUFS when too many wait, or -ENOMEM. */
 int history_add(History *h, HistoryRow *row);
+/* The same of one that ended in an earlier life, which may have written it: nobody is refused, since there are only as many as are
+ * known, and none takes the place of a new one. Returns 0 or -ENOMEM. */
+int history_add_again(History *h, HistoryRow *row);
 /* How many were written and lost by the thread so far. */
 void history_counts(History *h, uint64_t *ret_written, uint64_t *ret_lost);
 /* The key of the fingerprints that stand in it. False: it is not open. */

@@ -214,6 +214,7 @@ void history_take_row(History *h, HistoryRow *ret) {
         if (!h->first)
                 h->last = &h->first;
         h->n_waiting--;
+        h->n_waiting_again -= w->is_again;
         free(w);
 }
 

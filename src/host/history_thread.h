@@ -33,6 +33,7 @@ typedef struct WaitingRow WaitingRow;
 struct WaitingRow {
         WaitingRow *next;
         HistoryRow row;
+        bool is_again; /* history_add_again() */
 };
 
 /* What the thread takes at one time. */
@@ -52,7 +53,7 @@ struct History {
         Helper helper; /* all up to the next comment is under its mutex */
         HistoryLimits limits;
         WaitingRow *first, **last;
-        unsigned n_waiting;
+        unsigned n_waiting, n_waiting_again; /* all, and of them those of an earlier life */
         HistoryQuestion *questions; /* in their order, those that were told left out */
         unsigned n_questions;
         bool look; /* open it, or delete what is too old or too much */

@@ -108,6 +108,25 @@ static void a_row_too_many_is_refused_and_none_is_waited_for(void **state) {
         assert_int_equal(count_rows(), n + 1);
 }
 
+static void rows_of_an_earlier_life_are_all_taken_and_take_nobodys_place(void **state) {
+        HistoryRow row;
+
+        (void) state;
+        start(&plenty);
+        disk_set(true, 0);
+        for (uint64_t i = 1; i <= HISTORY_WAITING_MAX + 2 * HISTORY_AT_ONCE; i++) {
+                row = kit_row(1, i, i);
+                assert_int_equal(history_add_again(history, &row), 0);
+        }
+        for (uint64_t i = 1; i <= HISTORY_WAITING_MAX; i++)
+                add(kit_row(2, i, i));
+        row = kit_row(3, 1, 1);
+        assert_int_equal(history_add(history, &row), -ENOBUFS);
+        disk_set(false, 0);
+        stop();
+        assert_int_equal(count_rows(), 2 * HISTORY_WAITING_MAX + 2 * HISTORY_AT_ONCE);
+}
+
 static void rows_that_cannot_be_written_are_lost_and_told(void **state) {
         uint64_t written, lost;
 
@@ -299,6 +318,7 @@ int main(void) {
                 KIT_TEST(what_waits_is_written_before_it_ends),
                 KIT_TEST(the_key_comes_with_the_database),
                 KIT_TEST(a_row_too_many_is_refused_and_none_is_waited_for),
+                KIT_TEST(rows_of_an_earlier_life_are_all_taken_and_take_nobodys_place),
                 KIT_TEST(rows_that_cannot_be_written_are_lost_and_told),
                 KIT_TEST(questions_are_bounded),
                 KIT_TEST(an_abandoned_question_is_not_answered),
