@@ -110,7 +110,7 @@ void admit_dependencies(Engine *e, Query *q, const Error *error) {
         }
         sets_checked(e, q);
         if (q->rechecking) {
-                q->rechecking = false;
+                sets_recheck(e, q, false);
                 admit_restart_unit(e, q);
                 return;
         }
@@ -165,7 +165,7 @@ static void start_unit(Engine *e, Query *q) {
                 return;
         if (q->recheck) {
                 q->recheck = false;
-                q->rechecking = true;
+                sets_recheck(e, q, true);
                 engine_emit(e, ACTION_CHECK_DEPENDENCIES, q);
                 return;
         }

@@ -92,12 +92,17 @@ static const Query *queue_head(const World *w) {
         return head;
 }
 
+/* Those that there are, or are about to be: also of one whose dependencies are looked at once more before its unit starts. */
 static uint64_t units_now(const World *w) {
         uint64_t n = 0;
 
-        for (size_t i = 0; i < w->load.n_queries; i++)
-                n += w->queries[i].unit == SIM_UNIT_STARTING || w->queries[i].unit == SIM_UNIT_UP ||
-                     w->queries[i].unit == SIM_UNIT_LEAVING || w->queries[i].actions_pending > 0;
+        for (size_t i = 0; i < w->load.n_queries; i++) {
+                const SimQuery *q = &w->queries[i];
+
+                n += q->unit == SIM_UNIT_STARTING || q->unit == SIM_UNIT_UP || q->unit == SIM_UNIT_LEAVING ||
+                     q->actions_pending > 0 ||
+                     (q->checking && (q->last_state == QUERY_COMPILING || q->last_state == QUERY_EXECUTING));
+        }
         return n;
 }
 
