@@ -256,6 +256,32 @@ static void its_dependencies_are_asked_for_once_more(void **state) {
         assert_int_equal(kit_saw(&kit, ACTION_RELEASE_DEPENDENCIES, id), 1); /* it had had them */
 }
 
+/* Where there is no bound the count itself is told. */
+static void its_unit_is_counted_while_its_dependencies_are_looked_at(void **state) {
+        Error gone = { ERROR_DEPENDENCY_FAILED, "it is not there" };
+        Config c = kit_config();
+
+        (void) state;
+        c.concurrency_quota = UINT64_MAX;
+        c.queue_size = 0;
+        c.max_memory_bytes = SIZE_INFINITY;
+        for (int there = 0; there < 2; there++) {
+                uint64_t id;
+
+                kit_reopen(&c);
+                kit.slow_units = true;
+                kit.slow_checks = false;
+                id = kit_submit(&kit, (QuerySpec) { .uid = 1000, .has_dependencies = true });
+                kit.slow_checks = true;
+                take_over(1);
+                assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, id), 0);
+                assert_int_equal(engine_units_for_slack(kit.engine), 1);
+                kit_dependencies(&kit, id, there ? NULL : &gone);
+                assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, id), there);
+                assert_int_equal(engine_units_for_slack(kit.engine), there);
+        }
+}
+
 static void who_cannot_be_started_any_more_is_told_why(void **state) {
         Error error, lost = { ERROR_INTERNAL, "its stdin is gone" };
         QuerySnapshot s;
@@ -704,6 +730,7 @@ int main(void) {
                 KIT_TEST(who_is_new_gets_nothing_before_all_are_known),
                 KIT_TEST(what_was_not_handed_over_starts_anew),
                 KIT_TEST(its_dependencies_are_asked_for_once_more),
+                KIT_TEST(its_unit_is_counted_while_its_dependencies_are_looked_at),
                 KIT_TEST(who_cannot_be_started_any_more_is_told_why),
                 KIT_TEST(who_waits_frozen_waits_on_and_others_are_thawed),
                 KIT_TEST(who_ran_while_nobody_was_there_has_used_that_time),
