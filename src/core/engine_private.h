@@ -2,7 +2,8 @@
 /* core/engine_private: what the engine's own files share; nobody else includes it.
  * engine.c takes the steps, engine_sets.c knows where each query stands, engine_admit.c lets in, engine_adopt.c takes over
  * from an earlier engine, engine_learn.c knows what those that come again need, engine_retry.c starts once more, engine_run.c
- * grows, engine_lend.c says how much may be lent, engine_wait.c shares the pool among those who wait, engine_end.c ends. */
+ * grows, engine_lend.c says how much may be lent, engine_wait.c shares the pool among those who wait, engine_end.c ends,
+ * engine_judge.c says why one has ended. */
 #pragma once
 
 #include "core/claims.h"
@@ -155,6 +156,11 @@ bool wait_is_for_others(const Engine *e, const Query *q); /* the pool could pay,
 void wait_book_end(Engine *e, Query *q);
 void wait_rearm(Engine *e); /* something was done for those who wait: what comes of it must come before the next deadline does */
 void wait_settle(Engine *e); /* serve who waits for the pool; ask donors; choose a victim when nobody can go on */
+
+/* engine_judge.c */
+/* What its report alone says, when nobody here asked for the end; @error is of a start that failed. */
+void judge_report(const Engine *e, const Query *q, const EndedReport *r, const Error *error, QueryState *ret_state,
+                  Verdict *ret_verdict, Error *ret_error);
 
 /* engine_end.c */
 void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool gracefully, ErrorCode code,
