@@ -102,15 +102,15 @@ static int add_query(Engine *e, uint64_t id, const QuerySpec *spec, uint64_t ini
 }
 
 void admit_dependencies(Engine *e, Query *q, const Error *error) {
-        if ((q->dependencies != DEPENDENCIES_CHECKING && !q->rechecking) || !query_is_live(q))
+        if ((q->dependencies != DEPENDENCIES_CHECKING && q->unit != UNIT_CHECKING) || !query_is_live(q))
                 return;
         if (error && error->code != ERROR_NONE) {
                 end_query(e, q, QUERY_ERRORED, VERDICT_DEPENDENCY, false, error->code, "%s", error->message);
                 return;
         }
         sets_checked(e, q);
-        if (q->rechecking) {
-                sets_recheck(e, q, false);
+        if (q->unit == UNIT_CHECKING) {
+                engine_set_unit(e, q, UNIT_NONE);
                 admit_restart_unit(e, q);
                 return;
         }
@@ -161,11 +161,11 @@ static bool unit_is_free(const Engine *e) {
 }
 
 static void start_unit(Engine *e, Query *q) {
-        if (q->unit != UNIT_NONE || q->rechecking)
+        if (q->unit != UNIT_NONE)
                 return;
         if (q->recheck) {
                 q->recheck = false;
-                sets_recheck(e, q, true);
+                engine_set_unit(e, q, UNIT_CHECKING);
                 engine_emit(e, ACTION_CHECK_DEPENDENCIES, q);
                 return;
         }

@@ -62,6 +62,8 @@ static void conclude(Engine *e, Query *q, QueryState state, Verdict verdict, con
         if (executed)
                 run_progress(e);
         engine_emit(e, ACTION_STATE, q);
+        if (q->unit == UNIT_CHECKING)
+                engine_set_unit(e, q, UNIT_NONE);
         if (q->unit == UNIT_NONE)
                 end_compile_slot(e, q); /* it had one in an earlier engine's time, and never a unit in this one's */
         end_release_dependencies(e, q);
@@ -158,7 +160,7 @@ void end_report(Engine *e, Query *q, const EndedReport *r, const Error *error) {
 void end_unit_gone(Engine *e, Query *q) {
         Error error = {};
 
-        if (query_is_live(q) && q->unit == UNIT_NONE)
+        if (query_is_live(q) && (q->unit == UNIT_NONE || q->unit == UNIT_CHECKING))
                 return; /* it has none: what has gone is an earlier life's */
         if (query_is_live(q) && q->unit == UNIT_LEAVING) { /* an earlier one: now there may be another */
                 engine_set_unit(e, q, UNIT_NONE);

@@ -80,8 +80,7 @@ void sets_drop(Engine *e, Query *q);
 void sets_free(Engine *e);
 void engine_move(Engine *e, Query *q, QueryState to); /* forget_usec of one that ends must be set before */
 void sets_checked(Engine *e, Query *q);               /* its dependencies have answered: it stands in line */
-void engine_set_unit(Engine *e, Query *q, UnitPhase unit);
-void sets_recheck(Engine *e, Query *q, bool rechecking); /* its dependencies, before its unit starts */
+void engine_set_unit(Engine *e, Query *q, UnitPhase unit); /* the one place where units are counted */
 Query *sets_find(const Engine *e, uint64_t id);
 Query *sets_next(const Engine *e, const Query *previous); /* NULL gives the first */
 size_t sets_all(Engine *e); /* all that are known, the oldest first, in e->some until the next of these calls; returns how many */

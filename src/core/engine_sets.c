@@ -52,21 +52,7 @@ static TreeNode **line_of(Engine *e, const Query *q) {
 }
 
 static bool waits_with_unit(const Query *q) {
-        return (q->state == QUERY_COMPILING || q->state == QUERY_QUEUEING) && (q->unit != UNIT_NONE || q->rechecking);
-}
-
-/* Also whose dependencies are looked at anew: nothing is asked once they are there, it starts. */
-static bool holds_unit(const Query *q) {
-        return q->unit == UNIT_STARTING || q->unit == UNIT_READY || q->unit == UNIT_LEAVING || (q->rechecking && query_is_live(q));
-}
-
-/* Around each change of what they depend on: once out of the counts, and in again. */
-static void count_unit(Engine *e, const Query *q, bool in) {
-        bool holds = holds_unit(q), leaving = q->unit == UNIT_LEAVING, waits = waits_with_unit(q);
-
-        e->n_units = in ? e->n_units + holds : e->n_units - holds;
-        e->n_units_leaving = in ? e->n_units_leaving + leaving : e->n_units_leaving - leaving;
-        e->n_units_waiting = in ? e->n_units_waiting + waits : e->n_units_waiting - waits;
+        return (q->state == QUERY_COMPILING || q->state == QUERY_QUEUEING) && q->unit != UNIT_NONE;
 }
 
 /* Where @q stands among the busy, or would. */
@@ -102,6 +88,7 @@ static void enter(Engine *e, Query *q) {
 
         e->n_line_changes += !!line;
         e->n_in_state[q->state]++;
+        e->n_units_waiting += waits_with_unit(q);
         q->user->n_live += query_is_live(q);
         if (is_busy(q)) {
                 busy_add(e, q);
@@ -121,6 +108,7 @@ static void leave(Engine *e, Query *q) {
 
         e->n_line_changes += !!line;
         e->n_in_state[q->state]--;
+        e->n_units_waiting -= waits_with_unit(q);
         q->user->n_live -= query_is_live(q);
         if (is_busy(q)) {
                 busy_drop(e, q);
@@ -201,9 +189,7 @@ void sets_drop(Engine *e, Query *q) {
 
 void engine_move(Engine *e, Query *q, QueryState to) {
         leave(e, q);
-        count_unit(e, q, false);
         query_move(q, to, e->now_usec);
-        count_unit(e, q, true);
         enter(e, q);
 }
 
@@ -213,16 +199,17 @@ void sets_checked(Engine *e, Query *q) {
         enter(e, q);
 }
 
-void engine_set_unit(Engine *e, Query *q, UnitPhase unit) {
-        count_unit(e, q, false);
-        q->unit = unit;
-        count_unit(e, q, true);
+/* Or will: nobody asks once more whether there is room. */
+static bool unit_exists(UnitPhase unit) {
+        return unit == UNIT_CHECKING || unit == UNIT_STARTING || unit == UNIT_READY || unit == UNIT_LEAVING;
 }
 
-void sets_recheck(Engine *e, Query *q, bool rechecking) {
-        count_unit(e, q, false);
-        q->rechecking = rechecking;
-        count_unit(e, q, true);
+void engine_set_unit(Engine *e, Query *q, UnitPhase unit) {
+        e->n_units = e->n_units - unit_exists(q->unit) + unit_exists(unit);
+        e->n_units_leaving = e->n_units_leaving - (q->unit == UNIT_LEAVING) + (unit == UNIT_LEAVING);
+        e->n_units_waiting -= waits_with_unit(q);
+        q->unit = unit;
+        e->n_units_waiting += waits_with_unit(q);
 }
 
 Query *sets_find(const Engine *e, uint64_t id) {

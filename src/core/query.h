@@ -69,6 +69,7 @@ typedef struct QuerySpec {
 
 typedef enum UnitPhase {
         UNIT_NONE,
+        UNIT_CHECKING, /* dependencies that it held in an earlier engine's time are looked at anew; then it starts, unasked */
         UNIT_STARTING,
         UNIT_READY,   /* its worker waits for a command */
         UNIT_LEAVING, /* told to end */
@@ -143,7 +144,7 @@ struct Query {
         bool told_late; /* it ended while nobody served, and how is told soon: what is due since then is not */
 
         DependencyPhase dependencies;
-        bool recheck, rechecking; /* held since an earlier engine's time: they are looked at anew before its unit starts */
+        bool recheck; /* held since an earlier engine's time: they are looked at anew before its unit starts */
         UnitPhase unit;
         bool unit_lost; /* one was, before anything ran in it */
         RunPhase run;
