@@ -86,13 +86,11 @@ static void drop_first(void) {
         free(w);
 }
 
-static void keep(const void *data, size_t len) {
+static int keep(const void *data, size_t len) {
         Waiting *w = waiting_bytes + len <= WAITING_BYTES_MAX ? malloc(sizeof(*w) + len) : NULL;
 
-        if (!w) {
-                n_lost++;
-                return;
-        }
+        if (!w)
+                return -ENOBUFS;
         *w = (Waiting) { .len = len };
         memcpy(w->data, data, len);
         *last = w;
@@ -100,12 +98,14 @@ static void keep(const void *data, size_t len) {
         waiting_bytes += len;
         if (source)
                 (void) sd_event_source_set_enabled(source, SD_EVENT_ON);
+        return 0;
 }
 
-/* Sends or keeps @data, behind what waits. */
-static void pass(const void *data, size_t len) {
-        if (first || send_one(data, len) == -EAGAIN)
-                keep(data, len);
+/* Sends or keeps @data, behind what waits; or it is lost, with -errno. */
+static int pass(const void *data, size_t len) {
+        int r = first ? -EAGAIN : send_one(data, len);
+
+        return r == -EAGAIN ? keep(data, len) : r;
 }
 
 static void say_lost(void) {
@@ -114,13 +114,13 @@ static void say_lost(void) {
                            "MESSAGE=%llu entries were lost, since journald took none\nPRIORITY=4\nSYSLOG_IDENTIFIER=%s\n",
                            (unsigned long long) n_lost, program_invocation_short_name);
 
-        n_lost = 0;
-        pass(text, (size_t) len);
+        if (pass(text, (size_t) len) >= 0)
+                n_lost = 0;
 }
 
 static void send_waiting(void) {
-        while (first && send_one(first->data, first->len) != -EAGAIN)
-                drop_first();
+        for (int r; first && (r = send_one(first->data, first->len)) != -EAGAIN; drop_first())
+                n_lost += r < 0;
         if (!first && n_lost > 0)
                 say_lost();
         if (source && !first)
@@ -195,7 +195,7 @@ void journal_send(const struct iovec *fields, size_t n) {
                 len += put_field(data + len, &fields[i]);
         if (first || n_lost > 0)
                 send_waiting();
-        pass(data, len);
+        n_lost += pass(data, len) < 0;
         free(data);
         if (!loop)
                 wait_a_moment();

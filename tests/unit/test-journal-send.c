@@ -138,13 +138,23 @@ static void another_journald_gets_what_waits(void **state) {
         close(journald);
 }
 
-static void without_journald_nothing_is_kept(void **state) {
+static void without_journald_nothing_is_kept_and_the_next_one_is_told(void **state) {
+        char text[8192] = "";
+
         (void) state;
         (void) unlink(path);
         journal_attach(loop, path);
         for (unsigned i = 0; i < 100; i++)
                 journal_write(LOG_INFO, JOURNAL_PLAIN, 0, "entry %u", i);
+        journald_starts();
+        journal_write(LOG_INFO, JOURNAL_PLAIN, 0, "heard");
+        assert_true(hear(text) > 0);
+        assert_non_null(strstr(text, "MESSAGE=100 entries were lost"));
+        assert_true(hear(text) > 0);
+        assert_non_null(strstr(text, "MESSAGE=heard\n"));
+        assert_int_equal(hear(text), 0);
         journal_detach();
+        close(journald);
 }
 
 int main(void) {
@@ -153,7 +163,7 @@ int main(void) {
                 cmocka_unit_test(a_value_with_a_newline_is_no_other_field),
                 cmocka_unit_test(while_journald_stands_still_entries_wait),
                 cmocka_unit_test(another_journald_gets_what_waits),
-                cmocka_unit_test(without_journald_nothing_is_kept),
+                cmocka_unit_test(without_journald_nothing_is_kept_and_the_next_one_is_told),
         };
 
         return cmocka_run_group_tests(tests, set_up, tear_down);
