@@ -145,6 +145,35 @@ static void a_wrong_type_names_key_and_both_types(void **state) {
         assert_int_equal(b->manager.n_submits, 0);
 }
 
+/* The bus lets 64 containers through, one in the other. */
+static void append_nested(sd_bus_message *m, unsigned depth) {
+        for (unsigned i = 0; i < depth; i++)
+                assert_return_code(sd_bus_message_open_container(m, 'v', i + 1 < depth ? "v" : "s"), 0);
+        assert_return_code(sd_bus_message_append(m, "s", "deep"), 0);
+        for (unsigned i = 0; i < depth; i++)
+                assert_return_code(sd_bus_message_close_container(m), 0);
+}
+
+static void what_is_nested_deeply_is_refused_at_its_outside(void **state) {
+        static const char *const keys[][2] = {
+                { "query", "query must be of D-Bus type 's', and is 'v'" },
+                { "labels", "labels must be of D-Bus type 'a{ss}', and is 'v'" },
+                { "deep", "\"deep\" is no key" },
+        };
+        Bench *b = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                sd_bus_message *m = bench_request_open(b);
+
+                assert_return_code(sd_bus_message_open_container(m, 'e', "sv"), 0);
+                assert_return_code(sd_bus_message_append(m, "s", keys[i][0]), 0);
+                append_nested(m, 60);
+                assert_return_code(sd_bus_message_close_container(m), 0);
+                assert_error(call_closed(b, m), INVALID, keys[i][1]);
+        }
+        assert_int_equal(b->manager.n_submits, 0);
+}
+
 static void an_unknown_key_is_named_in_clean_text(void **state) {
         Bench *b = *state;
         sd_bus_message *m = bench_request_minimal(b);
@@ -397,6 +426,7 @@ int main(void) {
                 BENCH_TEST(what_is_left_out_is_as_configured),
                 BENCH_TEST(an_infinite_timeout_is_none),
                 BENCH_TEST(a_wrong_type_names_key_and_both_types),
+                BENCH_TEST(what_is_nested_deeply_is_refused_at_its_outside),
                 BENCH_TEST(an_unknown_key_is_named_in_clean_text),
                 BENCH_TEST(a_key_given_twice_is_refused),
                 BENCH_TEST(arguments_of_the_wrong_type_are_invalid_argument),
