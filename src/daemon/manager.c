@@ -242,25 +242,20 @@ static void on_slice_raised(int r, void *userdata) {
         (void) manager_set_slice(m, 0, NULL);
 }
 
-int manager_raise_slice(Manager *m) {
-        return manager_set_slice(m, m->slice_bytes, on_slice_raised);
+void manager_raise_slice(Manager *m) {
+        (void) manager_set_slice(m, m->slice_bytes, on_slice_raised);
 }
 
 /* Hand the new figures to the engine: the parent is raised first, so that nothing is granted that the slice would kill,
- * and lowered last. */
-static int apply_config(Manager *m) {
-        int r;
-
-        if (m->config->max_memory_bytes <= manager_slice_covers(m)) {
-                m->reload_waits = false; /* whatever an earlier one waits for */
-                manager_feed(m, &(Event) { .type = EVENT_CONFIG, .config = m->config });
-                return manager_set_slice(m, 0, NULL);
+ * and lowered last. When PID 1 can't be asked now it is asked again, as when it does not answer. */
+static void apply_config(Manager *m) {
+        m->reload_waits = m->config->max_memory_bytes > manager_slice_covers(m);
+        if (m->reload_waits) {
+                manager_raise_slice(m);
+                return;
         }
-        m->reload_waits = true;
-        r = manager_raise_slice(m);
-        if (r < 0)
-                m->reload_waits = false; /* nobody would end the wait; what is lent stays as it was */
-        return r;
+        manager_feed(m, &(Event) { .type = EVENT_CONFIG, .config = m->config });
+        (void) manager_set_slice(m, 0, NULL);
 }
 
 /* What the host cannot read now is no reason to do without a language that is there. */
@@ -284,9 +279,7 @@ int manager_reload(Manager *m, Error *ret_error) {
         spares_forget(m);
         manager_history_reload(m);
         journal_write(LOG_INFO, JOURNAL_CONFIG, 0, "Configuration read again");
-        r = apply_config(m);
-        if (r < 0)
-                return error_set(ret_error, ERROR_INTERNAL, "the configuration is read, but the limit of penstock.slice can't be set: %s", strerror(-r));
+        apply_config(m);
         return 0;
 }
 

@@ -188,8 +188,10 @@ int manager_set_slice(Manager *m, uint64_t at_least_bytes, void (*on_done)(int r
 
         manager_look_above(m, NULL); /* nobody has told us, when there was no unit */
         r = set_slice(m, at_least_bytes, on_done ? on_done : on_slice_set);
-        if (r < 0 && !on_done)
+        if (r < 0) {
+                journal_write(LOG_WARNING, JOURNAL_CONFIG, 0, "penstock.slice can't be set now, and is later: %s", strerror(-r));
                 set_slice_later(m);
+        }
         return r;
 }
 
@@ -198,8 +200,8 @@ void manager_look_at_slice_due(Manager *m, uint64_t now_usec) {
                 manager_wake_at(m, m->slice_due_usec);
         else if (!m->reload_waits)
                 (void) manager_set_slice(m, 0, NULL);
-        else if (manager_raise_slice(m) < 0)
-                set_slice_later(m);
+        else
+                manager_raise_slice(m);
 }
 
 /* Kernel memory of groups that are gone comes and goes with them, and half of the slice's slack is there for it. What is above that

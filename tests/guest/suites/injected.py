@@ -337,6 +337,42 @@ def some():
     inject(harness.rng.sample(list(PARTS.values()), 2), 25)
 
 
+def use_budget(budget_bytes):
+    write_drop_in({**CONFIG, "MaxMemoryBytes": str(budget_bytes)})
+    reload_daemon()
+
+
+def expect_fence(budget_bytes, fence_bytes):
+    wait_for(
+        lambda: status()["max_memory_bytes"] == budget_bytes and cgroups.limit(cgroups.SLICE) == fence_bytes,
+        f"budget {budget_bytes} and the limit of penstock.slice {fence_bytes}, are {status()} {cgroups.limit(cgroups.SLICE)}",
+        LIMIT,
+    )
+
+
+@test("when PID 1 can't be asked for another limit of penstock.slice at a reload it is asked later, and a larger budget waits", slow=True)
+def another_budget_later():
+    budgets, fences, sites = (BUDGET + 64 * MIB, BUDGET), {}, {}
+    with stage() as faults:
+        for budget in budgets:
+            before, sites[budget] = cgroups.limit(cgroups.SLICE), []
+            with faults.recorded(sites[budget]):
+                use_budget(budget)
+                wait_for(lambda b=before: cgroups.limit(cgroups.SLICE) != b, "its limit")
+            fences[budget] = cgroups.limit(cgroups.SLICE)
+        for budget, other in (budgets, budgets[::-1]):
+            asking = [s for s in sites[budget] if "systemd_slice_set " in s.where]
+            expect(asking, "places that ask for the slice's limit")
+            note(f"{len(asking)} places for {budget}")
+            for site in asking:
+                use_budget(other)
+                expect_fence(other, fences[other])
+                with faults.armed(site):
+                    use_budget(budget)
+                    expect(faults.has_struck(), f"{site} has failed")
+                    expect_fence(budget, fences[budget])
+
+
 def restarts():
     return int(system("systemctl", "show", "--property=NRestarts", "--value", "penstockd").text)
 
