@@ -9,8 +9,8 @@
 
 #include "host/cgroup_private.h"
 
-/* Processes that fork as they get their signal could keep us busy: then cgroup.kill has to do. So many rounds, and in those behind
- * the first as many processes as it had and these more. */
+/* Processes that fork as they get their signal could keep us busy, also within one reading, whose end new ones are added to: then
+ * cgroup.kill has to do. So many rounds, in the first as many processes as there were tasks and these more, and twice that in all. */
 #define SIGNAL_ROUNDS 8
 #define SIGNAL_MORE 64u
 
@@ -91,15 +91,15 @@ static int signal_round(QueryGroups *g, int signo, size_t n_max, PidSet *seen) {
 }
 
 int query_groups_signal(QueryGroups *g, int signo) {
-        size_t n_max = SIZE_MAX;
         PidSet seen = {};
-        int r = 1;
+        uint64_t n_tasks;
+        int r = cgroup_read_value_fd(g->pids, &n_tasks);
 
-        for (int i = 0; r > 0 && i < SIGNAL_ROUNDS; i++) {
-                r = signal_round(g, signo, n_max, &seen);
-                if (i == 0)
-                        n_max = 2 * seen.n + SIGNAL_MORE;
-        }
+        if (r < 0)
+                return r;
+        r = 1;
+        for (int i = 0; r > 0 && i < SIGNAL_ROUNDS; i++)
+                r = signal_round(g, signo, (i == 0 ? n_tasks : 2 * n_tasks) + SIGNAL_MORE, &seen);
         free(seen.v);
         return r < 0 ? r : 0;
 }
