@@ -57,29 +57,30 @@ static QueryGroups *groups_alloc(const char *unit_cgroup) {
         return g;
 }
 
+/* 0 where there is no such file. */
+static int open_optional(int dir, const char *name, int *ret_fd) {
+        *ret_fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+        return *ret_fd < 0 && errno != ENOENT ? -errno : 0;
+}
+
 static int open_caps(QueryGroups *g) {
         char *path = strdup(g->unit_cgroup), *slash;
         size_t n = 0;
-        int dir;
+        int dir, r = 0;
 
         if (!path)
                 return -ENOMEM;
-        for (; (slash = strrchr(path, '/')); *slash = '\0') {
+        for (; r == 0 && (slash = strrchr(path, '/')); *slash = '\0') {
                 if (slash[1] == '\0' || path[0] == '\0')
                         break;
                 dir = cgroup_open_dir(path);
-                if (dir < 0 || n == GROUP_CAPS_MAX) {
-                        close_fd(dir);
-                        free(path);
-                        return dir < 0 ? dir : -E2BIG;
-                }
-                g->caps[n] = openat(dir, "memory.max", O_RDONLY | O_CLOEXEC);
-                if (g->caps[n] >= 0)
-                        g->above[n++] = openat(dir, "memory.events.local", O_RDONLY | O_CLOEXEC);
-                close(dir);
+                r = dir < 0 ? dir : n == GROUP_CAPS_MAX ? -E2BIG : open_optional(dir, "memory.max", &g->caps[n]);
+                if (r == 0 && g->caps[n] >= 0)
+                        r = open_optional(dir, "memory.events.local", &g->above[n++]);
+                close_fd(dir);
         }
         free(path);
-        return 0;
+        return r;
 }
 
 typedef struct Opened {

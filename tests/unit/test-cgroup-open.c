@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Groups that can't be opened for the moment: directories of the test's own in place of the kernel's. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "host/cgroup_private.h"
+
+#define DIRECTORY "penstock.slice/penstock-q7.service"
+#define UNIT "/" DIRECTORY
+
+static char scratch[] = "/tmp/test-cgroup-open.XXXXXX";
+
+int __wrap_cgroup_open_dir(const char *cgroup);
+int __wrap_cgroup_open_dir(const char *cgroup) {
+        int fd = open(cgroup + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return fd < 0 ? -errno : fd;
+}
+
+static void put(const char *dir, const char *file, const char *text) {
+        char path[256];
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s/%s", dir, file);
+        f = fopen(path, "we");
+        assert_non_null(f);
+        assert_true(fputs(text, f) >= 0);
+        assert_int_equal(fclose(f), 0);
+}
+
+static int set_up(void **state) {
+        static const char *const files[] = { "cgroup.procs", "cgroup.kill",    "cgroup.freeze", "cgroup.events", "memory.events.local",
+                                             "memory.stat",  "memory.current", "pids.current",  "cpu.stat" };
+
+        (void) state;
+        strcpy(strrchr(scratch, '.'), ".XXXXXX");
+        if (!mkdtemp(scratch) || chdir(scratch) < 0 || mkdir("penstock.slice", 0700) < 0 || mkdir(DIRECTORY, 0700) < 0 ||
+            mkdir(DIRECTORY "/engine", 0700) < 0)
+                return -1;
+        for (size_t i = 0; i < ELEMENTSOF(files); i++)
+                put(DIRECTORY "/engine", files[i], "0\n");
+        put(DIRECTORY "/engine", "memory.max", "max\n");
+        put(DIRECTORY "/engine", "memory.high", "max\n");
+        put(DIRECTORY, "memory.max", "4096\n");
+        put(DIRECTORY, "memory.events.local", "oom 0\n");
+        put("penstock.slice", "memory.max", "8192\n");
+        put("penstock.slice", "memory.events.local", "oom 0\n");
+        return 0;
+}
+
+static int tear_down(void **state) {
+        char command[128];
+
+        (void) state;
+        snprintf(command, sizeof(command), "rm -r %s", scratch);
+        return chdir("/") < 0 ? -1 : system(command);
+}
+
+static void limits_of_the_unit_and_of_the_slice_are_told_apart(void **state) {
+        QueryGroups *g = NULL;
+        uint64_t unit, slice;
+
+        (void) state;
+        assert_int_equal(query_groups_adopt(UNIT, &g), 0);
+        assert_int_equal(query_groups_above(g, &unit, &slice), 0);
+        assert_int_equal(unit, 4096);
+        assert_int_equal(slice, 8192);
+        query_groups_free(g);
+}
+
+/* It is there and can't be opened; a link to itself, in place of a process that has no descriptor left. */
+static void make_unopenable(const char *file) {
+        assert_int_equal(unlink(file), 0);
+        assert_int_equal(symlink(strrchr(file, '/') + 1, file), 0);
+}
+
+static void a_limit_that_can_not_be_opened_is_no_limit_that_is_not_there(void **state) {
+        static const char *const files[] = { DIRECTORY "/memory.max", "penstock.slice/memory.max", DIRECTORY "/memory.events.local" };
+        QueryGroups *g = NULL;
+
+        (void) state;
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                make_unopenable(files[i]);
+                assert_int_equal(query_groups_adopt(UNIT, &g), -ELOOP);
+                assert_null(g);
+                assert_int_equal(unlink(files[i]), 0);
+                put(".", files[i], "4096\n");
+        }
+}
+
+int main(void) {
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+        static const struct CMUnitTest tests[] = {
+                T(limits_of_the_unit_and_of_the_slice_are_told_apart),
+                T(a_limit_that_can_not_be_opened_is_no_limit_that_is_not_there),
+        };
+
+        return cmocka_run_group_tests_name("cgroup-open", tests, NULL, NULL);
+}
