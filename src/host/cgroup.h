@@ -20,8 +20,8 @@ const char *cgroup_host_root(void);
 int cgroup_read_value(const char *cgroup, const char *file, uint64_t *ret);
 
 /* What is charged to @slice, can't be reclaimed and is of none of the groups in it: memory of queries that are gone, held
- * by somebody else; of the kernel's own only what is more than @kernel_free_bytes. Takes a file for each group in the slice. Returns 0
- * or -errno. */
+ * by somebody else; of the kernel's own only what is more than @kernel_free_bytes. Takes a file for each group in the slice. Returns 0,
+ * or -errno when one that is there can't be read: what is of it would count as left. */
 int cgroup_slice_leftovers(const char *slice, uint64_t kernel_free_bytes, uint64_t *ret_bytes);
 /* Remove what is left of a unit's groups, when none holds a process. systemd leaves them when they were made at the moment
  * at which it removed the unit's own, and never looks again. */
@@ -29,7 +29,7 @@ void cgroup_remove_unit(const char *unit_cgroup);
 /* The same for every penstock-q* in @slice; @keep says which are still in somebody's hands. */
 void cgroup_slice_sweep(const char *slice, bool (*keep)(const char *name, void *userdata), void *userdata);
 /* Freeze or thaw engine/ of every penstock-q* in @slice; @ret_n: those that were not so before. Returns 0, also when there
- * is no slice, or -errno. */
+ * is no slice, or -errno; then all of which it could be done are. */
 int cgroup_slice_freeze(const char *slice, bool frozen, unsigned *ret_n);
 
 /* The groups of one query: worker/, engine/, compile/. Owns its descriptors. */

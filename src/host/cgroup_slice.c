@@ -28,39 +28,49 @@ static int read_held(int dir_fd, Held *ret) {
         return 0;
 }
 
-/* @each is called for each group right below @slice_fd; one that vanishes is none. */
-static int for_each_group(int slice_fd, void (*each)(int dir_fd, const char *name, void *userdata), void *userdata) {
-        int fd = openat(slice_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+typedef int (*EachGroup)(int dir_fd, const char *name, void *userdata);
+
+/* 0 also for one that vanishes: it is none. */
+static int look_into(int slice_fd, const char *name, EachGroup each, void *userdata) {
+        int dir = openat(slice_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r = dir < 0 ? -errno : each(dir, name, userdata);
+
+        if (dir >= 0)
+                close(dir);
+        return r == -ENOENT || r == -ENODEV ? 0 : r;
+}
+
+/* @each is called for each group right below @slice_fd, also when one has failed. Returns 0, or how the first one did. */
+static int for_each_group(int slice_fd, EachGroup each, void *userdata) {
+        int fd = openat(slice_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
         DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
         if (!d) {
-                int r = -errno;
-
+                r = -errno;
                 if (fd >= 0)
                         close(fd);
                 return r;
         }
         for (const struct dirent *e; (e = readdir(d));)
                 if (e->d_type == DT_DIR && e->d_name[0] != '.') {
-                        int dir = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                        int k = look_into(fd, e->d_name, each, userdata);
 
-                        if (dir >= 0) {
-                                each(dir, e->d_name, userdata);
-                                close(dir);
-                        }
+                        r = r < 0 ? r : k;
                 }
         closedir(d);
-        return 0;
+        return r;
 }
 
-static void add_held(int dir_fd, const char *name, void *userdata) {
+static int add_held(int dir_fd, const char *name, void *userdata) {
         Held held, *sum = userdata;
+        int r = read_held(dir_fd, &held);
 
         (void) name;
-        if (read_held(dir_fd, &held) < 0)
-                return;
+        if (r < 0)
+                return r;
         sum->user += held.user;
         sum->kernel += held.kernel;
+        return 0;
 }
 
 int cgroup_slice_leftovers(const char *slice, uint64_t kernel_free_bytes, uint64_t *ret_bytes) {
@@ -93,20 +103,23 @@ typedef struct Freeze {
         unsigned n;
 } Freeze;
 
-static void freeze_group(int dir_fd, const char *name, void *userdata) {
+static int freeze_group(int dir_fd, const char *name, void *userdata) {
         Freeze *f = userdata;
         uint64_t frozen = 0;
-        int fd;
+        int fd, r;
 
         if (!is_of_query(name))
-                return;
+                return 0;
         fd = openat(dir_fd, GROUP_ENGINE "/cgroup.freeze", O_RDWR | O_CLOEXEC);
         if (fd < 0)
-                return;
-        if (cgroup_read_value_fd(fd, &frozen) == 0 && (frozen != 0) != f->frozen &&
-            cgroup_write_text(fd, f->frozen ? "1" : "0") == 0)
-                f->n++;
+                return -errno;
+        r = cgroup_read_value_fd(fd, &frozen);
+        if (r == 0 && (frozen != 0) != f->frozen) {
+                r = cgroup_write_text(fd, f->frozen ? "1" : "0");
+                f->n += r == 0;
+        }
         close(fd);
+        return r;
 }
 
 int cgroup_slice_freeze(const char *slice, bool frozen, unsigned *ret_n) {
@@ -128,15 +141,16 @@ typedef struct Sweep {
         void *userdata;
 } Sweep;
 
-static void sweep_group(int dir_fd, const char *name, void *userdata) {
+static int sweep_group(int dir_fd, const char *name, void *userdata) {
         const Sweep *s = userdata;
         char path[512];
 
         (void) dir_fd;
         if (!is_of_query(name) || s->keep(name, s->userdata))
-                return;
+                return 0;
         if ((size_t) snprintf(path, sizeof path, "%s/%s", s->slice, name) < sizeof path)
                 cgroup_remove_unit(path);
+        return 0;
 }
 
 void cgroup_slice_sweep(const char *slice, bool (*keep)(const char *name, void *userdata), void *userdata) {

@@ -56,6 +56,8 @@ static int set_up(void **state) {
         put(DIRECTORY, "memory.events.local", "oom 0\n");
         put("penstock.slice", "memory.max", "8192\n");
         put("penstock.slice", "memory.events.local", "oom 0\n");
+        put("penstock.slice", "memory.stat", "anon 9000000\n");
+        put(DIRECTORY, "memory.stat", "anon 8000000\n");
         return 0;
 }
 
@@ -99,11 +101,44 @@ static void a_limit_that_can_not_be_opened_is_no_limit_that_is_not_there(void **
         }
 }
 
+static void memory_of_a_unit_that_can_not_be_read_is_not_of_the_dead(void **state) {
+        uint64_t bytes = 0;
+
+        (void) state;
+        assert_int_equal(cgroup_slice_leftovers("/penstock.slice", 0, &bytes), 0);
+        assert_int_equal(bytes, 1000000);
+        make_unopenable(DIRECTORY "/memory.stat");
+        assert_int_equal(cgroup_slice_leftovers("/penstock.slice", 0, &bytes), -ELOOP);
+        assert_int_equal(bytes, 1000000);
+        assert_int_equal(unlink(DIRECTORY "/memory.stat"), 0); /* its unit is gone meanwhile */
+        assert_int_equal(cgroup_slice_leftovers("/penstock.slice", 0, &bytes), 0);
+        assert_int_equal(bytes, 9000000);
+}
+
+static void that_one_can_not_be_thawed_is_said_and_the_others_are(void **state) {
+        static const char *const frozen[] = { DIRECTORY "/engine", "penstock.slice/penstock-q8.service/engine",
+                                              "penstock.slice/penstock-q9.service/engine" };
+        unsigned n;
+
+        (void) state;
+        assert_int_equal(mkdir("penstock.slice/penstock-q8.service", 0700), 0);
+        assert_int_equal(mkdir("penstock.slice/penstock-q9.service", 0700), 0);
+        assert_int_equal(mkdir(frozen[1], 0700), 0);
+        assert_int_equal(mkdir(frozen[2], 0700), 0);
+        for (size_t i = 0; i < ELEMENTSOF(frozen); i++)
+                put(frozen[i], "cgroup.freeze", "1\n");
+        make_unopenable("penstock.slice/penstock-q8.service/engine/cgroup.freeze");
+        assert_int_equal(cgroup_slice_freeze("/penstock.slice", false, &n), -ELOOP);
+        assert_int_equal(n, 2);
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
         static const struct CMUnitTest tests[] = {
                 T(limits_of_the_unit_and_of_the_slice_are_told_apart),
                 T(a_limit_that_can_not_be_opened_is_no_limit_that_is_not_there),
+                T(memory_of_a_unit_that_can_not_be_read_is_not_of_the_dead),
+                T(that_one_can_not_be_thawed_is_said_and_the_others_are),
         };
 
         return cmocka_run_group_tests_name("cgroup-open", tests, NULL, NULL);
