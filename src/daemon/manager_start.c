@@ -33,7 +33,7 @@ void manager_maybe_ready(Manager *m) {
         state_set(STATE_HELD, false);
         state_set(STATE_STOPPED, false);
         manager_look_for_leftovers(m);
-        results_list(remove_if_unknown, m);
+        (void) results_list(remove_if_unknown, m); /* else the next one removes them */
         if (state_is(STATE_SHUT_DOWN)) {
                 journal_write(LOG_NOTICE, JOURNAL_PLAIN, 0,
                               "Shutdown was called before the crash: no queries are accepted until penstockd.service is "
@@ -106,12 +106,15 @@ static uint64_t slice_in_use(const Manager *m) {
 }
 
 static int manager_start(Manager *m, const ManagerSetup *setup, Error *ret_error) {
+        uint64_t first_id;
         int r;
 
         r = cgroup_host_init(ret_error);
         if (r < 0)
                 return r;
-        r = engine_new(m->config, state_first_id(), &m->engine);
+        r = state_first_id(&first_id);
+        if (r >= 0)
+                r = engine_new(m->config, first_id, &m->engine);
         if (r >= 0)
                 r = manager_metrics_new(m);
         if (r >= 0)

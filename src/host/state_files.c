@@ -9,28 +9,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/error.h"
+
+#ifndef RUNTIME_DIRECTORY
 #define RUNTIME_DIRECTORY "/run/penstock"
+#define RESULTS_DIRECTORY "/var/lib/penstock/results"
+#endif
 #define NEXT_ID_FILE RUNTIME_DIRECTORY "/next-id"
 #define HELD_FILE RUNTIME_DIRECTORY "/held"
-#define RESULTS_DIRECTORY "/var/lib/penstock/results"
 
 static uint64_t reserved_until; /* what the file says */
 
-/* 0: there is none. */
-static uint64_t read_number(const char *path) {
+/* Returns 0, also when there is none, which is 0 as well; or -errno. */
+static int read_number(const char *path, uint64_t *ret) {
         char text[32] = {};
-        uint64_t number = 0;
-        ssize_t n;
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        int fd = open(path, O_RDONLY | O_CLOEXEC), r = 0;
 
+        *ret = 0;
         if (fd < 0)
-                return 0;
-        n = read(fd, text, sizeof(text) - 1);
+                return errno == ENOENT ? 0 : -errno;
+        if (read(fd, text, sizeof(text) - 1) < 0)
+                r = -errno;
         close(fd);
-        if (n <= 0)
-                return 0;
         text[strcspn(text, "\n")] = 0;
-        return u64_parse(text, &number) == 0 ? number : 0;
+        if (r == 0 && u64_parse(text, ret) < 0)
+                *ret = 0;
+        return r;
 }
 
 static void find_highest(uint64_t id, void *userdata) {
@@ -39,12 +43,17 @@ static void find_highest(uint64_t id, void *userdata) {
         *highest = MAX(*highest, id);
 }
 
-uint64_t state_first_id(void) {
-        uint64_t highest = 0, next = read_number(NEXT_ID_FILE);
+int state_first_id(uint64_t *ret) {
+        uint64_t highest = 0, next;
+        int r = read_number(NEXT_ID_FILE, &next);
 
-        results_list(find_highest, &highest);
+        if (r == 0)
+                r = results_list(find_highest, &highest);
+        if (error_passes(r)) /* a disk that fails is no reason not to start */
+                return r;
         reserved_until = MAX(next, 1u);
-        return MAX(reserved_until, highest + 1);
+        *ret = MAX(reserved_until, highest + 1);
+        return 0;
 }
 
 int state_replace_file(const char *path, const char *fresh, const char *text, size_t len) {
@@ -118,7 +127,9 @@ void state_set_held(uint64_t since_usec) {
 }
 
 uint64_t state_held_since(void) {
-        return read_number(HELD_FILE);
+        uint64_t since;
+
+        return read_number(HELD_FILE, &since) < 0 ? 0 : since;
 }
 
 static void results_path(uint64_t id, char *buf, size_t len) {
@@ -164,7 +175,7 @@ int results_open(uint64_t id, bool for_writing) {
         return fd < 0 ? -errno : fd;
 }
 
-void results_list(void (*on_id)(uint64_t id, void *userdata), void *userdata) {
+int results_list(void (*on_id)(uint64_t id, void *userdata), void *userdata) {
         struct dirent *e;
         uint64_t id;
         DIR *d;
@@ -172,11 +183,12 @@ void results_list(void (*on_id)(uint64_t id, void *userdata), void *userdata) {
         (void) mkdir(RESULTS_DIRECTORY, 0700); /* at start, not while queries grow: it is on a disk */
         d = opendir(RESULTS_DIRECTORY);
         if (!d)
-                return;
+                return -errno;
         while ((e = readdir(d)))
                 if (u64_parse(e->d_name, &id) >= 0 && id < STATE_ID_MAX)
                         on_id(id, userdata);
                 else if (e->d_name[0] != '.')
                         (void) unlinkat(dirfd(d), e->d_name, 0);
         closedir(d);
+        return 0;
 }

@@ -15,8 +15,9 @@
  * killed. Mode 0600. Returns 0 or -errno; then the old file is there. */
 int state_replace_file(const char *path, const char *fresh, const char *text, size_t len);
 
-/* The first ID that was never given out in this boot (at least 1). */
-uint64_t state_first_id(void);
+/* The first ID that was never given out in this boot (at least 1), nor to results that are left. Returns 0, or what passes
+ * (error_passes()), when that can't be read now. */
+int state_first_id(uint64_t *ret);
 /* Make sure that no later life gives out @id again. Returns 0 or -errno. */
 int state_reserve_id(uint64_t id);
 
@@ -38,5 +39,5 @@ int results_remove(uint64_t id); /* 0, also when there was none; or -errno */
 /* Open it once more, for writing or for reading, and leave what is in it: a reader has an offset of his own. Returns the descriptor,
  * CLOEXEC, or -errno. */
 int results_open(uint64_t id, bool for_writing);
-/* Tell @on_id of each file that is there; what is no query's is removed. */
-void results_list(void (*on_id)(uint64_t id, void *userdata), void *userdata);
+/* Tell @on_id of each file that is there; what is no query's is removed. Returns 0 or -errno. */
+int results_list(void (*on_id)(uint64_t id, void *userdata), void *userdata);
