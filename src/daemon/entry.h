@@ -84,6 +84,8 @@ typedef struct Entry {
         uint64_t unit_max_bytes; /* memory.max that its unit was asked for with */
         sd_event_source *unit_watch; /* tells when it was written */
         uint64_t cap_bytes;      /* what the engine was told that an administrator lets engine/ have; SIZE_INFINITY: all */
+        bool lowering;           /* the helper that lowers has not answered */
+        unsigned n_lowered_before; /* … nor of units that it had before, whose answers come first */
         unsigned again;          /* AGAIN_*: what the kernel refused, and is tried again */
         uint64_t word_due_usec;  /* when its worker must have said that it has ended, or be gone; 0: whenever */
         uint64_t usage_usec; /* when its CPU and I/O totals were last read */

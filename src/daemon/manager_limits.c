@@ -24,10 +24,17 @@ static void on_lowered(uint64_t query_id, int r, void *userdata) {
         Event ev = { .type = EVENT_LOWERED, .query_id = query_id, .limits.r = r };
         Manager *m = userdata;
         Entry *e = manager_entry(m, query_id);
-        int k = e && e->groups ? query_groups_refresh(e->groups, &ev.limits.max_bytes) : -ENODEV;
+        int k;
 
-        if (e)
+        if (e && e->n_lowered_before > 0) { /* the engine knows that the run is over, and its next one's groups are others */
+                e->n_lowered_before--;
+                return;
+        }
+        k = e && e->groups ? query_groups_refresh(e->groups, &ev.limits.max_bytes) : -ENODEV;
+        if (e) {
+                e->lowering = false;
                 (void) manager_freeze(m, e, false);
+        }
         if (r == 0)
                 ev.limits.r = k;
         manager_feed(m, &ev);
@@ -40,7 +47,8 @@ void manager_lower(Manager *m, Entry *e, uint64_t max_bytes, uint64_t high_bytes
         ev.limits.r = manager_freeze(m, e, true);
         if (ev.limits.r >= 0)
                 ev.limits.r = lower_submit(m->lower, e->groups, e->record.id, max_bytes, high_bytes);
-        if (ev.limits.r >= 0)
+        e->lowering = ev.limits.r >= 0;
+        if (e->lowering)
                 return;
         (void) manager_freeze(m, e, false);
         manager_feed(m, &ev);

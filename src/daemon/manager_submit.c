@@ -51,6 +51,8 @@ void entry_drop_unit(Entry *e) {
         group_maker_let_go(e->manager->group_maker, e->groups);
         e->groups = NULL;
         e->making = 0;
+        e->n_lowered_before += e->lowering;
+        e->lowering = false;
         free(e->taken_key);
         e->taken_key = NULL;
 }

@@ -2,6 +2,11 @@
 /* What a later penstockd is left, when /run is full for a moment, or this one is killed in the next. */
 #include "daemon-kit.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "host/cgroup_private.h"
+
 /* ---- ends ---- */
 
 static void an_end_that_could_not_be_written_is_written_when_there_is_room(void **state) {
@@ -50,6 +55,42 @@ static void no_worker_holds_up_a_shutdown_for_want_of_room(void **state) {
         manager_feed(m, &(Event) { .type = EVENT_SHUTDOWN });
         what_is_due_later_is_done(m);
         assert_int_equal(n_acks, 1);
+}
+
+/* ---- the limits of a unit that is gone ---- */
+
+/* Nothing is in it, so to lower it fails. */
+static QueryGroups *make_groups(void) {
+        QueryGroups *g = calloc(1, sizeof(*g));
+
+        assert_non_null(g);
+        memset(g, 0xff, sizeof(*g)); /* no descriptor at all */
+        g->unit_cgroup = NULL;
+        g->engine_fd = open("/proc/self/fdinfo", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        g->files[GROUP_ENGINE_FREEZE] = memfd_create("cgroup.freeze", MFD_CLOEXEC);
+        assert_true(g->engine_fd >= 0 && g->files[GROUP_ENGINE_FREEZE] >= 0);
+        return g;
+}
+
+/* It runs once more, and is frozen for want of memory, by the time at which the answer comes. */
+static void what_was_lowered_in_a_unit_that_is_gone_thaws_no_other_one(void **state) {
+        Manager *m = *state;
+        Entry *e = running(m);
+        bool frozen = false;
+
+        assert_int_equal(manager_limits_new(m), 0);
+        e->groups = make_groups();
+        manager_lower(m, e, 32 * MIB, 30 * MIB);
+        assert_int_equal(query_groups_shall_be_frozen(e->groups, &frozen), 0);
+        assert_true(frozen);
+        entry_drop_unit(e);
+        e->groups = make_groups();
+        assert_int_equal(manager_freeze(m, e, true), 0);
+        assert_true(sd_event_run(m->event, 10 * USEC_PER_SEC) > 0);
+        assert_int_equal(query_groups_shall_be_frozen(e->groups, &frozen), 0);
+        assert_true(frozen);
+        m->lower = lower_free(m->lower);
+        sd_event_source_disable_unref(m->leftover_timer);
 }
 
 /* ---- what was never handed over ---- */
@@ -233,6 +274,7 @@ int main(void) {
                 T(a_worker_is_not_let_go_before_its_querys_end_is_on_record),
                 T(a_worker_is_let_go_at_once_when_its_querys_end_is_on_record),
                 T(no_worker_holds_up_a_shutdown_for_want_of_room),
+                T(what_was_lowered_in_a_unit_that_is_gone_thaws_no_other_one),
                 T(what_its_worker_never_got_is_on_record_as_not_handed_over_before_another_unit_is_made),
                 T(that_it_was_not_handed_over_is_written_once_there_is_room),
                 T(what_is_being_ended_stays_on_record_as_it_was),
