@@ -149,18 +149,21 @@ static void describe_step(uint32_t step, int error, uint32_t detail, const Entry
         }
 }
 
-/* Text from outside, as text: what is not UTF-8 or printable becomes '?'. */
+/* Text from outside, as text: what is no character of UTF-8 becomes '?'. That can be its beginning, where the worker has cut. */
 static void keep_tail(Entry *e, const char *bytes, size_t len) {
         char *s;
 
         if (len == 0 || !(s = malloc(len + 1)))
                 return;
-        memcpy(s, bytes, len);
+        for (size_t i = 0, n; i < len; i += n) {
+                n = utf8_char_length(bytes + i, len - i);
+                if (n == 0 || bytes[i] == 0)
+                        s[i] = '?';
+                else
+                        memcpy(s + i, bytes + i, n);
+                n = MAX(n, (size_t) 1);
+        }
         s[len] = 0;
-        if (strlen(s) < len || !utf8_is_valid(s, len))
-                for (size_t i = 0; i < len; i++)
-                        if (s[i] == 0 || (unsigned char) s[i] >= 0x80)
-                                s[i] = '?';
         free(e->record.stderr_tail);
         e->record.stderr_tail = s;
 }

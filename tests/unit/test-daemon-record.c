@@ -57,6 +57,16 @@ static void no_worker_holds_up_a_shutdown_for_want_of_room(void **state) {
         assert_int_equal(n_acks, 1);
 }
 
+static void of_its_last_words_only_what_is_no_character_is_lost(void **state) {
+        static const char words[] = "\xbc\x9f: na\xc3\xafve \xff\0\xe2\x82\xac \xe2\x82"; /* cut at its beginning and its end */
+        WorkerExited m = { .stderr_len = sizeof(words) - 1, .stderr_bytes = 5000 };
+        Entry *e = running(*state);
+
+        memcpy(m.stderr_tail, words, sizeof(words) - 1);
+        manager_on_exited(e->conn, &m, *state);
+        assert_string_equal(e->record.stderr_tail, "??: na\xc3\xafve ??\xe2\x82\xac ??");
+}
+
 /* ---- the limits of a unit that is gone ---- */
 
 /* Nothing is in it, so to lower it fails. */
@@ -274,6 +284,7 @@ int main(void) {
                 T(a_worker_is_not_let_go_before_its_querys_end_is_on_record),
                 T(a_worker_is_let_go_at_once_when_its_querys_end_is_on_record),
                 T(no_worker_holds_up_a_shutdown_for_want_of_room),
+                T(of_its_last_words_only_what_is_no_character_is_lost),
                 T(what_was_lowered_in_a_unit_that_is_gone_thaws_no_other_one),
                 T(what_its_worker_never_got_is_on_record_as_not_handed_over_before_another_unit_is_made),
                 T(that_it_was_not_handed_over_is_written_once_there_is_room),
