@@ -34,6 +34,7 @@ QueryGroups *query_groups_free(QueryGroups *g) {
         close_fd(g->unit_fd);
         close_fd(g->engine_fd);
         close_fd(g->compile_fd);
+        close_fd(g->compile_stat);
         free(g->unit_cgroup);
         free(g);
         return NULL;
@@ -44,7 +45,7 @@ static QueryGroups *groups_alloc(const char *unit_cgroup) {
 
         if (!g)
                 return NULL;
-        g->unit_fd = g->engine_fd = g->compile_fd = g->psi_fd = -1;
+        g->unit_fd = g->engine_fd = g->compile_fd = g->compile_stat = g->psi_fd = -1;
         g->stat = g->current = g->max = g->high = g->freeze_events = g->pids = -1;
         g->cpu_stat = g->io_stat = g->cpu_pressure = -1;
         for (size_t i = 0; i < _GROUP_FILE_MAX; i++)
@@ -120,6 +121,7 @@ static int groups_open(QueryGroups *g) {
                 { &g->files[GROUP_COMPILE_PROCS], g->compile_fd, "cgroup.procs", O_WRONLY, false },
                 { &g->files[GROUP_COMPILE_KILL], g->compile_fd, "cgroup.kill", O_WRONLY, false },
                 { &g->files[GROUP_COMPILE_EVENTS], g->compile_fd, "cgroup.events", O_RDONLY, false },
+                { &g->compile_stat, g->compile_fd, "memory.stat", O_RDONLY, false },
                 { &g->files[GROUP_MEMORY_EVENTS], g->engine_fd, "memory.events.local", O_RDONLY, false },
                 /* missing without CONFIG_PSI; there, but unreadable, with psi=0 */
                 { &g->files[GROUP_MEMORY_PRESSURE], g->engine_fd, "memory.pressure", O_RDONLY, true },
@@ -357,9 +359,12 @@ int query_groups_memory(QueryGroups *g, uint64_t *ret_current_bytes, uint64_t *r
 }
 
 int query_groups_compile_residual(QueryGroups *g, uint64_t *ret_bytes) {
+        char text[GROUP_TEXT_MAX];
         Sample s = {};
-        int r = cgroup_read_stat_at(g->compile_fd, &s);
+        int r = cgroup_read_text(g->compile_stat, text, sizeof text);
 
+        if (r == 0)
+                r = sample_parse_memory_stat(text, &s);
         if (r < 0)
                 return r;
         /* Files in memory alone: kernel memory of the dead goes away by itself. */

@@ -22,6 +22,7 @@ struct QueryGroups {
         int files[_GROUP_FILE_MAX];
         /* Opened for sampling only: a description that the worker holds too would lose it notifications when read. */
         int stat, current, max, high, freeze_events, pids, cpu_stat, io_stat, cpu_pressure;
+        int compile_stat; /* read once, but then it counts, whoever has the last descriptor */
         int psi_fd; /* memory.pressure with a trigger, see events_arm(); -1: none yet */
         int caps[GROUP_CAPS_MAX];       /* memory.max of the unit and what is above it, but for the root */
         int above[GROUP_CAPS_MAX];      /* their memory.events.local */

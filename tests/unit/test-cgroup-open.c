@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,6 +102,31 @@ static void a_limit_that_can_not_be_opened_is_no_limit_that_is_not_there(void **
         }
 }
 
+static void what_a_compile_step_left_is_known_without_a_descriptor_for_it(void **state) {
+        static const char *const files[] = { "cgroup.procs", "cgroup.kill", "cgroup.events" };
+        struct rlimit all, none;
+        QueryGroups *g = NULL;
+        uint64_t bytes = 0;
+        int next, r;
+
+        (void) state;
+        assert_int_equal(mkdir(DIRECTORY "/compile", 0700), 0);
+        for (size_t i = 0; i < ELEMENTSOF(files); i++)
+                put(DIRECTORY "/compile", files[i], "0\n");
+        put(DIRECTORY "/compile", "memory.stat", "anon 5\nshmem 3000000\n");
+        assert_int_equal(query_groups_adopt(UNIT, &g), 0);
+        next = dup(0);
+        close(next);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+        none = (struct rlimit) { .rlim_cur = (rlim_t) next, .rlim_max = all.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        r = query_groups_compile_residual(g, &bytes);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+        assert_int_equal(r, 0);
+        assert_int_equal(bytes, 3000000);
+        query_groups_free(g);
+}
+
 static void memory_of_a_unit_that_can_not_be_read_is_not_of_the_dead(void **state) {
         uint64_t bytes = 0;
 
@@ -137,6 +163,7 @@ int main(void) {
         static const struct CMUnitTest tests[] = {
                 T(limits_of_the_unit_and_of_the_slice_are_told_apart),
                 T(a_limit_that_can_not_be_opened_is_no_limit_that_is_not_there),
+                T(what_a_compile_step_left_is_known_without_a_descriptor_for_it),
                 T(memory_of_a_unit_that_can_not_be_read_is_not_of_the_dead),
                 T(that_one_can_not_be_thawed_is_said_and_the_others_are),
         };
