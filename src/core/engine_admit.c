@@ -219,23 +219,47 @@ void admit_compiled(Engine *e, Query *q, const EndedReport *r, const Error *erro
         }
 }
 
+/* It asked for more than the end of all others would leave: an administrator's cap of the slice, or what is left over in it,
+ * may go, and who knows when. */
+static bool asks_too_much_now(const Engine *e, const Query *q) {
+        return q->initial_bytes > lend_most(e);
+}
+
+/* Whose unit of an earlier run is still there holds up nobody: PID 1 may take its time. Nor does one that nobody's end would
+ * help to start. */
+static Query *first_to_start(const Engine *e) {
+        Query *q = NULL;
+
+        while ((q = sets_next_queueing(e, q)) && (q->unit == UNIT_LEAVING || asks_too_much_now(e, q)))
+                ;
+        return q;
+}
+
 /* Compiling ahead tells a user early of his mistakes, but each compiled query keeps its unit while it waits. The one
  * that would be the head of the queue is let through a little longer, or it would lose its turn. */
-static bool may_compile(const Engine *e, const Query *q) {
-        const Query *head = sets_next_queueing(e, NULL);
+static bool may_compile(const Engine *e, const Query *q, const Query *head) {
         uint64_t limit = ENGINE_UNITS_WAITING_MAX;
 
-        if (!head || query_is_before(q, head))
+        if (!asks_too_much_now(e, q) && (!head || query_is_before(q, head)))
                 limit += e->config.compile_concurrency;
         return unit_is_free(e) && e->n_units_waiting < limit;
+}
+
+/* Who can't start now, whoever ends, keeps nobody behind from it. NULL: nobody may. */
+static Query *next_to_compile(const Engine *e) {
+        const Query *head = first_to_start(e);
+        Query *q = NULL;
+
+        while ((q = sets_next_created(e, q)) && !may_compile(e, q, head))
+                if (!asks_too_much_now(e, q))
+                        return NULL;
+        return q;
 }
 
 static void settle_compiles(Engine *e) {
         Query *q;
 
-        while (e->n_compile_slots < e->config.compile_concurrency && (q = sets_next_created(e))) {
-                if (!may_compile(e, q))
-                        return;
+        while (e->n_compile_slots < e->config.compile_concurrency && (q = next_to_compile(e))) {
                 start_unit(e, q);
                 engine_move(e, q, QUERY_COMPILING);
                 q->has_compile_slot = true;
@@ -263,22 +287,6 @@ static bool start_head(Engine *e, Query *q) {
         if (q->unit == UNIT_READY)
                 run_hand_over(e, q);
         return true;
-}
-
-/* It asked for more than the end of all others would leave: an administrator's cap of the slice, or what is left over in it,
- * may go, and who knows when. */
-static bool asks_too_much_now(const Engine *e, const Query *q) {
-        return q->initial_bytes > lend_most(e);
-}
-
-/* Whose unit of an earlier run is still there holds up nobody: PID 1 may take its time. Nor does one that nobody's end would
- * help to start. */
-static Query *first_to_start(const Engine *e) {
-        Query *q = NULL;
-
-        while ((q = sets_next_queueing(e, q)) && (q->unit == UNIT_LEAVING || asks_too_much_now(e, q)))
-                ;
-        return q;
 }
 
 const Query *admit_lacking(const Engine *e) {

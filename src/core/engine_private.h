@@ -84,7 +84,7 @@ void engine_set_unit(Engine *e, Query *q, UnitPhase unit); /* the one place wher
 Query *sets_find(const Engine *e, uint64_t id);
 Query *sets_next(const Engine *e, const Query *previous); /* NULL gives the first */
 size_t sets_all(Engine *e); /* all that are known, the oldest first, in e->some until the next of these calls; returns how many */
-Query *sets_next_created(const Engine *e);
+Query *sets_next_created(const Engine *e, const Query *after); /* NULL gives the first */
 Query *sets_next_queueing(const Engine *e, const Query *after); /* NULL gives the first */
 uint64_t sets_live(const Engine *e);
 uint64_t sets_live_of(const Engine *e, uint32_t uid);

@@ -239,12 +239,17 @@ static Query *query_at(TreeNode *place) {
         return place ? TREE_ENTRY(place, Query, place) : NULL;
 }
 
-Query *sets_next_created(const Engine *e) {
-        return query_at(tree_first(e->created));
+/* NULL gives the first. */
+static Query *next_in_line(TreeNode *line, const Query *after) {
+        return query_at(after ? tree_after(line, &after->place, is_before_in_queue) : tree_first(line));
+}
+
+Query *sets_next_created(const Engine *e, const Query *after) {
+        return next_in_line(e->created, after);
 }
 
 Query *sets_next_queueing(const Engine *e, const Query *after) {
-        return query_at(after ? tree_after(e->queueing, &after->place, is_before_in_queue) : tree_first(e->queueing));
+        return next_in_line(e->queueing, after);
 }
 
 uint64_t sets_live(const Engine *e) {

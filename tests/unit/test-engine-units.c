@@ -316,6 +316,30 @@ static void waiting_units_are_bounded_however_long_the_queue(void **state) {
         }
 }
 
+/* A limit of the slice makes the larger start that they ask for impossible: they stand aside, and their units with them. */
+static void units_of_those_who_ask_for_too_much_keep_nobody_from_compiling(void **state) {
+        Config c = kit_config();
+        uint64_t id;
+
+        (void) state;
+        c.queue_size = 100;
+        kit_reopen(&c);
+        kit_step(&kit, (Event) { .type = EVENT_CAP, .bytes = 512 * MIB });
+        for (int i = 0; i < 20; i++) {
+                id = kit_submit(&kit, (QuerySpec) { .has_compile = true, .initial_bytes = 600 * MIB });
+                if (kit_state(&kit, id) == QUERY_COMPILING)
+                        kit_compiled(&kit, id, 0);
+        }
+        assert_int_equal(engine_count(kit.engine, QUERY_QUEUEING), 16);
+        for (int i = 0; i < 3; i++) {
+                id = kit_submit(&kit, (QuerySpec) { .has_compile = true });
+                assert_int_equal(kit_state(&kit, id), QUERY_COMPILING);
+                kit_compiled(&kit, id, 0);
+                assert_int_equal(kit_state(&kit, id), QUERY_EXECUTING);
+        }
+        assert_int_equal(engine_count(kit.engine, QUERY_QUEUEING), 16); /* it is no way around their own bound */
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(a_slot_is_taken_while_the_unit_starts),
@@ -336,6 +360,7 @@ int main(void) {
                 KIT_TEST(unbounded_units_are_reckoned_with_when_they_are_there),
                 KIT_TEST(fewer_units_after_a_reload_never_stop_the_head_of_the_queue),
                 KIT_TEST(waiting_units_are_bounded_however_long_the_queue),
+                KIT_TEST(units_of_those_who_ask_for_too_much_keep_nobody_from_compiling),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
