@@ -2,8 +2,6 @@
 #include "core/engine_private.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
 static int refuse(Engine *e, const Error *error) {
         engine_emit(e, ACTION_REFUSED, NULL)->error = *error;
@@ -156,7 +154,7 @@ uint64_t admit_queue_timeout(const Query *q) {
                               q->booked_usec[QUERY_COMPILING] + q->booked_usec[QUERY_EXECUTING]);
 }
 
-static bool unit_is_free(const Engine *e) {
+bool admit_unit_is_free(const Engine *e) {
         return e->n_units < engine_units_max(e);
 }
 
@@ -221,7 +219,7 @@ void admit_compiled(Engine *e, Query *q, const EndedReport *r, const Error *erro
 
 /* It asked for more than the end of all others would leave: an administrator's cap of the slice, or what is left over in it,
  * may go, and who knows when. */
-static bool asks_too_much_now(const Engine *e, const Query *q) {
+bool admit_asks_too_much(const Engine *e, const Query *q) {
         return q->initial_bytes > lend_most(e);
 }
 
@@ -230,7 +228,7 @@ static bool asks_too_much_now(const Engine *e, const Query *q) {
 static Query *first_to_start(const Engine *e) {
         Query *q = NULL;
 
-        while ((q = sets_next_queueing(e, q)) && (q->unit == UNIT_LEAVING || asks_too_much_now(e, q)))
+        while ((q = sets_next_queueing(e, q)) && (q->unit == UNIT_LEAVING || admit_asks_too_much(e, q)))
                 ;
         return q;
 }
@@ -240,9 +238,9 @@ static Query *first_to_start(const Engine *e) {
 static bool may_compile(const Engine *e, const Query *q, const Query *head) {
         uint64_t limit = ENGINE_UNITS_WAITING_MAX;
 
-        if (!asks_too_much_now(e, q) && (!head || query_is_before(q, head)))
+        if (!admit_asks_too_much(e, q) && (!head || query_is_before(q, head)))
                 limit += e->config.compile_concurrency;
-        return unit_is_free(e) && e->n_units_waiting < limit;
+        return admit_unit_is_free(e) && e->n_units_waiting < limit;
 }
 
 /* Who can't start now, whoever ends, keeps nobody behind from it. NULL: nobody may. */
@@ -251,7 +249,7 @@ static Query *next_to_compile(const Engine *e) {
         Query *q = NULL;
 
         while ((q = sets_next_created(e, q)) && !may_compile(e, q, head))
-                if (!asks_too_much_now(e, q))
+                if (!admit_asks_too_much(e, q))
                         return NULL;
         return q;
 }
@@ -275,7 +273,7 @@ static bool start_head(Engine *e, Query *q) {
         if (!wait_may_open(e, q))
                 return false;
         /* Too many units: it waits while some are leaving. When none is they are those of others who wait behind it. */
-        if (q->unit == UNIT_NONE && !unit_is_free(e) && e->n_units_leaving > 0)
+        if (q->unit == UNIT_NONE && !admit_unit_is_free(e) && e->n_units_leaving > 0)
                 return false;
         if (!learn_open(e, q) && lease_open(&e->budget, &q->lease, start) < 0)
                 return false;
@@ -311,7 +309,7 @@ static void settle_warm(Engine *e) {
 
         for (uint64_t n = 0; n < e->config.warm_units; n++) {
                 q = sets_next_queueing(e, q);
-                if (!q || q->recheck || (q->unit == UNIT_NONE && !unit_is_free(e)))
+                if (!q || q->recheck || (q->unit == UNIT_NONE && !admit_unit_is_free(e)))
                         return;
                 start_unit(e, q);
         }
@@ -361,44 +359,4 @@ uint64_t engine_queue_position(const Engine *e, const Query *q) {
                         other->queue_position_as_of = e->n_line_changes;
                 }
         return q->queue_position;
-}
-
-const char *engine_wait_reason(const Engine *e, const Query *q, char *buf, size_t len) {
-        char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX];
-
-        buf[0] = 0;
-        if (q->state == QUERY_CREATED && q->dependencies == DEPENDENCIES_CHECKING)
-                snprintf(buf, len, "the check of its dependencies");
-        else if (q->state == QUERY_CREATED)
-                snprintf(buf, len, "a compile slot (CompileConcurrency=%llu)",
-                         (unsigned long long) e->config.compile_concurrency);
-        else if (q->state == QUERY_QUEUEING && q->unit == UNIT_LEAVING)
-                snprintf(buf, len, "the end of the unit %s",
-                         q->n_retries > 0 ? "of its first run" : "that it had before penstockd was restarted");
-        else if (q->state == QUERY_QUEUEING && e->paused)
-                snprintf(buf, len, "admission is paused (penstockctl resume)");
-        else if (q->state == QUERY_QUEUEING && asks_too_much_now(e, q))
-                snprintf(buf, len, "memory for an initial quota of %s: with nobody else there it could have %s, for %s; others pass it",
-                         size_format(q->initial_bytes, a), size_format(lend_most(e), b),
-                         e->cap_bytes < e->config.max_memory_bytes ? "an administrator's MemoryMax of penstock.slice"
-                                                                   : "what is left over in penstock.slice");
-        else if (q->state == QUERY_QUEUEING && e->n_in_state[QUERY_EXECUTING] >= e->config.concurrency_quota)
-                snprintf(buf, len, "a free slot (ConcurrencyQuota=%llu, %llu ahead of it)",
-                         (unsigned long long) e->config.concurrency_quota,
-                         (unsigned long long) engine_queue_position(e, q) - 1);
-        else if (q->state == QUERY_QUEUEING && engine_queue_position(e, q) > 1)
-                snprintf(buf, len, "its turn (%llu ahead of it, the first waits for memory or its unit)",
-                         (unsigned long long) engine_queue_position(e, q) - 1);
-        else if (q->state == QUERY_QUEUEING)
-                snprintf(buf, len, "memory for an initial quota of %s (%s unused; MaxMemoryBytes)",
-                         size_format(retry_start_bytes(e, q), a), size_format(budget_unused_bytes(&e->budget), b));
-        else if (q->state == QUERY_EXECUTING && q->frozen)
-                snprintf(buf, len, "memory: frozen at %s, wants %s (%s; MaxMemoryBytes)", size_format(q->lease.bytes, a),
-                         size_format(q->wanted_bytes, b),
-                         wait_is_for_others(e, q)             ? "what is unused is kept for those that must end before it"
-                         : budget_unused_bytes(&e->budget) ? "too little unused"
-                                                           : "nothing unused");
-        else if ((q->state == QUERY_EXECUTING || q->state == QUERY_COMPILING) && q->unit == UNIT_STARTING)
-                snprintf(buf, len, "its unit to start");
-        return buf;
 }

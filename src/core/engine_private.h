@@ -3,7 +3,7 @@
  * engine.c takes the steps, engine_sets.c knows where each query stands, engine_admit.c lets in, engine_adopt.c takes over
  * from an earlier engine, engine_learn.c knows what those that come again need, engine_retry.c starts once more, engine_run.c
  * grows, engine_lend.c says how much may be lent, engine_wait.c shares the pool among those who wait, engine_end.c ends,
- * engine_judge.c says why one has ended. */
+ * engine_judge.c says why one has ended, engine_reason.c what one waits for. */
 #pragma once
 
 #include "core/claims.h"
@@ -116,6 +116,8 @@ void admit_reconfigure(Engine *e); /* the figures changed under those who wait *
 bool admit_reconfigure_query(Engine *e, Query *q); /* under this one; false: it has ended over it */
 void admit_restart_unit(Engine *e, Query *q); /* of one that is past waiting for it */
 const Query *admit_lacking(const Engine *e); /* the head of the queue, when it has a slot and no memory to begin with; else NULL */
+bool admit_asks_too_much(const Engine *e, const Query *q); /* nobody's end would leave enough for its start, as things are */
+bool admit_unit_is_free(const Engine *e);
 void admit_settle(Engine *e); /* give free compile and execution slots to those who wait */
 uint64_t admit_query_timeout(const Query *q);           /* when its own timeout is due */
 uint64_t admit_queue_timeout(const Query *q);

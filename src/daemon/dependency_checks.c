@@ -299,7 +299,7 @@ void manager_drop_checks(Manager *m) {
 const char *manager_wait_reason(Manager *m, const Query *q, char *buf, size_t len) {
         const Entry *e = manager_entry(m, q->id);
 
-        if (!e || !e->check || q->dependencies != DEPENDENCIES_CHECKING)
+        if (!e || !e->check || (q->dependencies != DEPENDENCIES_CHECKING && q->unit != UNIT_CHECKING))
                 return engine_wait_reason(m->engine, q, buf, len);
         snprintf(buf, len, "the check of dependency %s%s", dependency_of(e->check)->name,
                  e->check->running ? "" : " (others are being checked)");

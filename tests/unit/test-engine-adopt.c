@@ -239,6 +239,7 @@ static void what_was_not_handed_over_starts_anew(void **state) {
 static void its_dependencies_are_asked_for_once_more(void **state) {
         Error gone = { ERROR_DEPENDENCY_FAILED, "it is not there" };
         uint64_t id;
+        char buf[128];
 
         (void) state;
         kit.slow_units = true;
@@ -248,6 +249,7 @@ static void its_dependencies_are_asked_for_once_more(void **state) {
         take_over(1);
         assert_int_equal(kit_saw(&kit, ACTION_CHECK_DEPENDENCIES, id), 1);
         assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, id), 0);
+        assert_string_equal(engine_wait_reason(kit.engine, kit_query(&kit, id), buf, sizeof(buf)), "the check of its dependencies");
         kit_dependencies(&kit, id, NULL);
         assert_int_equal(kit_saw(&kit, ACTION_START_UNIT, id), 1);
         take_over(1);

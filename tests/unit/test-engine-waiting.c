@@ -266,6 +266,80 @@ static void a_limit_that_the_kernel_rounds_to_its_pages_is_in_force(void **state
         assert_int_equal(kit_query(&kit, 1)->n_stale, 2);
 }
 
+static void assert_waits_for(uint64_t id, const char *words) {
+        char buf[256];
+
+        assert_string_equal(engine_wait_reason(kit.engine, kit_query(&kit, id), buf, sizeof(buf)), words);
+}
+
+static void who_may_not_be_compiled_yet_is_not_told_of_slots_that_are_free(void **state) {
+        Config c = kit_config();
+
+        (void) state;
+        c.concurrency_quota = 1;
+        c.queue_size = 100;
+        kit_reopen(&c);
+        kit_plain(&kit);
+        for (uint64_t id = 2; id <= 19; id++) {
+                kit_submit(&kit, (QuerySpec) { .has_compile = true });
+                if (kit_state(&kit, id) == QUERY_COMPILING)
+                        kit_compiled(&kit, id, 0);
+        }
+        assert_int_equal(kit_state(&kit, 17), QUERY_QUEUEING);
+        assert_waits_for(18, "its turn to be compiled (16 wait with a unit for their start; ConcurrencyQuota, MaxMemoryBytes)");
+        kit_event(&kit, EVENT_PAUSE, 0);
+        assert_waits_for(18, "its turn to be compiled (16 wait with a unit for their start; penstockctl resume)");
+        kit_event(&kit, EVENT_RESUME, 0);
+        kit_exit(&kit, 1, 0); /* 2 runs, and 18 is compiled in its place, and 19 behind it */
+        assert_int_equal(kit_state(&kit, 18), QUERY_COMPILING);
+        assert_int_equal(kit_state(&kit, 19), QUERY_CREATED);
+        assert_waits_for(19, "its turn to be compiled (16 wait with a unit for their start; ConcurrencyQuota, MaxMemoryBytes)");
+        for (uint64_t id = 2; id <= 4; id++) {
+                kit_exit(&kit, id, 0);
+                kit_submit(&kit, (QuerySpec) { .has_compile = true });
+        }
+        assert_int_equal(engine_count(kit.engine, QUERY_COMPILING), 2);
+        assert_waits_for(22, "a compile slot (CompileConcurrency=2)");
+}
+
+static void who_waits_for_units_to_go_is_not_told_of_memory(void **state) {
+        Config c = kit_config();
+
+        (void) state;
+        c.concurrency_quota = 1;
+        c.queue_size = 1;
+        kit_reopen(&c);
+        kit.slow_units = true;
+        for (uint64_t id = 1; id <= 4; id++) {
+                kit_plain(&kit);
+                kit_ready(&kit, id);
+                kit_exit(&kit, id, 0);
+        }
+        kit_plain(&kit);
+        assert_int_equal(kit_state(&kit, 5), QUERY_QUEUEING);
+        assert_waits_for(5, "a unit: there are 4, some of which have not gone yet");
+        kit_gone(&kit, 1);
+        assert_waits_for(5, "its unit to start");
+        kit_submit(&kit, (QuerySpec) { .has_compile = true });
+        assert_waits_for(6, "a unit: there are 4, some of which have not gone yet");
+}
+
+static void who_could_be_paid_and_is_not_is_told_for_whom_it_is_kept(void **state) {
+        Config c = kit_config();
+
+        (void) state;
+        c.concurrency_quota = 3;
+        c.max_memory_bytes = c.per_query_bytes = 576 * MIB; /* the pool has 384M */
+        kit_reopen(&c);
+        kit_submit(&kit, (QuerySpec) { .max_bytes = 448 * MIB });
+        kit_need(&kit, 1, 100 * MIB);
+        assert_int_equal(kit_lease(1), 256 * MIB);
+        kit_submit(&kit, (QuerySpec) { .initial_bytes = 192 * MIB });
+        assert_waits_for(2, "memory for an initial quota of 192M (192M unused, kept for those that must end before it; MaxMemoryBytes)");
+        kit_plain(&kit); /* nothing overtakes the head */
+        assert_waits_for(3, "its turn (1 ahead of it, the first waits for memory or its unit)");
+}
+
 /* Whoever lists the queries asks for each one's place, in one turn of the loop. Walked to from the front, that takes a minute here. */
 static void the_places_of_a_long_line_are_soon_told(void **state) {
         const uint64_t n_waiting = 20000;
@@ -306,6 +380,9 @@ int main(void) {
                 KIT_TEST(the_brake_after_a_lowering_is_the_one_that_was_asked_for),
                 KIT_TEST(at_a_cap_that_came_meanwhile_there_is_no_brake),
                 KIT_TEST(a_limit_that_the_kernel_rounds_to_its_pages_is_in_force),
+                KIT_TEST(who_may_not_be_compiled_yet_is_not_told_of_slots_that_are_free),
+                KIT_TEST(who_waits_for_units_to_go_is_not_told_of_memory),
+                KIT_TEST(who_could_be_paid_and_is_not_is_told_for_whom_it_is_kept),
                 cmocka_unit_test(the_places_of_a_long_line_are_soon_told),
         };
 
