@@ -178,9 +178,8 @@ void admit_restart_unit(Engine *e, Query *q) {
 
 static void begin_compile(Engine *e, Query *q) {
         q->run = RUN_COMPILING;
-        q->compile_deadline_usec = e->config.compile_timeout_usec
-                                                   ? add_saturating(e->now_usec, e->config.compile_timeout_usec)
-                                                   : USEC_INFINITY;
+        q->compile_timeout_usec = e->config.compile_timeout_usec ? e->config.compile_timeout_usec : USEC_INFINITY;
+        q->compile_deadline_usec = add_saturating(e->now_usec, q->compile_timeout_usec);
         engine_emit(e, ACTION_COMPILE, q);
 }
 

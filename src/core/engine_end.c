@@ -233,6 +233,7 @@ void end_release(Engine *e, Query *q) {
 
 void end_deadlines(Engine *e, Query *q) {
         uint64_t now = e->now_usec;
+        char limit[DURATION_TEXT_MAX];
 
         if (!query_is_live(q)) {
                 if (q->forget_usec && now >= q->forget_usec)
@@ -246,16 +247,16 @@ void end_deadlines(Engine *e, Query *q) {
         }
         if (q->run == RUN_COMPILING && now >= q->compile_deadline_usec)
                 end_query(e, q, QUERY_ERRORED, VERDICT_COMPILE, false, ERROR_COMPILATION_FAILED,
-                          "the compile check of language %s took longer than CompileTimeoutSec (%llu s)",
-                          q->spec.language, ULL(e->config.compile_timeout_usec / USEC_PER_SEC));
+                          "the compile check of language %s took longer than %s; CompileTimeoutSec sets that", q->spec.language,
+                          duration_format(q->compile_timeout_usec, limit));
         else if (now >= admit_queue_timeout(q))
                 end_query(e, q, QUERY_ERRORED, VERDICT_QUEUE, false, ERROR_QUEUE_TIMEOUT,
-                          "it waited longer than its queue timeout of %llu s; QueueTimeoutSec or queue_timeout_usec sets that",
-                          ULL(q->queue_timeout_usec / USEC_PER_SEC));
+                          "it waited longer than its queue timeout of %s; QueueTimeoutSec or queue_timeout_usec sets that",
+                          duration_format(q->queue_timeout_usec, limit));
         else if (now >= admit_query_timeout(q))
                 end_query(e, q, QUERY_ERRORED, VERDICT_TIMEOUT, true, ERROR_TIMEOUT,
-                          "it ran longer than its timeout of %llu ms; QueryTimeoutSec or timeout_usec sets that",
-                          ULL(q->timeout_usec / USEC_PER_MSEC));
+                          "it ran longer than its timeout of %s; QueryTimeoutSec or timeout_usec sets that",
+                          duration_format(q->timeout_usec, limit));
         else if (q->sample_due_usec && now >= q->sample_due_usec)
                 engine_look(e, q);
 }

@@ -161,7 +161,7 @@ struct Query {
         Verdict ending_verdict;
         uint64_t ending_deadline_usec, killed_usec;
 
-        uint64_t compile_deadline_usec, sample_due_usec, forget_usec;
+        uint64_t compile_timeout_usec, compile_deadline_usec, sample_due_usec, forget_usec;
         uint64_t looked_step; /* of its engine: the last one that had it sampled */
         bool done; /* released by its owner: leaves as soon as it has ended */
         uint64_t forgotten; /* the how manieth it was to get a tombstone, earlier engines' included; 0: it has none */

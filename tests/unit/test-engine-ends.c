@@ -272,6 +272,27 @@ static void timeouts_of_all_sizes_do_not_overflow(void **state) {
         assert_int_equal(engine_count(kit.engine, QUERY_EXECUTING), 2);
 }
 
+static void what_a_limit_was_is_said_as_it_was(void **state) {
+        Config c = kit_config();
+
+        (void) state;
+        c.concurrency_quota = 1;
+        c.compile_timeout_usec = 1500 * USEC_PER_MSEC;
+        kit_reopen(&c);
+        kit_submit(&kit, (QuerySpec) { .timeout_usec = 90 * USEC_PER_SEC });
+        kit_submit(&kit, (QuerySpec) { .queue_timeout_usec = 250 * USEC_PER_MSEC });
+        kit_submit(&kit, (QuerySpec) { .has_compile = true, .language = "slow" });
+        c.compile_timeout_usec = USEC_INFINITY; /* for those that begin later */
+        kit_reload(&kit, &c);
+        kit_pass(&kit, 100 * USEC_PER_SEC);
+        assert_string_equal(kit_query(&kit, 1)->error.message,
+                            "it ran longer than its timeout of 1min 30s; QueryTimeoutSec or timeout_usec sets that");
+        assert_string_equal(kit_query(&kit, 2)->error.message,
+                            "it waited longer than its queue timeout of 250ms; QueueTimeoutSec or queue_timeout_usec sets that");
+        assert_string_equal(kit_query(&kit, 3)->error.message,
+                            "the compile check of language slow took longer than 1s 500ms; CompileTimeoutSec sets that");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(a_cancel_is_legal_in_every_state_and_twice),
@@ -287,6 +308,7 @@ int main(void) {
                 KIT_TEST(a_query_timeout_comes_from_the_configuration_unless_none_was_asked_for),
                 KIT_TEST(frozen_time_does_not_count_in_the_timeout),
                 KIT_TEST(timeouts_of_all_sizes_do_not_overflow),
+                KIT_TEST(what_a_limit_was_is_said_as_it_was),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
