@@ -48,6 +48,13 @@ static Verdict memory_verdict(const Query *q, const FinalNumbers *n) {
                                                                                                      : VERDICT_QUOTA;
 }
 
+/* Where both are the same no request can ask for more. */
+const char *judge_maximum_key(const Engine *e, const Query *q) {
+        return page_floor(q->spec.max_bytes) == q->max_bytes && q->max_bytes != e->config.per_query_bytes
+                               ? "memory_max_bytes of the request"
+                               : "MemoryBytesQuotaPerQuery";
+}
+
 static Verdict describe_memory(const Engine *e, const Query *q, const FinalNumbers *n, Error *error) {
         char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
         Verdict v = memory_verdict(q, n);
@@ -59,8 +66,7 @@ static Verdict describe_memory(const Engine *e, const Query *q, const FinalNumbe
                 error_set(error, ERROR_MEMORY_LIMIT_EXCEEDED,
                           "it needed more than its maximum of %s (peak %s, %llu raise%s); %s sets that", b, c,
                           ULL(q->n_raises), q->n_raises == 1 ? "" : "s",
-                          q->max_bytes < e->config.per_query_bytes ? "memory_max_bytes of the request"
-                                                                   : "MemoryBytesQuotaPerQuery");
+                          judge_maximum_key(e, q));
         else if (v == VERDICT_BUDGET)
                 error_set(error, ERROR_MEMORY_BUDGET_EXHAUSTED,
                           "it needed more than its quota of %s (maximum %s, peak %s), and the budget had no more to give; "
@@ -111,9 +117,13 @@ void judge_report(const Engine *e, const Query *q, const EndedReport *r, const E
                 error_set(ret_error, ERROR_CANCELED, "its unit was stopped");
         } else if (r->results_truncated) {
                 *ret_verdict = VERDICT_RESULTS;
-                error_set(ret_error, ERROR_EXECUTION_FAILED,
-                          "its results were more than %llu bytes, or the disk is full; ResultsMaxBytes sets that",
-                          ULL(e->config.results_max_bytes));
+                if (e->config.results_max_bytes == SIZE_INFINITY)
+                        error_set(ret_error, ERROR_EXECUTION_FAILED,
+                                  "its results could not all be kept: the disk is full, or ResultsMaxBytes was less when it began");
+                else
+                        error_set(ret_error, ERROR_EXECUTION_FAILED,
+                                  "its results were more than %llu bytes, or the disk is full; ResultsMaxBytes sets that",
+                                  ULL(e->config.results_max_bytes));
         } else if (r->reader_gone && (r->exit_signal == SIGPIPE || r->exit_status != 0)) {
                 *ret_state = QUERY_CANCELED;
                 *ret_verdict = VERDICT_READER;

@@ -162,6 +162,7 @@ void wait_settle(Engine *e); /* serve who waits for the pool; ask donors; choose
 /* What its report alone says, when nobody here asked for the end; @error is of a start that failed. */
 void judge_report(const Engine *e, const Query *q, const EndedReport *r, const Error *error, QueryState *ret_state,
                   Verdict *ret_verdict, Error *ret_error);
+const char *judge_maximum_key(const Engine *e, const Query *q); /* what sets the maximum that it has */
 
 /* engine_end.c */
 void end_query(Engine *e, Query *q, QueryState state, Verdict verdict, bool gracefully, ErrorCode code,

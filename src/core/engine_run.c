@@ -166,9 +166,7 @@ static void end_thrashing(Engine *e, Query *q) {
         else
                 end_query(e, q, QUERY_ERRORED, VERDICT_MAXIMUM, false, ERROR_MEMORY_LIMIT_EXCEEDED,
                           "it did nothing but wait for memory at %s, the most it may have; %s sets that",
-                          size_format(q->lease.bytes, a),
-                          q->max_bytes < e->config.per_query_bytes ? "memory_max_bytes of the request"
-                                                                   : "MemoryBytesQuotaPerQuery");
+                          size_format(q->lease.bytes, a), judge_maximum_key(e, q));
 }
 
 static void judge_sample(Engine *e, Query *q, const Sample *s) {

@@ -119,6 +119,18 @@ static void a_start_that_failed_says_why(void **state) {
         assert_int_equal(kit_query(&kit, id)->exit_status, -1);
 }
 
+static void results_without_a_bound_are_not_said_to_have_passed_one(void **state) {
+        Config c = kit_config();
+
+        (void) state;
+        c.results_max_bytes = SIZE_INFINITY;
+        kit_reopen(&c);
+        kit_plain(&kit);
+        kit_report(&kit, 1, (EndedReport) { .exit_status = -1, .exit_signal = SIGPIPE, .results_truncated = true }, NULL);
+        assert_string_equal(kit_query(&kit, 1)->error.message,
+                            "its results could not all be kept: the disk is full, or ResultsMaxBytes was less when it began");
+}
+
 static void a_kill_before_the_raise_took_hold_is_not_the_maximum(void **state) {
         uint64_t id = kit_submit(&kit, (QuerySpec) { .max_bytes = 128 * MIB });
 
@@ -137,6 +149,47 @@ static void a_kill_before_the_raise_took_hold_is_not_the_maximum(void **state) {
 static EndedReport killed_for_memory(uint64_t peak_bytes) {
         return (EndedReport) { .exit_status = -1, .exit_signal = SIGKILL,
                                .numbers = { .events_oom = 1, .events_oom_kill = 1, .memory_peak_bytes = peak_bytes } };
+}
+
+static void whose_maximum_it_was_is_said_after_a_reload_too(void **state) {
+        static const struct {
+                uint64_t asked_bytes, per_query_bytes; /* the latter by the time of its end */
+                const char *says;
+        } cases[] = {
+                { 0, 128 * MIB, "MemoryBytesQuotaPerQuery sets that" },
+                { 0, GIB, "MemoryBytesQuotaPerQuery sets that" },
+                { 96 * MIB, 128 * MIB, "memory_max_bytes of the request sets that" },
+                { 96 * MIB, 64 * MIB, "memory_max_bytes of the request sets that" },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < 2 * ELEMENTSOF(cases); i++) {
+                Config c = kit_config();
+                Sample s = { .anon_bytes = 40 * MIB, .active_anon_bytes = 40 * MIB, .pids = 1, .has_psi = true, .populated = true };
+                bool thrashes = i >= ELEMENTSOF(cases);
+                uint64_t max;
+
+                c.per_query_bytes = 128 * MIB;
+                kit_reopen(&c);
+                max = cases[i % ELEMENTSOF(cases)].asked_bytes;
+                kit_submit(&kit, (QuerySpec) { .max_bytes = max });
+                max = max ? max : 128 * MIB;
+                kit_need(&kit, 1, max - 8 * MIB);
+                assert_int_equal(kit_lease(1), max);
+                c.per_query_bytes = cases[i % ELEMENTSOF(cases)].per_query_bytes;
+                kit_reload(&kit, &c);
+                s.current_bytes = max;
+                for (unsigned sec = 0; thrashes && sec <= 12; sec++) {
+                        kit.now_usec += USEC_PER_SEC;
+                        s.stall_full_usec = s.stall_some_usec = sec * USEC_PER_SEC;
+                        s.workingset_refault_file = sec * 100000;
+                        kit_sample(&kit, 1, s);
+                }
+                if (!thrashes)
+                        kit_report(&kit, 1, killed_for_memory(max), NULL);
+                assert_int_equal(kit_query(&kit, 1)->verdict, VERDICT_MAXIMUM);
+                assert_non_null(strstr(kit_query(&kit, 1)->error.message, cases[i % ELEMENTSOF(cases)].says));
+        }
 }
 
 static void who_was_refused_near_its_limit_ends_by_the_budget(void **state) {
@@ -312,6 +365,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(every_death_says_whose_limit_it_was),
                 KIT_TEST(a_start_that_failed_says_why),
+                KIT_TEST(results_without_a_bound_are_not_said_to_have_passed_one),
+                KIT_TEST(whose_maximum_it_was_is_said_after_a_reload_too),
                 KIT_TEST(a_kill_before_the_raise_took_hold_is_not_the_maximum),
                 KIT_TEST(who_was_refused_near_its_limit_ends_by_the_budget),
                 KIT_TEST(a_limit_that_it_never_reached_did_not_end_it),
