@@ -159,6 +159,31 @@ static void ended_records_of_one_user_are_bounded(void **state) {
         assert_true(engine_is_tombstone(kit.engine, 80));
 }
 
+static void those_that_were_live_when_the_last_one_came_are_kept_too(void **state) {
+        Config c = kit_config();
+
+        (void) state;
+        c.max_queries_per_user = 20;
+        c.queue_size = 100;
+        kit_reopen(&c);
+        for (int i = 0; i < 40; i++)
+                kit_exit(&kit, kit_plain(&kit), 0);
+        assert_int_equal(engine_count(kit.engine, QUERY_FINISHED), 20);
+        for (int round = 0; round < 3; round++) {
+                uint64_t first = 0;
+
+                for (int i = 0; i < 20; i++) {
+                        uint64_t id = kit_plain(&kit);
+
+                        first = first ? first : id;
+                }
+                for (uint64_t id = first; id < first + 20; id++)
+                        kit_event(&kit, EVENT_CANCEL, id);
+                kit_pass(&kit, kit.config.cancel_grace_usec);
+                assert_int_equal(engine_count(kit.engine, QUERY_FINISHED) + engine_count(kit.engine, QUERY_CANCELED), 39);
+        }
+}
+
 static void a_small_cap_on_users_bounds_their_ended_records_less(void **state) {
         Config c = kit_config();
 
@@ -237,6 +262,7 @@ int main(void) {
                 KIT_TEST(a_tombstone_answers_until_it_falls_out_of_the_ring),
                 KIT_TEST(what_a_fallen_record_left_behind_is_held_back_until_its_unit_is_gone),
                 KIT_TEST(ended_records_of_one_user_are_bounded),
+                KIT_TEST(those_that_were_live_when_the_last_one_came_are_kept_too),
                 KIT_TEST(a_small_cap_on_users_bounds_their_ended_records_less),
                 KIT_TEST(ended_records_are_bounded_even_without_a_cap_on_users),
                 KIT_TEST(an_unread_record_is_kept_for_a_time),
