@@ -303,7 +303,7 @@ void manager_slice_settled(Manager *m, int r);
 void manager_look_at_slice_due(Manager *m, uint64_t now_usec);
 /* The largest budget that the limit in force is a fence around. */
 uint64_t manager_slice_covers(const Manager *m);
-void manager_raise_slice(Manager *m); /* manager.c: for a larger budget, which waits for it; 0 or -errno */
+void manager_raise_slice(Manager *m); /* manager.c: for a larger budget, which waits for it */
 /* What the dead left behind, at once or soon. */
 void manager_look_for_leftovers(Manager *m);
 /* The same, while there is some. */
