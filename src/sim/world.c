@@ -139,6 +139,7 @@ void world_feed(World *w, Event *ev) {
         deadline = engine_deadline(w->engine);
         if (deadline < w->tick_usec) {
                 w->tick_usec = deadline;
+                w->tick_number = w->next_number;
                 world_push_item(w, (Item) { .at_usec = MAX(deadline, w->now_usec) + world_wake(w), .type = ITEM_TICK });
         }
 }
@@ -236,9 +237,12 @@ static void on_notify(World *w, size_t i) {
         host_notify(w, i);
 }
 
-static void on_tick(World *w) {
+/* There is one timer: what it was set to before it was set to something sooner does not come. */
+static void on_tick(World *w, const Item *item) {
         Event ev = { .type = EVENT_TICK };
 
+        if (item->number != w->tick_number)
+                return;
         w->tick_usec = USEC_INFINITY;
         world_feed(w, &ev);
 }
@@ -268,7 +272,7 @@ static void happen(World *w, const Item *item) {
         switch (item->type) {
         case ITEM_ARRIVAL: on_arrival(w, i); break;
         case ITEM_ACT: on_act(w, &w->load.acts[i]); break;
-        case ITEM_TICK: on_tick(w); break;
+        case ITEM_TICK: on_tick(w, item); break;
         case ITEM_PERFORM: host_perform(w, item); break;
         case ITEM_DEPENDENCIES: host_dependencies(w, i); break;
         case ITEM_UNIT_OUTCOME: host_unit_outcome(w, i); break;

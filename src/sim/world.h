@@ -114,7 +114,7 @@ typedef struct World {
         uint64_t now_usec;
         Item *heap;
         size_t n_heap, heap_allocated;
-        uint64_t next_number, tick_usec, performed_until_usec;
+        uint64_t next_number, tick_usec, tick_number, performed_until_usec;
         SimQuery *queries;
         size_t submitting;
         uint64_t reserved_id; /* 0: none */
