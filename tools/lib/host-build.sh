@@ -72,8 +72,20 @@ build_test() { # LABEL DIRECTORY [OPTION-OF-MESON-TEST…]
                 progress ok "$label: $(grep -c . "$said") tests" "$begin"
         else
                 progress FAIL "$label: tests" "$begin"
+                build_failures "$said" >>"$log"
                 show_log "$log" $r
         fi
+}
+
+# The end of what each failed test wrote, at the end of the log: meson prints it in between, where the log's end may not reach.
+build_failures() { # TESTLOG
+        python3 -c '
+import json, sys
+for line in open(sys.argv[1]):
+    test = json.loads(line)
+    if test["result"] not in ("OK", "EXPECTEDFAIL", "SKIP"):
+        said = (test.get("stdout", "") + test.get("stderr", "")).strip().splitlines()
+        print(test["name"] + ", " + test["result"] + ":", *said[-25:], sep="\n  ")' "$1"
 }
 
 # Prints result, name and, of a skipped test, its last words, which say why.
