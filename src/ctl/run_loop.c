@@ -27,7 +27,7 @@ typedef struct Run {
         bool out_is_ready; /* not waiting for standard output */
         bool asking;       /* a Describe for the status line is on its way */
         bool has_failed;   /* the service cannot be reached */
-        bool tried_again;
+        bool is_final;     /* and could not be after the results had ended */
         unsigned n_signals;
         RunResult result;
 } Run;
@@ -49,10 +49,9 @@ static void maybe_finish(Run *run) {
 
         if (run->in_open && !(is_stuck && run->result.info))
                 return;
-        if (run->result.info || (run->has_failed && (run->tried_again || run->n_signals > 0)))
+        if (run->result.info || (run->has_failed && (run->is_final || run->n_signals > 0)))
                 (void) sd_event_exit(run->event, 0);
         else if (run->has_failed) {
-                run->tried_again = true;
                 run->has_failed = false;
                 if (penstock_query_watch(run->query, on_watch, run) < 0)
                         (void) sd_event_exit(run->event, 0);
@@ -170,6 +169,7 @@ static void on_watch(PenstockQuery *q, PenstockInfo *info, const PenstockError *
         (void) q;
         if (error) {
                 run->has_failed = true;
+                run->is_final = !run->in_open;
                 run->result.error = *error;
                 maybe_finish(run);
                 return;

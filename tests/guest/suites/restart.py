@@ -348,7 +348,7 @@ def stopped_in_between():
             expect(cgroups.is_populated(attached.group), "its queries are there")
             system("systemctl", "stop", DAEMON)
             wait_for(lambda: not cgroups.unit_groups(), "the units of all queries are gone")
-            attached.run.wait().expect(125)
+            attached.run.wait(300).expect(125)  # it waits 90 s for a service to come back, once
             for unit in (DAEMON, "penstock-worker.socket"):
                 expect_equal(unit_property(unit, "ActiveState"), "inactive", f"the state of {unit}")
             os.unlink(drop_in)
