@@ -112,8 +112,9 @@ void admit_dependencies(Engine *e, Query *q, const Error *error) {
                 admit_restart_unit(e, q);
                 return;
         }
-        if (q->spec.has_compile)
-                return; /* it waits for a compile slot, if there is none in this step */
+        /* It waits for a compile slot, if there is none in this step; or its time is over, and this step ends it. */
+        if (q->spec.has_compile || admit_queue_timeout(q) <= e->now_usec)
+                return;
         engine_move(e, q, QUERY_QUEUEING);
         engine_emit(e, ACTION_STATE, q);
 }

@@ -104,6 +104,23 @@ static void a_wait_for_the_check_counts_as_waiting(void **state) {
         assert_int_equal(kit.n_log, 0);
 }
 
+/* As where the loop was late: the answer comes before the tick. */
+static void what_comes_when_its_time_is_over_is_no_second_end(void **state) {
+        Config c = kit_config();
+        uint64_t id;
+
+        (void) state;
+        c.queue_timeout_usec = 5 * USEC_PER_SEC;
+        kit_reopen(&c);
+        kit.slow_checks = true;
+        id = kit_submit(&kit, (QuerySpec) { .has_dependencies = true });
+        kit.now_usec += 6 * USEC_PER_SEC;
+        kit_dependencies(&kit, id, NULL);
+        assert_int_equal(kit_query(&kit, id)->error.code, ERROR_QUEUE_TIMEOUT);
+        assert_int_equal(kit_saw(&kit, ACTION_STATE, id), 1);
+        assert_int_equal(kit_saw(&kit, ACTION_RELEASE_DEPENDENCIES, id), 1);
+}
+
 static void shutdown_ends_who_is_checked_at_once(void **state) {
         uint64_t id = second_is_checked(false);
 
@@ -191,6 +208,7 @@ int main(void) {
                 KIT_TEST(who_is_checked_does_not_hold_the_queue_up),
                 KIT_TEST(what_it_waits_for_is_said),
                 KIT_TEST(a_wait_for_the_check_counts_as_waiting),
+                KIT_TEST(what_comes_when_its_time_is_over_is_no_second_end),
                 KIT_TEST(shutdown_ends_who_is_checked_at_once),
                 KIT_TEST(the_end_is_told_when_a_killed_compile_step_is_gone),
                 KIT_TEST(the_end_is_told_once),
