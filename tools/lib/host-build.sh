@@ -77,11 +77,14 @@ build_test() { # LABEL DIRECTORY [OPTION-OF-MESON-TEST…]
         fi
 }
 
-# The end of what each failed test wrote, at the end of the log: meson prints it in between, where the log's end may not reach.
+# The end of what each failed test wrote, at the end of the log: meson prints it in between, where the log's end may not reach. The
+# last line of a log that was cut says nothing.
 build_failures() { # TESTLOG
         python3 -c '
 import json, sys
 for line in open(sys.argv[1]):
+    if not line.endswith("\n"):
+        break
     test = json.loads(line)
     if test["result"] not in ("OK", "EXPECTEDFAIL", "SKIP"):
         said = (test.get("stdout", "") + test.get("stderr", "")).strip().splitlines()
