@@ -218,6 +218,7 @@ static void lie(Play *p, Seen *q) {
         step(p, &ev);
 }
 
+/* The loop may be late: what comes first then comes when other things are due. */
 static void pass_time(Play *p, uint8_t code) {
         uint64_t due = engine_deadline(p->shell.engine), span = time_of(code);
 
@@ -225,7 +226,7 @@ static void pass_time(Play *p, uint8_t code) {
                 p->shell.now_usec = MAX(p->shell.now_usec, due);
         else
                 p->shell.now_usec += span == USEC_INFINITY ? 0 : span;
-        if (p->shell.now_usec >= due || code & 64)
+        if ((p->shell.now_usec >= due && !(code & 32)) || code & 64)
                 step(p, &(Event) { .type = EVENT_TICK });
 }
 
