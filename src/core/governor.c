@@ -127,7 +127,7 @@ static RaiseCause find_cause(GovernorState *g, const Sample *s, uint64_t quota_b
 
 /* Double until no raise would be due for what it needs, and what it will need before we can act again. */
 static uint64_t grown_quota(uint64_t quota_bytes, uint64_t maximum_bytes, uint64_t need_bytes, uint64_t pids) {
-        uint64_t want = quota_bytes;
+        uint64_t want = MAX(quota_bytes, PAGE_BYTES); /* somebody may have let it have nothing */
 
         do {
                 if (want >= maximum_bytes / 2 + maximum_bytes % 2)

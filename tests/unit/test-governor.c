@@ -138,6 +138,18 @@ static void it_wants_what_the_need_fits_in_and_never_past_the_maximum(void **sta
         }
 }
 
+/* As when an administrator wrote 0 while a limit was lowered: twice nothing is nothing. */
+static void who_has_nothing_is_raised_too(void **state) {
+        Sample s = holding(0);
+        GovernorState g = {};
+        GovernorDecision d = governor_judge(&g, &s, 0, MAXIMUM, 0);
+
+        (void) state;
+        assert_int_not_equal(d.cause, RAISE_NONE);
+        assert_true(d.want_bytes > 0 && d.want_bytes <= MAXIMUM);
+        assert_int_equal(governor_judge(&g, &s, 0, 1, 1).want_bytes, 1);
+}
+
 static void fast_growth_is_met_ahead(void **state) {
         GovernorState g = {};
         Sample s = holding(10 * MIB);
@@ -640,6 +652,7 @@ int main(void) {
                 cmocka_unit_test(a_raise_is_due_at_the_threshold_and_not_a_byte_before),
                 cmocka_unit_test(at_the_ceiling_it_never_asks_for_more),
                 cmocka_unit_test(it_wants_what_the_need_fits_in_and_never_past_the_maximum),
+                cmocka_unit_test(who_has_nothing_is_raised_too),
                 cmocka_unit_test(fast_growth_is_met_ahead),
                 cmocka_unit_test(shrinking_or_standing_still_is_no_growth),
                 cmocka_unit_test(two_samples_at_the_same_time_are_no_rate),
