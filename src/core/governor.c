@@ -156,12 +156,14 @@ void governor_take_over(GovernorState *g, uint64_t lived_usec) {
 }
 
 bool governor_is_resting(const GovernorState *g, uint64_t rest_usec) {
-        uint64_t elapsed = g->last_usec - g->grew_until_usec, worked = g->cpu_usec - g->grew_cpu_usec;
+        /* Who waits for memory does not rest: each sleep that the kernel puts a writer to above memory.high may last 2 s. */
+        uint64_t stalled = g->last.some_usec - g->grew_stall_usec;
+        uint64_t elapsed = subtract_saturating(g->last_usec - g->grew_until_usec, stalled), worked = g->cpu_usec - g->grew_cpu_usec;
 
         if (elapsed < rest_usec)
                 return false;
         if (g->has_cpu_wait) {
-                uint64_t read = subtract_saturating(g->cpu_read_usec, g->grew_until_usec);
+                uint64_t read = subtract_saturating(g->cpu_read_usec, add_saturating(g->grew_until_usec, stalled));
 
                 /* With more tasks than processors one always waits, and the others work. */
                 return MAX(worked, subtract_saturating(read, g->cpu_wait_usec - g->grew_cpu_wait_usec)) >= rest_usec;
@@ -176,7 +178,7 @@ static uint64_t top_of(const GovernorState *g) {
 
 /* Note a new high; after a fall that lasted, growth counts from there again. Since when there is what the first look finds
  * is not known, so it counts too. */
-static void follow_growth(GovernorState *g, uint64_t need_bytes, uint64_t lived_usec) {
+static void follow_growth(GovernorState *g, const Sample *s, uint64_t need_bytes, uint64_t lived_usec) {
         uint64_t span = lived_usec - g->top_since_usec;
 
         if (span >= GOVERNOR_TOP_SPAN_USEC) {
@@ -193,6 +195,7 @@ static void follow_growth(GovernorState *g, uint64_t need_bytes, uint64_t lived_
         g->grew_until_usec = lived_usec;
         g->grew_cpu_usec = g->cpu_usec;
         g->grew_cpu_wait_usec = g->cpu_wait_usec;
+        g->grew_stall_usec = s->stall_some_usec;
 }
 
 /* Who sleeps between two looks is not short of CPU, whatever it used before; where the kernel says who waits for it, that
@@ -225,6 +228,7 @@ static void start_windows(GovernorState *g, const Sample *s, uint64_t now_usec) 
         window_restart(&g->refault, s, now_usec);
         window_restart(&g->stall, s, now_usec);
         window_restart(&g->thrash, s, now_usec);
+        g->grew_stall_usec = s->stall_some_usec;
 }
 
 void governor_note_raised(GovernorState *g, RaiseCause cause) {
@@ -245,7 +249,7 @@ GovernorDecision governor_judge(GovernorState *g, const Sample *s, uint64_t quot
         if (!g->has_last)
                 start_windows(g, s, lived_usec);
         note_cpu(g, s, lived_usec);
-        follow_growth(g, d.need_bytes, lived_usec);
+        follow_growth(g, s, d.need_bytes, lived_usec);
         window_restart(&g->last, s, lived_usec);
         g->file_bytes = s->active_file_bytes + s->inactive_file_bytes;
         g->cache_bytes = lived_usec - g->cache_usec < GOVERNOR_CACHE_USEC ? MIN(g->cache_bytes, g->file_bytes) : 0;

@@ -81,6 +81,7 @@ typedef struct GovernorState {
         uint64_t grew_to_bytes, grew_until_usec; /* what it last grew to, and when */
         uint64_t cpu_usec, cpu_wait_usec, cpu_read_usec; /* as last read, and when */
         uint64_t grew_cpu_usec, grew_cpu_wait_usec;      /* … and when it grew; the first also when it slept */
+        uint64_t grew_stall_usec; /* what it had waited for memory when it grew */
         uint64_t pause_usec;
         GovernorWindow last;               /* as last read */
         uint64_t file_bytes;               /* page cache as last read */

@@ -361,7 +361,7 @@ void host_ended(World *w, size_t i) {
                 .start_failed = q->start_fails,
                 .results_empty = q->load->is_silent,
                 .numbers = { .memory_peak_bytes = q->group.peak_bytes,
-                             .stall_usec = q->group.stall_usec,
+                             .stall_usec = kernel_group_stalled_usec(&q->group, w->now_usec),
                              .events_high = q->group.events_high,
                              .events_max = q->group.events_max,
                              .events_oom = q->group.events_oom,
@@ -379,7 +379,7 @@ void host_notify(World *w, size_t i) {
 
         if (!q->group.populated)
                 return;
-        kernel_group_sample(&q->group, &ev.sample);
+        kernel_group_sample(&q->group, w->now_usec, &ev.sample);
         process_count_wait(w, q);
         ev.sample.cpu_usec = q->cpu_usec;
         ev.sample.cpu_wait_usec = q->cpu_wait_usec;

@@ -55,8 +55,20 @@ KernelCharge kernel_group_charge(KernelGroup *g, KernelPages kind, uint64_t byte
                            KERNEL_SLEEP_MAX_USEC);
         if (c.sleep_usec <= KERNEL_SLEEP_MIN_USEC)
                 c.sleep_usec = 0;
-        g->stall_usec += c.sleep_usec;
         return c;
+}
+
+void kernel_group_stall(KernelGroup *g, uint64_t now_usec, uint64_t sleep_usec) {
+        uint64_t from = MAX(now_usec, g->stalled_until_usec), until = now_usec + sleep_usec;
+
+        if (until <= from)
+                return;
+        g->stall_usec += until - from;
+        g->stalled_until_usec = until;
+}
+
+uint64_t kernel_group_stalled_usec(const KernelGroup *g, uint64_t now_usec) {
+        return g->stall_usec - subtract_saturating(g->stalled_until_usec, now_usec);
 }
 
 void kernel_group_free(KernelGroup *g, uint64_t bytes) {
@@ -78,7 +90,7 @@ void kernel_group_empty(KernelGroup *g) {
         g->pids = 0;
 }
 
-void kernel_group_sample(const KernelGroup *g, Sample *ret) {
+void kernel_group_sample(const KernelGroup *g, uint64_t now_usec, Sample *ret) {
         *ret = (Sample) {
                 .anon_bytes = g->anon_bytes,
                 .active_anon_bytes = g->anon_bytes,
@@ -94,8 +106,8 @@ void kernel_group_sample(const KernelGroup *g, Sample *ret) {
                 .events_max = g->events_max,
                 .events_oom = g->events_oom,
                 .events_oom_kill = g->events_oom_kill,
-                .stall_some_usec = g->stall_usec,
-                .stall_full_usec = g->stall_usec,
+                .stall_some_usec = kernel_group_stalled_usec(g, now_usec),
+                .stall_full_usec = kernel_group_stalled_usec(g, now_usec),
                 .pids = g->pids,
                 .has_psi = true,
                 .frozen = g->frozen,

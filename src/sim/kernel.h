@@ -23,7 +23,8 @@ typedef struct KernelGroup {
         uint64_t max_bytes, high_bytes; /* SIZE_INFINITY: "max" */
         uint64_t anon_bytes, shmem_bytes, cache_bytes, peak_bytes;
         uint64_t events_high, events_max, events_oom, events_oom_kill;
-        uint64_t stall_usec, refaulted_pages;
+        uint64_t stall_usec, stalled_until_usec; /* booked up to the end of the last sleep */
+        uint64_t refaulted_pages;
         uint64_t pids;
         bool frozen, populated;
 } KernelGroup;
@@ -52,4 +53,8 @@ bool kernel_group_set_max(KernelGroup *g, uint64_t max_bytes);
 /* The last process is dead: what is not shared memory or page cache is free. */
 void kernel_group_empty(KernelGroup *g);
 
-void kernel_group_sample(const KernelGroup *g, Sample *ret);
+/* A task sleeps from @now_usec on, as it was charged. Several may: what counts is the time in which one does (memory.pressure, some). */
+void kernel_group_stall(KernelGroup *g, uint64_t now_usec, uint64_t sleep_usec);
+uint64_t kernel_group_stalled_usec(const KernelGroup *g, uint64_t now_usec);
+
+void kernel_group_sample(const KernelGroup *g, uint64_t now_usec, Sample *ret);

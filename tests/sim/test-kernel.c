@@ -138,8 +138,24 @@ static void headroom_turns_the_race_into_a_delay(void **state) {
         assert_true(survives(100 * USEC_PER_MSEC, true));
 }
 
+static void stall_is_the_time_in_which_one_sleeps(void **state) {
+        KernelGroup g;
+
+        (void) state;
+        kernel_group_init(&g);
+        kernel_group_stall(&g, 10, 20);
+        kernel_group_stall(&g, 15, 5);
+        kernel_group_stall(&g, 20, 20);
+        assert_int_equal(kernel_group_stalled_usec(&g, 10), 0);
+        assert_int_equal(kernel_group_stalled_usec(&g, 25), 15);
+        assert_int_equal(kernel_group_stalled_usec(&g, 1000), 30);
+        kernel_group_stall(&g, 50, 7);
+        assert_int_equal(kernel_group_stalled_usec(&g, 52), 32);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(stall_is_the_time_in_which_one_sleeps),
                 cmocka_unit_test(the_throttle_is_that_of_the_kernel),
                 cmocka_unit_test(a_sleep_has_a_least_and_a_most),
                 cmocka_unit_test(anonymous_memory_is_killed_at_the_byte_past_the_limit),

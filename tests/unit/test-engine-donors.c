@@ -166,6 +166,7 @@ static void a_donor_keeps_the_cache_that_it_was_raised_for(void **state) {
         kit_need(&kit, 2, 63 * MIB);
         assert_true(kit_frozen(2));
         /* Its need is 20M, and its cache, when it last asked, was 88M; it has more now. */
+        s.high_bytes = s.max_bytes = kit_lease(1);
         kit.slow_lowering = true;
         for (unsigned i = 0; i < 300 && !kit_saw(&kit, ACTION_LOWER, 1); i++) {
                 kit_pass(&kit, 100 * USEC_PER_MSEC);

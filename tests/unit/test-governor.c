@@ -469,6 +469,26 @@ static void rest_is_told_by_the_last_look(void **state) {
         assert_false(governor_is_resting(&g, USEC_PER_SEC));
 }
 
+/* As a writer above memory.high, whom the kernel lets sleep. */
+static void who_waits_for_memory_does_not_rest(void **state) {
+        for (int cpu_wait = 0; cpu_wait < 2; cpu_wait++) {
+                Sample s = holding(35 * MIB);
+                GovernorState g = {};
+
+                (void) state;
+                s.has_usage = s.has_cpu_wait = cpu_wait;
+                s.stall_some_usec = 3600 * USEC_PER_SEC; /* of before */
+                governor_judge(&g, &s, QUOTA, MAXIMUM, 5 * USEC_PER_SEC);
+                for (uint64_t second = 6; second < 20; second++) {
+                        s.stall_some_usec += USEC_PER_SEC;
+                        governor_judge(&g, &s, QUOTA, MAXIMUM, second * USEC_PER_SEC);
+                        assert_false(governor_is_resting(&g, USEC_PER_SEC));
+                }
+                governor_judge(&g, &s, QUOTA, MAXIMUM, 21 * USEC_PER_SEC);
+                assert_true(governor_is_resting(&g, USEC_PER_SEC));
+        }
+}
+
 static void small_steps_add_up_to_growth(void **state) {
         GovernorState g = {};
 
@@ -671,6 +691,7 @@ int main(void) {
                 cmocka_unit_test(charges_that_hit_the_limit_before_a_take_over_are_no_reason),
                 cmocka_unit_test(who_was_raised_has_all_the_time_anew_before_it_thrashes),
                 cmocka_unit_test(rest_is_told_by_the_last_look),
+                cmocka_unit_test(who_waits_for_memory_does_not_rest),
                 cmocka_unit_test(small_steps_add_up_to_growth),
                 cmocka_unit_test(what_goes_up_and_down_rests_until_it_has_stayed_down),
                 cmocka_unit_test(what_the_first_look_finds_may_have_grown_until_now),
