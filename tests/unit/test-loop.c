@@ -18,7 +18,7 @@
 #include "daemon/loop.h"
 
 #define LINGER_SEC 3600
-#define PATIENCE_SEC 6 /* of the test: then SIGKILL, since the loop takes SIGALRM */
+#define PATIENCE_SEC 60 /* of the test: then SIGKILL, since the loop takes SIGALRM */
 
 /* A socket with bytes that its peer never takes, whose last closing waits for that. The peer is not closed before the process ends. */
 static int lingering(void) {
