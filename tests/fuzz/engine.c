@@ -218,6 +218,8 @@ static void lie(Play *p, Seen *q) {
         step(p, &ev);
 }
 
+#define CLOCK_MAX_USEC (USEC_INFINITY / 2) /* no clock comes to 292,000 years: there nothing would be later than now */
+
 /* The loop may be late: what comes first then comes when other things are due. */
 static void pass_time(Play *p, uint8_t code) {
         uint64_t due = engine_deadline(p->shell.engine), span = time_of(code);
@@ -225,7 +227,8 @@ static void pass_time(Play *p, uint8_t code) {
         if (code & 128 && due != USEC_INFINITY)
                 p->shell.now_usec = MAX(p->shell.now_usec, due);
         else
-                p->shell.now_usec += span == USEC_INFINITY ? 0 : span;
+                p->shell.now_usec = add_saturating(p->shell.now_usec, span == USEC_INFINITY ? 0 : span);
+        p->shell.now_usec = MIN(p->shell.now_usec, CLOCK_MAX_USEC);
         if ((p->shell.now_usec >= due && !(code & 32)) || code & 64)
                 step(p, &(Event) { .type = EVENT_TICK });
 }
