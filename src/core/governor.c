@@ -157,7 +157,7 @@ void governor_take_over(GovernorState *g, uint64_t lived_usec) {
 
 bool governor_is_resting(const GovernorState *g, uint64_t rest_usec) {
         /* Who waits for memory does not rest: each sleep that the kernel puts a writer to above memory.high may last 2 s. */
-        uint64_t stalled = g->last.some_usec - g->grew_stall_usec;
+        uint64_t stalled = subtract_saturating(g->last.some_usec, g->grew_stall_usec); /* 0 when pressure is switched off */
         uint64_t elapsed = subtract_saturating(g->last_usec - g->grew_until_usec, stalled), worked = g->cpu_usec - g->grew_cpu_usec;
 
         if (elapsed < rest_usec)

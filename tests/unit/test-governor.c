@@ -486,6 +486,9 @@ static void who_waits_for_memory_does_not_rest(void **state) {
                 }
                 governor_judge(&g, &s, QUOTA, MAXIMUM, 21 * USEC_PER_SEC);
                 assert_true(governor_is_resting(&g, USEC_PER_SEC));
+                s.stall_some_usec = 0; /* nobody counts it any more */
+                governor_judge(&g, &s, QUOTA, MAXIMUM, 22 * USEC_PER_SEC);
+                assert_true(governor_is_resting(&g, USEC_PER_SEC));
         }
 }
 
