@@ -53,7 +53,8 @@ bool kernel_group_set_max(KernelGroup *g, uint64_t max_bytes);
 /* The last process is dead: what is not shared memory or page cache is free. */
 void kernel_group_empty(KernelGroup *g);
 
-/* A task sleeps from @now_usec on, as it was charged. Several may: what counts is the time in which one does (memory.pressure, some). */
+/* A task sleeps from @now_usec on, which never goes back, as it was charged. Several may: what counts is the time in which one does
+ * (memory.pressure, some). */
 void kernel_group_stall(KernelGroup *g, uint64_t now_usec, uint64_t sleep_usec);
 uint64_t kernel_group_stalled_usec(const KernelGroup *g, uint64_t now_usec);
 

@@ -164,7 +164,7 @@ void process_touch(World *w, size_t i) {
         }
         worked = MAX(q->load->usec_per_chunk * bytes / q->load->chunk_bytes, 1u);
         q->cpu_usec += worked;
-        kernel_group_stall(&q->group, w->now_usec + worked, c.sleep_usec);
+        kernel_group_stall(&q->group, w->now_usec, c.sleep_usec); /* before it goes on */
         world_push(w, worked + c.sleep_usec + give_back(q), ITEM_TOUCH, i);
 }
 
