@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What tools/test counts when what it runs dies."""
+import json
 import unittest
 
 from kit import QEMU, TOOLS, GuestMachine, Machine
@@ -35,6 +36,12 @@ class TestSteps(Machine):
 
     def test_a_log_of_tests_that_was_cut_has_failed(self):
         self.assertEqual(self.meson(0, GOOD + '{"name": "tw'), (1, "1 passed, 1 failed, 0 skipped"))
+
+    def test_what_a_failed_test_wrote_is_told_of_each_stream(self):
+        text = json.dumps({"name": "two", "result": "FAIL", "stdout": "red\n", "stderr": "ERROR\n #0\nShadow bytes around it\n 00"})
+        log = self.put("log.json", GOOD + text + "\n" + text[:9])
+        done = self.shell(SET + f"build_failures '{log}'", *STEPS)
+        self.assertEqual(done.stdout, "two, FAIL:\n  red\n  ERROR\n   #0\n")
 
     def test_a_guest_of_which_nothing_was_written_down_has_failed(self):
         text = 'tools/guest() { :; }; guest_suite() { return 1; }; : & prepare_pid=$!\nguests_run'

@@ -77,8 +77,8 @@ build_test() { # LABEL DIRECTORY [OPTION-OF-MESON-TEST…]
         fi
 }
 
-# The end of what each failed test wrote, at the end of the log: meson prints it in between, where the log's end may not reach. The
-# last line of a log that was cut says nothing.
+# The end of what each failed test wrote, at the end of the log: meson prints it in between, where the log's end may not reach. What
+# ASan ends with, the memory around, is left out for the stack before it. The last line of a log that was cut says nothing.
 build_failures() { # TESTLOG
         python3 -c '
 import json, sys
@@ -87,8 +87,11 @@ for line in open(sys.argv[1]):
         break
     test = json.loads(line)
     if test["result"] not in ("OK", "EXPECTEDFAIL", "SKIP"):
-        said = (test.get("stdout", "") + test.get("stderr", "")).strip().splitlines()
-        print(test["name"] + ", " + test["result"] + ":", *said[-25:], sep="\n  ")' "$1"
+        print(test["name"] + ", " + test["result"] + ":")
+        for stream in "stdout", "stderr":
+            said = test.get(stream, "").split("\nShadow bytes around")[0].strip().splitlines()
+            for line in said[-25:]:
+                print("  " + line)' "$1"
 }
 
 # Prints result, name and, of a skipped test, its last words, which say why.
