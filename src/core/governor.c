@@ -178,7 +178,7 @@ static uint64_t top_of(const GovernorState *g) {
 
 /* Note a new high; after a fall that lasted, growth counts from there again. Since when there is what the first look finds
  * is not known, so it counts too. */
-static void follow_growth(GovernorState *g, const Sample *s, uint64_t need_bytes, uint64_t lived_usec) {
+static void follow_growth(GovernorState *g, uint64_t need_bytes, uint64_t lived_usec) {
         uint64_t span = lived_usec - g->top_since_usec;
 
         if (span >= GOVERNOR_TOP_SPAN_USEC) {
@@ -195,7 +195,7 @@ static void follow_growth(GovernorState *g, const Sample *s, uint64_t need_bytes
         g->grew_until_usec = lived_usec;
         g->grew_cpu_usec = g->cpu_usec;
         g->grew_cpu_wait_usec = g->cpu_wait_usec;
-        g->grew_stall_usec = s->stall_some_usec;
+        g->grew_stall_usec = g->last.some_usec;
 }
 
 /* Who sleeps between two looks is not short of CPU, whatever it used before; where the kernel says who waits for it, that
@@ -249,8 +249,8 @@ GovernorDecision governor_judge(GovernorState *g, const Sample *s, uint64_t quot
         if (!g->has_last)
                 start_windows(g, s, lived_usec);
         note_cpu(g, s, lived_usec);
-        follow_growth(g, s, d.need_bytes, lived_usec);
         window_restart(&g->last, s, lived_usec);
+        follow_growth(g, d.need_bytes, lived_usec);
         g->file_bytes = s->active_file_bytes + s->inactive_file_bytes;
         g->cache_bytes = lived_usec - g->cache_usec < GOVERNOR_CACHE_USEC ? MIN(g->cache_bytes, g->file_bytes) : 0;
         d.thrashes = thrashes(g, s, quota_bytes, lived_usec);

@@ -471,11 +471,11 @@ static void rest_is_told_by_the_last_look(void **state) {
 
 /* As a writer above memory.high, whom the kernel lets sleep. */
 static void who_waits_for_memory_does_not_rest(void **state) {
+        (void) state;
         for (int cpu_wait = 0; cpu_wait < 2; cpu_wait++) {
                 Sample s = holding(35 * MIB);
                 GovernorState g = {};
 
-                (void) state;
                 s.has_usage = s.has_cpu_wait = cpu_wait;
                 s.stall_some_usec = 3600 * USEC_PER_SEC; /* of before */
                 governor_judge(&g, &s, QUOTA, MAXIMUM, 5 * USEC_PER_SEC);
