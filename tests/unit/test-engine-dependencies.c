@@ -87,15 +87,20 @@ static void what_it_waits_for_is_said(void **state) {
         assert_non_null(strstr(engine_wait_reason(kit.engine, kit_query(&kit, id), buf, sizeof(buf)), "dependencies"));
 }
 
-static void a_wait_for_the_check_counts_as_waiting(void **state) {
+/* At most: then its wait is over. */
+static uint64_t one_is_checked_for_five_seconds(void) {
         Config c = kit_config();
-        uint64_t id;
 
-        (void) state;
         c.queue_timeout_usec = 5 * USEC_PER_SEC;
         kit_reopen(&c);
         kit.slow_checks = true;
-        id = kit_submit(&kit, (QuerySpec) { .has_dependencies = true });
+        return kit_submit(&kit, (QuerySpec) { .has_dependencies = true });
+}
+
+static void a_wait_for_the_check_counts_as_waiting(void **state) {
+        uint64_t id = one_is_checked_for_five_seconds();
+
+        (void) state;
         kit_pass(&kit, 5 * USEC_PER_SEC - 1);
         assert_int_equal(kit_state(&kit, id), QUERY_CREATED);
         kit_pass(&kit, 1);
@@ -106,14 +111,9 @@ static void a_wait_for_the_check_counts_as_waiting(void **state) {
 
 /* As where the loop was late: the answer comes before the tick. */
 static void what_comes_when_its_time_is_over_is_no_second_end(void **state) {
-        Config c = kit_config();
-        uint64_t id;
+        uint64_t id = one_is_checked_for_five_seconds();
 
         (void) state;
-        c.queue_timeout_usec = 5 * USEC_PER_SEC;
-        kit_reopen(&c);
-        kit.slow_checks = true;
-        id = kit_submit(&kit, (QuerySpec) { .has_dependencies = true });
         kit.now_usec += 6 * USEC_PER_SEC;
         kit_dependencies(&kit, id, NULL);
         assert_int_equal(kit_query(&kit, id)->error.code, ERROR_QUEUE_TIMEOUT);
